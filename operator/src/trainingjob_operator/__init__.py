@@ -1,0 +1,1 @@
+"""Operator of TrainingJobs: watches them, spawns trainer pods and reports their state."""

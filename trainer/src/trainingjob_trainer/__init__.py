@@ -1,0 +1,1 @@
+"""Trainer of TrainingJobs: loads telemetry, trains one model, publishes and registers it."""
