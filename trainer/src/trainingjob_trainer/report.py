@@ -112,7 +112,13 @@ def _comparison(metrics: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Rows of the table of the model against its baselines: name, RMSE, MAE, R2."""
     rivals = [("this model", "")] + [(name, f"_{name}") for name in _BASELINES if f"rmse_{name}" in metrics]
     return [
-        (name, *(_number(metrics.get(f"{key}{suffix}")) for key in ("rmse", "mae", "r2"))) for name, suffix in rivals
+        (
+            name,
+            _number(metrics.get("rmse" + suffix)),
+            _number(metrics.get("mae" + suffix)),
+            _number(metrics.get("r2" + suffix)),
+        )
+        for name, suffix in rivals
     ]
 
 
@@ -129,4 +135,4 @@ def _number(value: Any) -> str:
 
 
 def _instant(value: np.datetime64) -> str:
-    return str(np.datetime64(value, "s")).replace("T", " ") + " UTC"
+    return str(value.astype("datetime64[s]")).replace("T", " ") + " UTC"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
@@ -47,7 +46,7 @@ def residuals(model: Floats, persistence: Floats) -> str:
     """Histogram of the errors of model and persistence, cut at the 99.5th percentile of both."""
     figure, axes = _figure()
     reach = max(float(np.quantile(np.abs(np.concatenate([model, persistence])), 0.995)), 1e-9)
-    bins = np.linspace(-reach, reach, 61)
+    bins = np.linspace(-reach, reach, 61).tolist()
     axes.hist(persistence, bins=bins, label="persistence", color=_COLOURS["baseline"], alpha=0.5)
     axes.hist(model, bins=bins, label="this model", color=_COLOURS["model"], alpha=0.6)
     axes.set_yscale("log")
@@ -106,9 +105,8 @@ def _figure(height: float = 2.7) -> tuple[Figure, Axes]:
 
 
 def _date_axis(axes: Axes) -> None:
-    locator = AutoDateLocator(maxticks=6)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis_date()
+    axes.tick_params(axis="x", labelrotation=30, labelsize=8)
 
 
 def _svg(figure: Figure) -> str:
