@@ -1,0 +1,1 @@
+"""The measured comparisons: the product against the plain way of writing the same pipeline."""
