@@ -1,0 +1,309 @@
+"""The spec of a TrainingJob as the trainer reads it: a frozen mirror of the CRD, with every default resolved.
+
+The CRD in ``crds/`` is the source of truth and describes each field; a test keeps the two equal. Attribute names are
+the API's in snake_case. A value that the CRD refuses is refused here too.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from trainingjob_trainer.spec_types import (
+    COLUMN,
+    GATE_METRICS,
+    HEALTH_INDICATORS,
+    KEY_COLUMNS,
+    LABEL_KEY,
+    LABEL_VALUE,
+    MAXIMUM_SEARCH_SETTINGS,
+    Choices,
+    Labels,
+    Limits,
+    Moment,
+    Name,
+    Part,
+    Quantity,
+    Range,
+    Seconds,
+    distinct,
+    parse_moment,
+    telemetry_columns,
+)
+
+
+class Gru(Part):
+    """How a health score model is built and trained."""
+
+    sequence_length: int = Field(default=60, ge=2, le=1440)
+    units: Annotated[tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(strict=False)] = Field(
+        default=(64, 32), min_length=2, max_length=2
+    )
+    dropout: float = Field(default=0.2, ge=0, le=0.9)
+    epochs: int = Field(default=100, ge=1, le=10_000)
+    steps_per_epoch: int | None = Field(default=None, ge=1, le=1_000_000)
+    batch_size: int = Field(default=32, ge=1, le=8192)
+    learning_rate: float = Field(default=0.001, ge=1e-7, le=1)
+    validation_fraction: float = Field(default=0.1, ge=0.01, le=0.5)
+    early_stopping_patience: int = Field(default=15, ge=1, le=10_000)
+    reduce_lr_on_plateau_patience: int = Field(default=5, ge=1, le=10_000, alias="reduceLROnPlateauPatience")
+    features: Annotated[
+        tuple[Annotated[str, Field(pattern=COLUMN, min_length=1, max_length=63)], ...],
+        Field(strict=False, max_length=64),
+        AfterValidator(distinct),
+    ] = ()
+    missing_indicators: Literal["Refuse", "Neutral"] = "Refuse"
+    health_ranges: Annotated[Mapping[str, Range], Field(max_length=4)] = Field(default_factory=dict)
+    output: Literal["Residual", "Direct"] = "Residual"
+
+    @model_validator(mode="after")
+    def _health_is_a_target(self) -> Self:
+        refused = {*KEY_COLUMNS, "health_score"}.intersection(self.features)
+        if refused:
+            raise ValueError(f"features must name sensors, not {', '.join(sorted(refused))}")
+        unknown = set(self.health_ranges).difference(HEALTH_INDICATORS)
+        if unknown:
+            raise ValueError(f"healthRanges must name Oil_P, Oil_L, Recalque or Succao, not {', '.join(unknown)}")
+        missing = set(HEALTH_INDICATORS).difference(self.features)
+        if self.features and missing and self.output == "Residual" and self.missing_indicators == "Refuse":
+            raise ValueError(
+                "features must hold Oil_P, Oil_L, Recalque and Succao when output is Residual and missingIndicators "
+                f"is Refuse; {', '.join(sorted(missing))} is missing"
+            )
+        return self
+
+
+class Search(Part):
+    """The settings that an xgb search tries; among equals the first one in the given order wins."""
+
+    n_estimators: Choices[Annotated[int, Field(ge=1, le=5000)]] = (100, 200)
+    max_depth: Choices[Annotated[int, Field(ge=1, le=20)]] = (4, 6, 8)
+    learning_rate: Choices[Annotated[float, Field(ge=0.0001, le=1)]] = (0.05, 0.1, 0.2)
+    subsample: Choices[Annotated[float, Field(ge=0.1, le=1)]] = (0.8, 1.0)
+    scoring: Literal["recall", "average_precision"] = "recall"
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        settings = len(self.n_estimators) * len(self.max_depth) * len(self.learning_rate) * len(self.subsample)
+        if settings > MAXIMUM_SEARCH_SETTINGS:
+            raise ValueError(f"search must have at most {MAXIMUM_SEARCH_SETTINGS} settings, not {settings}")
+        return self
+
+
+class Xgb(Part):
+    """How a failure model is labelled and searched."""
+
+    pre_failure_window_minutes: int = Field(default=30, ge=1, le=10_080)
+    rpm_drop_percent: float = Field(default=-70, ge=-100, le=-1)
+    search: Search = Field(default_factory=Search)
+    folds: int = Field(default=3, ge=2, le=10)
+    target_recall: float = Field(default=0.8, ge=0.01, le=1)
+
+
+class Model(Part):
+    """What to train. Both blocks are always there, with defaults; ``type`` says which one counts."""
+
+    type: Literal["gru", "xgb"]
+    gru: Gru = Field(default_factory=Gru)
+    xgb: Xgb = Field(default_factory=Xgb)
+    seed: int = Field(default=42, ge=0, le=2_147_483_647)
+
+    @model_validator(mode="after")
+    def _one_block(self) -> Self:
+        other = "xgb" if self.type == "gru" else "gru"
+        if other in self.model_fields_set:
+            raise ValueError(f"{other} must not be set when type is {self.type}")
+        return self
+
+
+class Data(Part):
+    """Which rows to train on and how they are split."""
+
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+    lookback_days: int | None = Field(default=None, ge=1, le=3660)
+    table: str = Field(
+        default="processed_data",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$",
+        min_length=1,
+        max_length=127,
+    )
+    columns: Annotated[
+        Mapping[str, Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_ .-]{0,62}$", min_length=1, max_length=63)]],
+        Field(max_length=64),
+        AfterValidator(telemetry_columns),
+    ] = Field(default_factory=dict)
+    limits: Annotated[Mapping[str, Limits], Field(max_length=64), AfterValidator(telemetry_columns)] = Field(
+        default_factory=dict
+    )
+    max_gap_seconds: int | None = Field(default=None, ge=1, le=31_536_000)
+    min_rows: int = Field(default=1000, ge=1, le=100_000_000)
+    test_fraction: float = Field(default=0.2, ge=0.01, le=0.9)
+    database_secret_name: Name | None = None
+
+    @model_validator(mode="after")
+    def _window_not_empty(self) -> Self:
+        if self.lookback_days is not None and (self.start_date or self.end_date):
+            raise ValueError("lookbackDays must not be set beside startDate or endDate")
+        if self.start_date and self.end_date:
+            end = parse_moment(self.end_date)
+            whole_day = len(self.end_date) == len("2025-01-01")
+            start = parse_moment(self.start_date)
+            if start > end or (start == end and not whole_day):
+                raise ValueError("startDate must be before endDate")
+        return self
+
+
+class Artifacts(Part):
+    """Where the model is stored."""
+
+    bucket: str = Field(default="models", pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", min_length=3, max_length=63)
+    secret_name: Name | None = None
+
+
+class Gate(Limits):
+    """What a metric of the test part must be for the model to be registered."""
+
+    metric: Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class Toleration(Part):
+    """A toleration of the pod, as in the core API."""
+
+    key: Annotated[str, Field(pattern=LABEL_KEY, max_length=317)] | None = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)] | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: int | None = Field(default=None, ge=0, le=31_536_000)
+
+
+Tolerations = Annotated[tuple[Toleration, ...], Field(strict=False, max_length=16)]
+
+
+class Accelerator(Part):
+    """Whether and how to ask for an accelerator; the trainer is told the outcome apart from this."""
+
+    policy: Literal["Required", "Preferred", "Disabled"] | None = None
+    resource_name: str = Field(
+        default="nvidia.com/gpu",
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        min_length=3,
+        max_length=317,
+    )
+    fallback_after_seconds: Seconds = 300
+    node_selector: Labels = Field(default_factory=dict)
+    tolerations: Tolerations = ()
+    runtime_class_name: Name | None = None
+
+
+class ResourceQuantities(Part):
+    """Amounts of what a container may ask for, the accelerator apart."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
+
+
+class Resources(Part):
+    """Resources of the trainer's container."""
+
+    requests: ResourceQuantities | None = None
+    limits: ResourceQuantities | None = None
+
+
+class Scheduling(Part):
+    """Where and when the pod may run."""
+
+    node_selector: Labels = Field(default_factory=dict)
+    tolerations: Tolerations = ()
+    priority_class_name: Name | None = None
+    queue_name: Annotated[str, Field(pattern=LABEL_VALUE, min_length=1, max_length=63)] | None = None
+
+
+class RunPolicy(Part):
+    """How long and how often a run is tried."""
+
+    suspend: bool = False
+    backoff_limit: int = Field(default=3, ge=0, le=20)
+    active_deadline_seconds: Seconds = 86_400
+    scheduling_timeout_seconds: Seconds | None = None
+    stall_timeout_seconds: Seconds = 1800
+    job_ttl_seconds_after_finished: int = Field(default=86_400, ge=0, le=31_536_000, alias="jobTTLSecondsAfterFinished")
+
+
+class TrainingJobSpec(Part):
+    """One machine shall have this model, trained on this data."""
+
+    machine: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", min_length=1, max_length=63)
+    model: Model
+    data: Data = Field(default_factory=Data)
+    artifacts: Artifacts = Field(default_factory=Artifacts)
+    gates: Annotated[tuple[Gate, ...], Field(strict=False, max_length=16)] = ()
+    reuse: Literal["Equal", "Never"] = "Equal"
+    accelerator: Accelerator = Field(default_factory=Accelerator)
+    resources: Resources | None = None
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    run_policy: RunPolicy = Field(default_factory=RunPolicy)
+
+    @model_validator(mode="after")
+    def _readable_by_the_consumer(self) -> Self:
+        for forbidden in ("weights", ".h5"):
+            if forbidden in self.machine:
+                raise ValueError(f"machine must not contain {forbidden!r}: readers replace it in object names")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_of_this_model(self) -> Self:
+        known = GATE_METRICS[self.model.type]
+        names = [gate.metric for gate in self.gates]
+        if len(set(names)) != len(names):
+            raise ValueError("gates must name each metric once")
+        for name in names:
+            if name not in known:
+                raise ValueError(f"gates: a {self.model.type} model has no metric {name!r}; it has {', '.join(known)}")
+        return self
+
+
+class Window(Part):
+    """The resolved window of the data, half open: ``end`` is excluded. None leaves that side open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @model_validator(mode="after")
+    def _aware(self) -> Self:
+        for moment in (self.start, self.end):
+            if moment is not None and moment.utcoffset() is None:
+                raise ValueError("start and end must carry a time zone")
+        return self
+
+
+class TrainingRun(Part):
+    """All that a trainer is told, as the environment variable ``TRAINING_JOB`` holds it.
+
+    Attributes:
+        namespace: Namespace of the TrainingJob.
+        name: Name of the TrainingJob.
+        uid: With ``run`` the identity of this run everywhere.
+        run: Counts the runs of one TrainingJob, from 1.
+        attempt: Counts the Jobs of one run, from 1.
+        spec_hash: Equal for runs that would train the same model on the same selection of data.
+        window: The window of the data, fixed when the run was accepted.
+        accelerator: The resource that this attempt was given; None is the CPU.
+        accelerator_policy: What was asked for.
+        adopt: Whether an equal model of the registry may be taken instead of training.
+        spec: The spec of the TrainingJob.
+    """
+
+    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    uid: Annotated[str, Field(min_length=8, max_length=64)]
+    run: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=1)]
+    spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    window: Window
+    accelerator: str | None = None
+    accelerator_policy: Literal["Required", "Preferred", "Disabled"]
+    adopt: bool
+    spec: TrainingJobSpec

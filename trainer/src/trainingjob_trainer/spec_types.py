@@ -1,0 +1,135 @@
+"""The values that the spec of a TrainingJob is made of: names, moments, ranges, labels and their bounds."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+HEALTH_INDICATORS = ("Oil_P", "Oil_L", "Recalque", "Succao")
+"""The four sensors that the health score is made of."""
+
+KEY_COLUMNS = ("id", "timestamp", "motor_pump")
+"""Columns that say which row it is: never a feature, never the target of a rename, without limits."""
+
+GATE_METRICS: Mapping[str, tuple[str, ...]] = {
+    "gru": ("mae", "rmse", "mse", "r2", "skill", "rmse_running", "skill_running"),
+    "xgb": ("auc_score", "average_precision", "precision", "recall", "precision_at_threshold", "recall_at_threshold"),
+}
+"""Metrics that a gate may name, by model type."""
+
+MAXIMUM_SEARCH_SETTINGS = 512
+"""Settings that one search of an xgb model may have at most."""
+
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+
+def parse_moment(text: str) -> datetime:
+    """Read a date (as its first instant) or an instant of the API.
+
+    Raises:
+        ValueError: There is no such date, 2025-02-30 for example.
+    """
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"must be a date that exists, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not {text}") from error
+
+
+Item = TypeVar("Item")
+ByColumn = TypeVar("ByColumn", bound=Mapping[str, object])
+
+
+def _real_date(text: str) -> str:
+    parse_moment(text)
+    return text
+
+
+def distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Refuse a value that comes twice."""
+    if len(set(values)) != len(values):
+        raise ValueError("must not repeat a value")
+    return values
+
+
+def telemetry_columns(by_column: ByColumn) -> ByColumn:
+    """Refuse what cannot be the name of a telemetry column."""
+    for name in by_column:
+        if name in KEY_COLUMNS or not re.fullmatch(COLUMN, name):
+            raise ValueError(f"must name columns by letters, digits and _, and none of {KEY_COLUMNS}; not {name!r}")
+    return by_column
+
+
+Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
+Moment = Annotated[
+    str,
+    Field(
+        pattern=r"^(19[7-9][0-9]|20[0-9]{2})-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$",
+        min_length=10,
+        max_length=20,
+    ),
+    AfterValidator(_real_date),
+]
+Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
+Labels = Annotated[
+    Mapping[
+        Annotated[str, Field(pattern=LABEL_KEY, max_length=317)],
+        Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)],
+    ],
+    Field(max_length=32),
+]
+Quantity = Annotated[
+    Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", min_length=1, max_length=32)]
+    | Annotated[int, Field(ge=0)],
+    Field(union_mode="left_to_right"),
+]
+
+
+class Part(BaseModel):
+    """What every part of the API has in common: frozen, closed, camelCase outside, no coercion."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+
+class Range(Part):
+    """A range of values, both ends included."""
+
+    min: float
+    max: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError("min must be below max")
+        return self
+
+
+class Limits(Part):
+    """The plausible values of a sensor; either end may be open."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("min or max must be set")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError("min must be below max")
+        return self
+
+
+Choices = Annotated[tuple[Item, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(distinct)]
