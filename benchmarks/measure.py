@@ -71,7 +71,8 @@ def interleaved(repeats: int, variants: Sequence[tuple[str, Mapping[str, Any]]])
 def median(measurements: Iterable[Measurement], value: str) -> float:
     """Median of a reported value, or of ``seconds`` or ``peak_megabytes``."""
     return statistics.median(
-        getattr(each, value) if value in ("seconds", "peak_megabytes") else each.values[value] for each in measurements
+        float(getattr(each, value) if value in ("seconds", "peak_megabytes") else each.values[value])
+        for each in measurements
     )
 
 
