@@ -1,0 +1,61 @@
+"""How good predictions are: regression metrics, and what of them a strict JSON can hold."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+def regression_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
+    """MAE, RMSE, MSE and R2 of predictions.
+
+    Args:
+        actual: Shape (n,).
+        predicted: Shape (n,).
+
+    Returns:
+        By name; NaN without any row, and an R2 of NaN where all actual values are equal.
+    """
+    if actual.size == 0:
+        return dict.fromkeys(("mae", "rmse", "mse", "r2"), math.nan)
+    error = predicted.astype(np.float64) - actual
+    mse = float(np.mean(error**2))
+    spread = float(np.var(actual, dtype=np.float64)) if np.ptp(actual) > 0 else math.nan
+    return {"mae": float(np.mean(np.abs(error))), "rmse": math.sqrt(mse), "mse": mse, "r2": 1 - mse / spread}
+
+
+def skill(rmse: float, baseline: float) -> float:
+    """By which share the RMSE is below a baseline's; NaN where the baseline makes no error."""
+    return 1 - rmse / baseline if baseline > 0 else math.nan
+
+
+def strict_json(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces non-finite numbers by None and names them under ``notes``.
+
+    Args:
+        metrics: Metrics by name, nested mappings and sequences allowed.
+
+    Returns:
+        The same metrics, fit for strict JSON; ``notes`` is there only when something was replaced.
+    """
+    replaced: list[str] = []
+
+    def strict(path: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(name): strict(f"{path}.{name}" if path else str(name), item) for name, item in value.items()}
+        if isinstance(value, list | tuple | np.ndarray):
+            return [strict(f"{path}[{index}]", item) for index, item in enumerate(value)]
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, float) and not math.isfinite(plain):
+            replaced.append(path)
+            return None
+        return plain
+
+    result: dict[str, Any] = strict("", metrics)
+    if replaced:
+        result["notes"] = [*result.get("notes", []), *(f"{path} is not a finite number here" for path in replaced)]
+    return result
