@@ -1,20 +1,42 @@
-"""What a training tells while it runs, and how it hears that it must stop."""
+"""What a training tells the run it belongs to, and asks of it: progress, signs of life, and whether to stop."""
 
 from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Listens to a training. Every call is cheap, may be made from any step and never raises."""
+    """Given to every training; the training never sees who listens."""
 
-    def stage(self, name: str) -> None:
-        """A stage begins: Training or Evaluating here, one of the documented names."""
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        """Say that an epoch has ended (for xgb: a booster of the search).
 
-    def epoch(self, epoch: int, epochs: int, loss: float | None = None, validation_loss: float | None = None) -> None:
-        """``epoch`` of at most ``epochs`` is done (xgb: boosters); losses in units of the score, None where unknown."""
+        Args:
+            epoch: How many have ended, from 1.
+            epochs: How many there will be at most.
+            loss: Training loss in units of the score; None where there is none.
+            validation_loss: The same of the validation part.
+        """
 
     def advanced(self) -> None:
-        """Something moved: the run is not stuck."""
+        """Say that something moved on, so that the run is not taken for stalled."""
 
     def should_stop(self) -> bool:
-        """Whether the run was asked to end; the training then checkpoints and raises ``Suspended``."""
+        """Whether somebody asked the process to end; save what is worth saving, then raise ``Suspended``."""
         ...
+
+
+class SilentReporter:
+    """Tells nobody and is never asked to stop: for trainings outside a run."""
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        """Hear and forget."""
+
+    def advanced(self) -> None:
+        """Hear and forget."""
+
+    def should_stop(self) -> bool:
+        """Never."""
+        return False
