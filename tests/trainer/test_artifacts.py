@@ -1,0 +1,157 @@
+"""The object store against a real S3 server: what it keeps, and what it says when something is wrong."""
+
+import dataclasses
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.object_store import ObjectStore as Server
+from cluster.processes import free_ports
+from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.errors import ExitCode, TrainingError
+
+PATIENCE_SECONDS = 5.0
+
+
+def store_of(server: Server, bucket: str) -> ObjectStore:
+    return ObjectStore.from_environment(server.environment(), bucket, PATIENCE_SECONDS)
+
+
+def test_an_object_is_read_back_listed_and_removed(object_store: Server, bucket: str) -> None:
+    store = store_of(object_store, bucket)
+    store.put("runs/PUMP-1/a.json", b"{}")
+    store.put("runs/PUMP-1/a.json", b"[1]")
+    assert store.get("runs/PUMP-1/a.json") == b"[1]"
+    assert store.size("runs/PUMP-1/a.json") == 3
+    assert [(entry.key, entry.size) for entry in store.list("runs/")] == [("runs/PUMP-1/a.json", 3)]
+    store.delete("runs/PUMP-1/a.json")
+    store.delete("runs/PUMP-1/a.json")
+    assert store.get("runs/PUMP-1/a.json") is None
+    assert store.size("runs/PUMP-1/a.json") is None
+    assert store.list("runs/") == []
+
+
+def test_minio_names_configure_it_too(object_store: Server, bucket: str) -> None:
+    environment = {name.replace("S3_", "MINIO_"): value for name, value in object_store.environment().items()}
+    environment["MINIO_ENDPOINT"] = f"http://{object_store.endpoint}"
+    del environment["MINIO_SECURE"]
+    ObjectStore.from_environment(environment, bucket).check()
+
+
+def test_a_missing_bucket_is_named_with_the_command_that_creates_it(object_store: Server) -> None:
+    store = store_of(object_store, "nobody-made-this")
+    with pytest.raises(TrainingError, match="init-db --bucket nobody-made-this") as failure:
+        store.check()
+    assert (failure.value.reason, failure.value.transient) == ("ArtifactStoreFailed", False)
+    with pytest.raises(TrainingError, match="init-db --bucket nobody-made-this"):
+        store.put("key", b"content")
+
+
+def test_init_creates_the_bucket_once(object_store: Server) -> None:
+    store = store_of(object_store, "made-by-init")
+    assert store.create_bucket()
+    assert not store.create_bucket()
+    store.check()
+    object_store.drop_bucket("made-by-init")
+
+
+@pytest.mark.parametrize("wrong", ["access_key", "secret_key"])
+def test_wrong_credentials_are_final_and_name_the_secret(object_store: Server, bucket: str, wrong: str) -> None:
+    store = store_of(dataclasses.replace(object_store, **{wrong: "wrong-and-long-enough"}), bucket)
+    with pytest.raises(TrainingError, match="accessKey and secretKey") as failure:
+        store.put("key", b"content")
+    assert not failure.value.transient
+    assert failure.value.exit_code == ExitCode.ARTIFACT_STORE
+
+
+def test_a_store_that_is_down_is_retried_and_then_reported_as_transient(object_store: Server, bucket: str) -> None:
+    (port,) = free_ports(1)
+    nobody = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{port}")
+    store = ObjectStore.from_environment(nobody.environment(), bucket, patience_seconds=0.5)
+    with pytest.raises(TrainingError, match="is up and reachable") as failure:
+        store.put("key", b"content")
+    assert failure.value.transient
+    assert failure.value.exit_code == ExitCode.ARTIFACT_STORE
+
+
+def test_tls_to_a_plain_store_is_final_and_says_what_to_set(object_store: Server, bucket: str) -> None:
+    store = ObjectStore.from_environment(object_store.environment() | {"S3_SECURE": "true"}, bucket, PATIENCE_SECONDS)
+    with pytest.raises(TrainingError, match="set secure to") as failure:
+        store.check()
+    assert not failure.value.transient
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"S3_ENDPOINT": ""}, "S3_ENDPOINT must be set"),
+        ({"S3_SECRET_KEY": ""}, "S3_SECRET_KEY must be set"),
+        ({"S3_ENDPOINT": "ftp://host"}, "S3_ENDPOINT must be host:port"),
+        ({"S3_ENDPOINT": "http://host/path"}, "S3_ENDPOINT must be host:port"),
+        ({"S3_SECURE": "maybe"}, "S3_SECURE must be true or false"),
+    ],
+)
+def test_a_wrong_configuration_names_the_variable(change: dict[str, str], named: str) -> None:
+    environment = {"S3_ENDPOINT": "host:9000", "S3_ACCESS_KEY": "key", "S3_SECRET_KEY": "secret"} | change
+    with pytest.raises(TrainingError, match=named) as failure:
+        ObjectStore.from_environment(environment, "models")
+    assert failure.value.exit_code == ExitCode.CONFIGURATION
+
+
+@pytest.mark.parametrize("cuts", [1, 3])
+def test_connections_cut_in_mid_upload_are_tried_again(object_store: Server, bucket: str, cuts: int) -> None:
+    content = bytes(range(256)) * 4096
+    with cutting_proxy(object_store.endpoint, cuts=cuts) as endpoint:
+        store = store_of(dataclasses.replace(object_store, endpoint=endpoint), bucket)
+        store.put("model", content)
+    assert store_of(object_store, bucket).get("model") == content
+
+
+@contextmanager
+def cutting_proxy(target: str, cuts: int) -> Iterator[str]:
+    """A TCP proxy that resets its first connections after 100,000 bytes of upload, then lets everything pass."""
+    host, port = target.split(":")
+    listener = socket.create_server(("127.0.0.1", 0))
+    budgets = iter([100_000] * cuts)
+
+    def forward(source: socket.socket, sink: socket.socket, budget: float) -> None:
+        with source, sink:
+            while budget > 0 and (data := _received(source)):
+                budget -= len(data)
+                sink.sendall(data)
+            for end in (source, sink):
+                _shut(end)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection((host, int(port)))
+            budget = next(budgets, float("inf"))
+            threading.Thread(target=forward, args=(client, server, budget), daemon=True).start()
+            threading.Thread(target=forward, args=(server, client, float("inf")), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+def _received(source: socket.socket) -> bytes:
+    try:
+        return source.recv(65536)
+    except OSError:
+        return b""
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

@@ -1,0 +1,264 @@
+"""The object store: one bucket of an S3 server, with retries where trouble passes and plain words where it stays."""
+
+import hashlib
+import io
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import tenacity
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, S3Error, ServerError
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+
+from trainingjob_trainer.errors import TrainingError
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 120.0
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_READ_TIMEOUT_SECONDS = 60.0
+_TRANSIENT_CODES = {
+    "SlowDown",
+    "SlowDownRead",
+    "SlowDownWrite",
+    "RequestTimeout",
+    "InternalError",
+    "ServiceUnavailable",
+}
+_REFUSED_CODES = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken"}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object as the store lists it: its key in the bucket and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectStore:
+    """One bucket of an S3 server.
+
+    Every method raises ``TrainingError`` with reason ArtifactStoreFailed when the store refuses or does not answer;
+    ``transient`` then says whether trying later may help.
+
+    Attributes:
+        bucket: Name of the bucket.
+    """
+
+    def __init__(self, client: Minio, endpoint: str, bucket: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """Talk to a bucket that need not exist yet; nothing is sent.
+
+        Args:
+            client: A client that does no retries of its own.
+            endpoint: The server, as errors shall name it.
+            bucket: Name of the bucket.
+            patience_seconds: How long one call is retried before it fails.
+        """
+        self.bucket = bucket
+        self._client = client
+        self._endpoint = endpoint
+        self._patience_seconds = patience_seconds
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str], bucket: str, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> "ObjectStore":
+        """Read the connection from ``S3_*``, or ``MINIO_*`` where that is not set.
+
+        ``ENDPOINT`` is ``host[:port]`` or a URL; ``ACCESS_KEY`` and ``SECRET_KEY`` are needed; ``REGION``, ``SECURE``
+        (default true, or what the URL says) and ``CA_FILE`` are optional.
+
+        Raises:
+            TrainingError: InvalidConfiguration, naming the variable that is missing or wrong.
+        """
+
+        def setting(name: str) -> str:
+            return environment.get(f"S3_{name}") or environment.get(f"MINIO_{name}") or ""
+
+        missing = [f"S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY") if not setting(name)]
+        if missing:
+            raise TrainingError(
+                "InvalidConfiguration",
+                f"The object store is not configured: {', '.join(missing)} must be set (in a cluster by endpoint, "
+                "accessKey and secretKey of the store's Secret).",
+            )
+        host, secure = _parse_endpoint(setting("ENDPOINT"), setting("SECURE"))
+        pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_SECONDS, read=_READ_TIMEOUT_SECONDS),
+            retries=urllib3.Retry(total=0),
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=setting("CA_FILE") or None,
+        )
+        try:
+            client = Minio(
+                host,
+                access_key=setting("ACCESS_KEY"),
+                secret_key=setting("SECRET_KEY"),
+                region=setting("REGION") or None,
+                secure=secure,
+                http_client=pool,
+            )
+        except ValueError as error:
+            raise TrainingError("InvalidConfiguration", f"S3_ENDPOINT {host!r} is not an address: {error}.") from error
+        return cls(client, f"{'https' if secure else 'http'}://{host}", bucket, patience_seconds)
+
+    def check(self) -> None:
+        """Make sure that the store answers, takes our keys and has the bucket."""
+        if not self._call("look for the bucket", lambda: self._client.bucket_exists(self.bucket)):
+            raise self._no_bucket()
+
+    def create_bucket(self) -> bool:
+        """Create the bucket unless it is there; returns whether it was created."""
+        if self._call("look for the bucket", lambda: self._client.bucket_exists(self.bucket)):
+            return False
+        self._call("create the bucket", lambda: self._client.make_bucket(self.bucket))
+        return True
+
+    def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+        """Store an object, whole or not at all, over what is there."""
+        self._call(
+            f"store {key}",
+            lambda: self._client.put_object(
+                self.bucket, key, io.BytesIO(content), len(content), content_type=content_type
+            ),
+        )
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object; None when there is none."""
+        return self._call(f"read {key}", lambda: _absent_as_none(lambda: self._read(key)))
+
+    def size(self, key: str) -> int | None:
+        """Size of an object in bytes; None when there is none."""
+        return self._call(
+            f"look for {key}",
+            lambda: _absent_as_none(lambda: self._client.stat_object(self.bucket, key).size),
+        )
+
+    def list(self, prefix: str) -> list[StoredObject]:
+        """Every object whose key starts with ``prefix``, by key."""
+        return self._call(
+            f"list {prefix}",
+            lambda: [
+                StoredObject(entry.object_name or "", entry.size or 0)
+                for entry in self._client.list_objects(self.bucket, prefix=prefix, recursive=True)
+            ],
+        )
+
+    def delete(self, key: str) -> None:
+        """Remove an object; removing what is not there is no error."""
+        self._call(f"remove {key}", lambda: self._client.remove_object(self.bucket, key))
+
+    def uri(self, key: str) -> str:
+        """The address of an object as people write it: ``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{key}"
+
+    def _read(self, key: str) -> bytes:
+        response = self._client.get_object(self.bucket, key)
+        try:
+            return response.read()
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _call(self, what: str, function: Callable[[], Answer]) -> Answer:
+        """Do it, again and again while the trouble may pass, and say what was tried when it did not work."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
+            stop=tenacity.stop_after_delay(self._patience_seconds),
+            before_sleep=lambda state: _LOG.warning(
+                "could not %s (try %d), trying again: %s",
+                what,
+                state.attempt_number,
+                state.outcome.exception() if state.outcome else "",
+            ),
+            reraise=True,
+        )
+        try:
+            return retrying(function)
+        except (S3Error, ServerError, InvalidResponseError, HTTPError) as error:
+            raise self._told(what, error) from error
+
+    def _told(self, what: str, error: Exception) -> TrainingError:
+        where = f"The object store {self._endpoint}, bucket {self.bucket!r}"
+        code = error.code if isinstance(error, S3Error) else None
+        if code == "NoSuchBucket":
+            return self._no_bucket()
+        if code in _REFUSED_CODES:
+            return _failed(
+                f"{where}: could not {what}, the credentials are refused ({code}). Check accessKey and secretKey of "
+                "the store's Secret (S3_ACCESS_KEY, S3_SECRET_KEY) and what that key may do in the bucket."
+            )
+        if code is not None and not _is_transient(error):
+            return _failed(f"{where}: could not {what}, it answers {code}: {_message(error)}")
+        if _certificate_fault(error):
+            return _failed(
+                f"{where}: could not {what}, TLS fails ({error}). Check ca.crt of the store's Secret, or set secure "
+                'to "false" there when the store speaks plain HTTP.'
+            )
+        return TrainingError(
+            "ArtifactStoreFailed",
+            f"{where}: could not {what} within {self._patience_seconds:.0f} s of trying ({_message(error)}). Check "
+            "that the store is up and reachable.",
+            transient=True,
+        )
+
+    def _no_bucket(self) -> TrainingError:
+        return _failed(
+            f"The object store {self._endpoint} has no bucket {self.bucket!r}. Create it, for example with "
+            f"`trainingjob-trainer init-db --bucket {self.bucket}`, or correct spec.artifacts.bucket."
+        )
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of a file, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _failed(message: str) -> TrainingError:
+    return TrainingError("ArtifactStoreFailed", message)
+
+
+def _parse_endpoint(endpoint: str, secure: str) -> tuple[str, bool]:
+    """Split an endpoint into host[:port] and whether TLS is spoken; an explicit setting wins over the scheme."""
+    if secure.lower() not in ("", "true", "false"):
+        raise TrainingError("InvalidConfiguration", f"S3_SECURE must be true or false, not {secure!r}.")
+    parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+    if parts.scheme not in ("", "http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise TrainingError("InvalidConfiguration", f"S3_ENDPOINT must be host:port or a URL of it, not {endpoint!r}.")
+    return parts.netloc, secure.lower() == "true" if secure else parts.scheme != "http"
+
+
+def _absent_as_none(function: Callable[[], Answer]) -> Answer | None:
+    try:
+        return function()
+    except S3Error as error:
+        if error.code in ("NoSuchKey", "NoSuchObject"):
+            return None
+        raise
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, S3Error):
+        return error.code in _TRANSIENT_CODES or error.response.status >= 500
+    if isinstance(error, ServerError):
+        return error.status_code >= 500
+    if isinstance(error, InvalidResponseError):
+        return True
+    return isinstance(error, HTTPError) and not _certificate_fault(error)
+
+
+def _certificate_fault(error: BaseException) -> bool:
+    return isinstance(error, SSLError) or (isinstance(error, MaxRetryError) and isinstance(error.reason, SSLError))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, MaxRetryError) and error.reason is not None:
+        return str(error.reason)
+    return (error.message or str(error)) if isinstance(error, S3Error) else str(error)

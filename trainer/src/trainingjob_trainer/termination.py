@@ -1,0 +1,102 @@
+"""The termination message: what the operator learns of a run's end, as JSON of at most 4096 bytes."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LIMIT_BYTES = 4096
+"""The kubelet keeps no more, and of a longer message only the tail."""
+
+DEFAULT_PATH = Path("/dev/termination-log")
+_MESSAGE_CHARACTERS = 1024
+_SHORT_MESSAGE_CHARACTERS = 256
+_SUMMARY_CHARACTERS = 64
+_KEPT_METRICS = (
+    "skill",
+    "rmse",
+    "mae",
+    "r2",
+    "rmse_persistence",
+    "auc_score",
+    "average_precision",
+    "recall_at_threshold",
+    "precision_at_threshold",
+)
+
+Message = dict[str, Any]
+
+
+def termination_message(facts: Mapping[str, Any]) -> bytes:
+    """Put the facts of a run's end into at most 4096 bytes of JSON.
+
+    What is None, empty or not finite is left out. When it is still too long, things go in a fixed order until it
+    fits: warnings from the last one on, metrics but the ones people ask for first, files but the model and its
+    scaler, all other metrics, all but the beginning of the message, the files, the data.
+
+    Args:
+        facts: By the names of the contract with the operator: uid, run, attempt, outcome, reason, message, exitCode,
+            summary, metrics, artifacts, registration, data, device, warnings.
+    """
+    message = _without_nothing(facts)
+    message["message"] = _cut(message.get("message", ""), _MESSAGE_CHARACTERS)
+    if "metrics" in message:
+        message["metrics"] = finite_numbers(message["metrics"])
+    if "summary" in message:
+        message["summary"] = _cut(message["summary"], _SUMMARY_CHARACTERS)
+    for name, shorten in _DROP_ORDER:
+        while len(_encoded(message)) > LIMIT_BYTES and name in message:
+            before = message.pop(name)
+            if after := shorten(before):
+                message[name] = after
+            if after == before:
+                break
+    return _encoded(message)
+
+
+def write_termination_message(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the message where the kubelet looks for it."""
+    path.write_bytes(termination_message(facts))
+
+
+def finite_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are plain finite numbers."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def _without_nothing(facts: Mapping[str, Any]) -> Message:
+    result: Message = {}
+    for name, value in facts.items():
+        kept = _without_nothing(value) if isinstance(value, Mapping) and name != "metrics" else value
+        if kept is None or (isinstance(kept, Mapping | Sequence) and not kept):
+            continue
+        if isinstance(kept, float) and not math.isfinite(kept):
+            continue
+        result[name] = list(kept) if isinstance(kept, tuple) else kept
+    return result
+
+
+_DROP_ORDER: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("warnings", lambda warnings: warnings[:-1]),
+    ("metrics", lambda metrics: {name: metrics[name] for name in _KEPT_METRICS if name in metrics}),
+    ("artifacts", lambda files: [file for file in files if file["name"] in ("model", "scaler")]),
+    ("metrics", lambda metrics: None),
+    ("message", lambda message: _cut(message, _SHORT_MESSAGE_CHARACTERS)),
+    ("artifacts", lambda files: None),
+    ("data", lambda data: None),
+)
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _encoded(message: Message) -> bytes:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+        "utf-8", errors="replace"
+    )
