@@ -65,7 +65,8 @@ class HealthScore:
 
     Attributes:
         ranges: Indicator to (minimum, maximum), in the units of the sensor.
-        constant: Share of the indicators without a range (constant or Neutral ones count as 0.5, so 0.125 each).
+        constant: Share of the indicators without a range: a Neutral one, or one that is constant in the training
+            part, counts as 0.5, so 0.125 each; a constant one with a fixed range counts as its constant share.
         neutral: The indicators that ``constant`` stands for.
     """
 
@@ -91,6 +92,8 @@ class Prepared:
         summary: What was found and done.
         scaler: Fitted on the training rows of ``frame[features]`` as a DataFrame (gru only).
         health: The score's definition (gru only).
+        last_scores: float32, shape (rows,), never missing: the score of each row with its inputs filled, which is what
+            persistence predicts for the next row and what the skip of a Residual model computes (gru only).
     """
 
     machine: str
@@ -104,6 +107,7 @@ class Prepared:
     summary: DataSummary
     scaler: MinMaxScaler | None = None
     health: HealthScore | None = None
+    last_scores: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
