@@ -1,12 +1,118 @@
 """pytest fixtures over the test bed: servers live as long as the test session, what a test puts in them as the test."""
 
+import logging
+import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from kubernetes.client import ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
+from cluster.binaries import built_binaries, existing_binaries, go_program
+from cluster.clusters import (
+    CONTROLLERS,
+    KINDS,
+    Cluster,
+    ClusterUnavailableError,
+    choose_kind,
+    cluster_of,
+    existing_cluster,
+)
+from cluster.control_plane import control_plane_running
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
+from cluster.processes import wait_until
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the choice of the cluster."""
+    parser.addoption(
+        "--cluster",
+        choices=["auto", *KINDS],
+        default="auto",
+        help="the Kubernetes to test on: existing (USE_EXISTING_CLUSTER=true and KUBECONFIG), assets "
+        "(KUBEBUILDER_ASSETS), build (compiled here by Go), auto (the first of these that can be had)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker, and lets what takes long report on the terminal."""
+    config.addinivalue_line("markers", "needs(*capabilities): what the cluster must have: controllers, node")
+    logger = logging.getLogger("cluster")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_Terminal(config))
+
+
+class _Terminal(logging.Handler):
+    """Writes to the terminal past pytest's capturing."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__()
+        self._plugins = config.pluginmanager
+
+    def emit(self, record: logging.LogRecord) -> None:
+        terminal = self._plugins.get_plugin("terminalreporter")
+        capturing = self._plugins.get_plugin("capturemanager")
+        if terminal is not None and capturing is not None:
+            with capturing.global_and_fixture_disabled():
+                terminal.ensure_newline()
+                terminal.write_line(f"==> {self.format(record)}")
+
+
+def _unavailable(reason: str) -> None:
+    # A green run must not mean that everything was skipped.
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes API server with its controllers; without a node when it is one of our own."""
+    try:
+        kind = choose_kind(pytestconfig.getoption("--cluster"), os.environ, has_go=go_program() is not None)
+        if kind == "existing":
+            yield existing_cluster(os.environ)
+            return
+    except ClusterUnavailableError as error:
+        _unavailable(str(error))
+    binaries = existing_binaries(Path(os.environ["KUBEBUILDER_ASSETS"])) if kind == "assets" else built_binaries()
+    with control_plane_running(tmp_path_factory.mktemp("cluster"), binaries) as control_plane:
+        yield cluster_of(control_plane, binaries)
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skips a test, or fails it in CI, whose cluster lacks what its marker asks for."""
+    marker = request.node.get_closest_marker("needs")
+    if marker is not None:
+        missing = set(marker.args) - request.getfixturevalue("cluster").capabilities
+        if missing:
+            _unavailable(f"the cluster has no {' and no '.join(sorted(missing))}")
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """The name of a new namespace, ready for pods; what is in it is deleted after the test, in the background."""
+    name = f"test-{secrets.token_hex(4)}"
+    core = CoreV1Api(cluster.client())
+    core.create_namespace(V1Namespace(metadata=V1ObjectMeta(name=name)))
+    if CONTROLLERS in cluster.capabilities:
+        wait_until(lambda: _is_ready_for_pods(core, name), f"namespace {name} has its service account")
+    yield name
+    core.delete_namespace(name)
+
+
+def _is_ready_for_pods(core: CoreV1Api, namespace: str) -> bool:
+    try:
+        core.read_namespaced_service_account("default", namespace)
+        core.read_namespaced_config_map("kube-root-ca.crt", namespace)
+    except ApiException as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
 	"os/signal"
 	"syscall"
@@ -13,25 +12,14 @@ import (
 // etcdCommand serves one etcd member from the embeddable server. etcd's own main package would do the same, but pulls
 // versions of generated code into the module graph that Kubernetes cannot be built with.
 func etcdCommand() *cobra.Command {
-	var clientURL, peerURL string
 	config := embed.NewConfig()
 	command := &cobra.Command{
-		Use:           "etcd",
-		Short:         "Serve one etcd member until SIGTERM",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: false,
+		Use:          "etcd",
+		Short:        "Serve one etcd member until SIGTERM",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
 		RunE: func(command *cobra.Command, _ []string) error {
-			client, err := url.Parse(clientURL)
-			if err != nil {
-				return fmt.Errorf("--listen-client-urls: %w", err)
-			}
-			peer, err := url.Parse(peerURL)
-			if err != nil {
-				return fmt.Errorf("--listen-peer-urls: %w", err)
-			}
-			config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
-			config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
+			config.AdvertisePeerUrls = config.ListenPeerUrls
 			config.InitialCluster = config.InitialClusterFromName(config.Name)
 			member, err := embed.StartEtcd(config)
 			if err != nil {
@@ -49,11 +37,31 @@ func etcdCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&config.Name, "name", "default", "name of the member")
 	flags.StringVar(&config.Dir, "data-dir", "default.etcd", "folder of the data")
-	flags.StringVar(&clientURL, "listen-client-urls", "http://127.0.0.1:2379", "address for clients")
-	flags.StringVar(&peerURL, "listen-peer-urls", "http://127.0.0.1:2380", "address for other members")
+	flags.Var((*address)(&config.ListenClientUrls), "listen-client-urls", "where it serves clients")
+	flags.Var((*address)(&config.AdvertiseClientUrls), "advertise-client-urls", "where clients find it")
+	flags.Var((*address)(&config.ListenPeerUrls), "listen-peer-urls", "where it would serve other members")
 	flags.BoolVar(&config.UnsafeNoFsync, "unsafe-no-fsync", false, "never wait for the disk: a crash may lose the data")
 	flags.StringVar(&config.LogLevel, "log-level", "error", "least severe level that is logged")
 	return command
 }
+
+// address is a flag that takes one URL, for settings of etcd that take several.
+type address []url.URL
+
+func (a *address) Set(text string) error {
+	parsed, err := url.Parse(text)
+	if err == nil {
+		*a = address{*parsed}
+	}
+	return err
+}
+
+func (a *address) String() string {
+	if len(*a) == 0 {
+		return ""
+	}
+	return (*a)[0].String()
+}
+
+func (a *address) Type() string { return "URL" }

@@ -1,4 +1,4 @@
-module trainingjob.pumphealth.io/tests/cluster
+module trainingjob.pumphealth.io/kubernetes
 
 go 1.26.0
 

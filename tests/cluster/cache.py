@@ -1,0 +1,60 @@
+"""What is expensive to make and kept between runs: a folder of the user's cache, made once by whoever comes first."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainingjob"
+
+
+def digest(parts: Iterable[bytes | str]) -> str:
+    """A short name for whatever depends on exactly these parts."""
+    total = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        total.update(len(content).to_bytes(8, "big") + content)
+    return total.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def lock(name: str, when_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds a lock among all programs of this user; it ends with the program, however that ends.
+
+    Args:
+        name: what is locked.
+        when_waiting: called once when another program holds it; may raise instead of waiting.
+    """
+    ROOT.mkdir(parents=True, exist_ok=True)
+    with (ROOT / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            when_waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Callable[[], None]) -> Path:
+    """The folder that holds what belongs to the key, made when it is not there.
+
+    Args:
+        kind: what the folder holds.
+        key: from `digest`.
+        make: fills an empty folder.
+        when_waiting: called when another program is making one.
+    """
+    kept = ROOT / kind / key
+    if kept.is_dir():
+        return kept
+    with lock(kind, when_waiting):
+        if not kept.is_dir():
+            unfinished = kept.with_name(f"{key}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            make(unfinished)
+            unfinished.rename(kept)
+    return kept

@@ -1,0 +1,99 @@
+"""The one handle on a cluster, whichever kind it is, and the choice of the kind."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes.client import ApiClient
+from kubernetes.config import new_client_from_config
+
+from cluster.binaries import Binaries, built_binaries
+from cluster.control_plane import ControlPlane
+
+CONTROLLERS = "controllers"
+NODE = "node"
+KINDS = ("existing", "assets", "build")
+
+
+class ClusterUnavailableError(Exception):
+    """There is no cluster of the wanted kind here; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that one may do anything in.
+
+    Attributes:
+        kubeconfig: of an administrator.
+        kubectl: a kubectl that suits it.
+        capabilities: `controllers` (Jobs make pods, namespaces vanish, service accounts get tokens) and `node` (pods
+            run).
+    """
+
+    kubeconfig: Path
+    kubectl: Path
+    capabilities: frozenset[str]
+
+    def client(self) -> ApiClient:
+        """A new client of the administrator."""
+        client: ApiClient = new_client_from_config(config_file=str(self.kubeconfig))  # type: ignore[no-untyped-call]
+        return client
+
+    def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Runs kubectl as the administrator and returns what it prints.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; its standard error is in `stderr`.
+        """
+        command: list[str | Path] = [self.kubectl, f"--kubeconfig={self.kubeconfig}", *arguments]
+        return subprocess.run(command, input=stdin, check=True, capture_output=True, text=True).stdout
+
+
+def choose_kind(wanted: str, environment: Mapping[str, str], *, has_go: bool) -> str:
+    """Chooses the kind of cluster.
+
+    A cluster that somebody works with is never taken just because there is a kubeconfig.
+
+    Args:
+        wanted: one of KINDS, or `auto`: the first of them that can be had.
+        environment: of the process.
+        has_go: whether Kubernetes could be compiled.
+
+    Raises:
+        ClusterUnavailableError: it cannot be had, and why.
+    """
+    obstacles = {
+        "existing": None
+        if environment.get("USE_EXISTING_CLUSTER") == "true" and environment.get("KUBECONFIG")
+        else "USE_EXISTING_CLUSTER=true and KUBECONFIG are not both set",
+        "assets": None if environment.get("KUBEBUILDER_ASSETS") else "KUBEBUILDER_ASSETS is not set",
+        "build": None if has_go else "there is no Go on PATH",
+    }
+    candidates = KINDS if wanted == "auto" else (wanted,)
+    for kind in candidates:
+        if obstacles[kind] is None:
+            return kind
+    reasons = "; ".join(f"{kind}: {obstacles[kind]}" for kind in candidates)
+    raise ClusterUnavailableError(f"no Kubernetes to test on ({reasons})")
+
+
+def existing_cluster(environment: Mapping[str, str]) -> Cluster:
+    """The cluster that KUBECONFIG names."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise ClusterUnavailableError("an existing cluster needs kubectl on PATH")
+    cluster = Cluster(Path(environment["KUBECONFIG"]), Path(kubectl), frozenset({CONTROLLERS}))
+    nodes = json.loads(cluster.run_kubectl("get", "nodes", "--output=json"))["items"]
+    return Cluster(cluster.kubeconfig, cluster.kubectl, cluster.capabilities | ({NODE} if nodes else set()))
+
+
+def cluster_of(control_plane: ControlPlane, binaries: Binaries, *, has_node: bool = False) -> Cluster:
+    """The handle on a control plane of our own."""
+    capabilities = {CONTROLLERS: control_plane.has_controllers, NODE: has_node}
+    kubectl = binaries.find("kubectl") or Path(shutil.which("kubectl") or built_binaries()["kubectl"])
+    return Cluster(
+        control_plane.kubeconfig, kubectl, frozenset(name for name, present in capabilities.items() if present)
+    )
