@@ -10,23 +10,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainingjob_trainer.spec_pod import Accelerator, Resources, RunPolicy, Scheduling
 from trainingjob_trainer.spec_types import (
     COLUMN,
     GATE_METRICS,
     HEALTH_INDICATORS,
     KEY_COLUMNS,
-    LABEL_KEY,
-    LABEL_VALUE,
     MAXIMUM_SEARCH_SETTINGS,
+    Bound,
     Choices,
-    Labels,
     Limits,
     Moment,
     Name,
     Part,
-    Quantity,
     Range,
-    Seconds,
     distinct,
     parse_moment,
     telemetry_columns,
@@ -158,78 +155,24 @@ class Data(Part):
 class Artifacts(Part):
     """Where the model is stored."""
 
-    bucket: str = Field(default="models", pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", min_length=3, max_length=63)
+    bucket: str = Field(default="models", pattern=r"^[a-z0-9]+((\.|-+)[a-z0-9]+)*$", min_length=3, max_length=63)
     secret_name: Name | None = None
 
 
-class Gate(Limits):
-    """What a metric of the test part must be for the model to be registered."""
+class Gate(Part):
+    """What a metric of the test part must be for the model to be registered, both ends included."""
 
     metric: Annotated[str, Field(min_length=1, max_length=63)]
+    min: Bound | None = None
+    max: Bound | None = None
 
-
-class Toleration(Part):
-    """A toleration of the pod, as in the core API."""
-
-    key: Annotated[str, Field(pattern=LABEL_KEY, max_length=317)] | None = None
-    operator: Literal["Exists", "Equal"] | None = None
-    value: Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)] | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: int | None = Field(default=None, ge=0, le=31_536_000)
-
-
-Tolerations = Annotated[tuple[Toleration, ...], Field(strict=False, max_length=16)]
-
-
-class Accelerator(Part):
-    """Whether and how to ask for an accelerator; the trainer is told the outcome apart from this."""
-
-    policy: Literal["Required", "Preferred", "Disabled"] | None = None
-    resource_name: str = Field(
-        default="nvidia.com/gpu",
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
-        min_length=3,
-        max_length=317,
-    )
-    fallback_after_seconds: Seconds = 300
-    node_selector: Labels = Field(default_factory=dict)
-    tolerations: Tolerations = ()
-    runtime_class_name: Name | None = None
-
-
-class ResourceQuantities(Part):
-    """Amounts of what a container may ask for, the accelerator apart."""
-
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
-
-
-class Resources(Part):
-    """Resources of the trainer's container."""
-
-    requests: ResourceQuantities | None = None
-    limits: ResourceQuantities | None = None
-
-
-class Scheduling(Part):
-    """Where and when the pod may run."""
-
-    node_selector: Labels = Field(default_factory=dict)
-    tolerations: Tolerations = ()
-    priority_class_name: Name | None = None
-    queue_name: Annotated[str, Field(pattern=LABEL_VALUE, min_length=1, max_length=63)] | None = None
-
-
-class RunPolicy(Part):
-    """How long and how often a run is tried."""
-
-    suspend: bool = False
-    backoff_limit: int = Field(default=3, ge=0, le=20)
-    active_deadline_seconds: Seconds = 86_400
-    scheduling_timeout_seconds: Seconds | None = None
-    stall_timeout_seconds: Seconds = 1800
-    job_ttl_seconds_after_finished: int = Field(default=86_400, ge=0, le=31_536_000, alias="jobTTLSecondsAfterFinished")
+    @model_validator(mode="after")
+    def _passable(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("min or max must be set")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
 
 
 class TrainingJobSpec(Part):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -26,7 +27,9 @@ MAXIMUM_SEARCH_SETTINGS = 512
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+QUEUE_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
 
 def parse_moment(text: str) -> datetime:
@@ -84,10 +87,25 @@ Labels = Annotated[
     Field(max_length=32),
 ]
 Quantity = Annotated[
-    Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", min_length=1, max_length=32)]
-    | Annotated[int, Field(ge=0)],
+    Annotated[str, Field(pattern=QUANTITY, max_length=32)] | Annotated[int, Field(ge=0, le=10**15)],
     Field(union_mode="left_to_right"),
 ]
+
+
+def amount(quantity: str | int) -> Decimal:
+    """What a quantity such as 500m or 4Gi comes to, in units."""
+    parts = re.fullmatch(QUANTITY, str(quantity))
+    if parts is None:
+        raise ValueError(f"{quantity!r} is no quantity")
+    unit = parts[2] or ""
+    return Decimal(parts[0].removesuffix(unit)) * _UNITS[unit]
+
+
+_UNITS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)} | {
+    f"{prefix}{binary}": Decimal(1024 if binary else 1000) ** power
+    for power, prefix in enumerate("KMGTP", start=1)
+    for binary in ("i", "")
+}
 
 
 class Part(BaseModel):
@@ -104,11 +122,14 @@ class Part(BaseModel):
     )
 
 
-class Range(Part):
-    """A range of values, both ends included."""
+Bound = Annotated[float, Field(ge=-1e12, le=1e12)]
 
-    min: float
-    max: float
+
+class Range(Part):
+    """The values of a sensor that become 0 and 1 in the health score."""
+
+    min: Bound
+    max: Bound
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -120,8 +141,8 @@ class Range(Part):
 class Limits(Part):
     """The plausible values of a sensor; either end may be open."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Bound | None = None
+    max: Bound | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
