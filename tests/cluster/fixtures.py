@@ -23,6 +23,7 @@ from cluster.control_plane import control_plane_running
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
+from cluster.simulated_node import SimulatedNode, simulated_node_registered
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -113,6 +114,13 @@ def _is_ready_for_pods(core: CoreV1Api, namespace: str) -> bool:
             return False
         raise
     return True
+
+
+@pytest.fixture
+def simulated_node(cluster: Cluster) -> Iterator[SimulatedNode]:
+    """A node that takes every pod, and of whose pods the test says what becomes of them."""
+    with simulated_node_registered(cluster.client()) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")
