@@ -1,0 +1,56 @@
+"""The search against scikit-learn's GridSearchCV on the same data: settings, scores, winner, model."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from sklearn.model_selection import GridSearchCV
+from xgboost import XGBClassifier
+
+from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.spec import Search, Xgb
+from trainingjob_trainer.xgb_search import LabelledRows, search_settings
+
+SEARCH = Search(n_estimators=(5, 12), max_depth=(2, 4, 3), learning_rate=(0.3, 0.1), subsample=(0.8, 1.0))
+FIXED: dict[str, Any] = {"objective": "binary:logistic", "seed": 42}
+
+
+def telemetry(seed: int, rows: int, positives: float, missing: float) -> tuple[pd.DataFrame, NDArray[np.int8]]:
+    """Correlated columns of which some foretell the label, with missing values and repeated values."""
+    generator = np.random.default_rng(seed)
+    walk = generator.normal(size=(rows, 6)).cumsum(axis=0) * 0.1
+    walk[:, 5] = np.round(walk[:, 5])
+    score = walk[:, 0] - 0.5 * walk[:, 1] + generator.normal(size=rows)
+    labels = (score > np.quantile(score, 1 - positives)).astype(np.int8)
+    walk[generator.random(walk.shape) < missing] = np.nan
+    return pd.DataFrame(walk.astype(np.float32), columns=[f"sensor_{number}" for number in range(6)]), labels
+
+
+@pytest.mark.parametrize("scoring", ["recall", "average_precision"])
+@pytest.mark.parametrize(
+    ("seed", "rows", "positives", "missing", "weighted"),
+    [(1, 900, 0.3, 0.0, False), (2, 1500, 0.02, 0.0, True), (3, 1200, 0.1, 0.3, True)],
+    ids=["plain", "rare and weighted", "weighted with missing values"],
+)
+def test_the_search_finds_what_grid_search_finds_to_the_last_digit(
+    *, seed: int, rows: int, positives: float, missing: float, weighted: bool, scoring: str
+) -> None:
+    features, labels = telemetry(seed, rows, positives, missing)
+    weight = float((labels == 0).sum() / (labels == 1).sum()) if weighted else 1.0
+    search = SEARCH.model_copy(update={"scoring": scoring})
+    found = search_settings(
+        LabelledRows(features, labels),
+        Xgb(search=search),
+        FIXED | {"scale_pos_weight": weight},
+        threads=2,
+        reporter=SilentReporter(),
+    )
+    classifier = XGBClassifier(objective="binary:logistic", random_state=42, scale_pos_weight=weight, n_jobs=2)
+    grid = search.model_dump(include={"n_estimators", "max_depth", "learning_rate", "subsample"})
+    reference = GridSearchCV(classifier, grid, scoring=scoring, cv=3).fit(features, labels)
+    assert found.settings == reference.cv_results_["params"]
+    expected = np.column_stack([reference.cv_results_[f"split{fold}_test_score"] for fold in range(3)])
+    np.testing.assert_array_equal(found.scores, expected)
+    assert found.best == reference.best_params_
