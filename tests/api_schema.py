@@ -1,0 +1,108 @@
+"""The CRD as tests use it: its schema, every node of it, and random specs that keep to the schema, node by node."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+CRD_FILE = Path(__file__).parents[1] / "crds" / "trainingjobs.training.pumphealth.io.yaml"
+
+Schema = Mapping[str, Any]
+
+
+def load_crd() -> dict[str, Any]:
+    """The CustomResourceDefinition."""
+    crd: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
+    return crd
+
+
+def root_schema() -> Schema:
+    """The schema of a whole TrainingJob in its only version."""
+    (version,) = load_crd()["spec"]["versions"]
+    schema: Schema = version["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def spec_schema() -> Schema:
+    """The schema of ``spec``."""
+    schema: Schema = root_schema()["properties"]["spec"]
+    return schema
+
+
+def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """This node and every one below, each with its path; ``[]`` is an item and ``{}`` a value of a map."""
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}".lstrip("."))
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}{{}}")
+
+
+_DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31)).map(date.isoformat)
+_INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2060, 12, 31)).map(lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}")
+_COLUMNS = st.sampled_from(["Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "X9_"])
+_LABEL_KEYS = st.sampled_from(["zone", "nvidia.com/gpu.present", "a.b/C_d-e"])
+# What a pattern or the schema alone would rarely or never hit.
+_BY_NAME: Mapping[str, SearchStrategy[Any]] = {
+    "startDate": _DAYS | _INSTANTS,
+    "endDate": _DAYS | _INSTANTS,
+    "metric": st.sampled_from(["skill", "rmse", "r2", "recall", "auc_score", "f1"]),
+}
+_KEYS: Mapping[str, SearchStrategy[str]] = {
+    "healthRanges": st.sampled_from(["Oil_P", "Oil_L", "Recalque", "Succao"]),
+    "columns": _COLUMNS,
+    "limits": _COLUMNS,
+    "nodeSelector": _LABEL_KEYS,
+}
+
+
+def specs() -> SearchStrategy[dict[str, Any]]:
+    """Specs that keep to every node of the schema; rules over several nodes may still refuse some of them."""
+    return _values("spec", spec_schema())
+
+
+def _values(name: str, schema: Schema) -> SearchStrategy[Any]:
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if schema.get("x-kubernetes-int-or-string"):
+        return st.integers(1, 64) | st.sampled_from(["500m", "2", "1.5", "4Gi", "100M"])
+    kinds = {
+        "object": _objects,
+        "array": lambda _, s: st.lists(
+            _values("", s["items"]), min_size=s.get("minItems", 0), max_size=min(s["maxItems"], 4)
+        ),
+        "string": _strings,
+        "boolean": lambda *_: st.booleans(),
+        "integer": lambda _, s: st.integers(s["minimum"], s["maximum"]),
+        "number": lambda _, s: st.floats(s["minimum"], s["maximum"]) | st.sampled_from([s["minimum"], s["maximum"]]),
+    }
+    return kinds[schema["type"]](name, schema)
+
+
+def _objects(name: str, schema: Schema) -> SearchStrategy[dict[str, Any]]:
+    if "additionalProperties" in schema:
+        return st.dictionaries(_KEYS[name], _values("", schema["additionalProperties"]), max_size=3)
+    values = {key: _values(key, child) for key, child in schema["properties"].items()}
+    required = {key: values.pop(key) for key in schema.get("required", ())}
+    if name == "model":
+        return st.sampled_from(["gru", "xgb"]).flatmap(
+            lambda kind: st.fixed_dictionaries(
+                {"type": st.just(kind)}, optional={kind: values[kind], "seed": values["seed"]}
+            )
+        )
+    return st.fixed_dictionaries(required, optional=values)
+
+
+def _strings(_: str, schema: Schema) -> SearchStrategy[str]:
+    if "pattern" not in schema:
+        return st.text(min_size=schema.get("minLength", 0), max_size=schema["maxLength"])
+    short = range(schema.get("minLength", 0), schema["maxLength"] + 1)
+    return st.from_regex(schema["pattern"], fullmatch=True).filter(lambda text: len(text) in short)

@@ -1,0 +1,230 @@
+"""Operator and trainer agree on what a spec means, its hash and its window, over random specs and ten fixed ones."""
+
+import copy
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from api_schema import nodes, spec_schema, specs
+from trainingjob_operator import specification
+from trainingjob_trainer import training_job
+from trainingjob_trainer.spec import TrainingJobSpec
+
+random_specs = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+moments = st.datetimes(datetime(2024, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+
+
+def _read(spec: Mapping[str, Any]) -> TrainingJobSpec:
+    try:
+        return TrainingJobSpec.model_validate_json(json.dumps(spec))
+    except ValidationError:
+        assume(False)
+        raise
+
+
+@random_specs
+@given(specs())
+def test_both_hash_a_spec_alike(spec: dict[str, Any]) -> None:
+    assert specification.spec_hash(spec) == training_job.spec_hash(_read(spec))
+
+
+@random_specs
+@given(specs(), moments)
+def test_both_resolve_a_window_alike(spec: dict[str, Any], now: datetime) -> None:
+    operator, trainer = specification.resolve_window(spec, now), training_job.resolve_window(_read(spec).data, now)
+    assert (operator.start, operator.end) == (trainer.start, trainer.end)
+
+
+@random_specs
+@given(specs())
+def test_writing_a_default_out_changes_no_hash(spec: dict[str, Any]) -> None:
+    model = spec["model"]
+    block = specification.DEFAULTS["model"][model["type"]]
+    written = {
+        **specification.DEFAULTS,
+        **spec,
+        "model": {"seed": 42, **model, model["type"]: {**block, **model.get(model["type"], {})}},
+        "data": {**specification.DEFAULTS["data"], **spec.get("data", {})},
+    }
+    for hashed in (specification.spec_hash, specification.gates_hash):
+        assert hashed(written) == hashed(spec)
+    assert specification.attempt_hash({**specification.DEFAULTS, **spec}) == specification.attempt_hash(spec)
+
+
+BASE: Mapping[str, Any] = {"machine": "M-1", "model": {"type": "gru"}}
+# Each changes one thing: what it is, and which hashes it changes.
+CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"machine": "M-2"}, "spec"),
+    ({"model": {"type": "xgb"}}, "spec"),
+    ({"model": {"type": "gru", "seed": 1}}, "spec"),
+    ({"model": {"type": "gru", "gru": {"features": ["Oil_P", "Oil_L", "Recalque", "Succao"]}}}, "spec"),
+    ({"data": {"startDate": "2025-01-01"}}, "spec"),
+    ({"data": {"columns": {"Recalque": "P1"}}}, "spec"),
+    ({"data": {"databaseSecretName": "other"}}, "attempt"),
+    ({"artifacts": {"bucket": "other"}}, "attempt"),
+    ({"artifacts": {"secretName": "other"}}, "attempt"),
+    ({"accelerator": {"policy": "Required"}}, "attempt"),
+    ({"accelerator": {"nodeSelector": {"a": "b"}}}, "attempt"),
+    ({"resources": {"limits": {"memory": "8Gi"}}}, "attempt"),
+    ({"scheduling": {"queueName": "night"}}, "attempt"),
+    ({"gates": [{"metric": "skill", "min": 0}]}, "attempt gates"),
+    ({"reuse": "Never"}, ""),
+    ({"runPolicy": {"suspend": True, "backoffLimit": 1, "activeDeadlineSeconds": 60}}, ""),
+]
+
+
+@pytest.mark.parametrize(("change", "changed"), CHANGES, ids=[json.dumps(change) for change, _ in CHANGES])
+def test_a_change_starts_what_it_should_start(change: dict[str, Any], changed: str) -> None:
+    hashes = {
+        "spec": specification.spec_hash,
+        "attempt": specification.attempt_hash,
+        "gates": specification.gates_hash,
+    }
+    spec = {**BASE, **change}
+    assert {name for name, hashed in hashes.items() if hashed(spec) != hashed(BASE)} == set(changed.split())
+
+
+def test_every_field_of_machine_model_and_data_counts() -> None:
+    example = {"string": "zz9", "integer": 7, "number": 0.31}
+    for path, node in nodes(spec_schema()):
+        name = path.split(".")[-1]
+        if not path.startswith(("model.gru.", "data.", "model.xgb.")) or node.get("type") not in example:
+            continue
+        if "[]" in path or "{}" in path or name == "databaseSecretName":
+            continue
+        spec: dict[str, Any] = {"machine": "M-1", "model": {"type": "xgb" if "xgb" in path else "gru"}}
+        before = specification.spec_hash(spec)
+        part = spec
+        *parents, last = path.split(".")
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = node["enum"][-1] if "enum" in node else example[node["type"]]
+        if name in ("output", "missingIndicators", "scoring"):
+            part[last] = {"output": "Direct", "missingIndicators": "Neutral", "scoring": "average_precision"}[name]
+        assert specification.spec_hash(spec) != before, path
+
+
+def test_the_order_of_gates_means_nothing_and_that_of_a_search_does() -> None:
+    gates = [{"metric": "rmse", "max": 1}, {"metric": "skill", "min": 0.0}]
+    assert specification.gates_hash({"gates": gates}) == specification.gates_hash({"gates": gates[::-1]})
+    trees = [[100, 200], [200, 100]]
+    xgb = [{"machine": "M", "model": {"type": "xgb", "xgb": {"search": {"nEstimators": order}}}} for order in trees]
+    assert specification.spec_hash(xgb[0]) != specification.spec_hash(xgb[1])
+
+
+def test_a_number_is_the_same_with_and_without_a_fraction() -> None:
+    whole = {**BASE, "data": {"limits": {"Oil_P": {"min": 0, "max": 1500}}}}
+    fraction = {**BASE, "data": {"limits": {"Oil_P": {"min": -0.0, "max": 1500.0}}}}
+    assert specification.spec_hash(whole) == specification.spec_hash(fraction)
+    assert training_job.spec_hash(_read(whole)) == training_job.spec_hash(_read(fraction))
+
+
+NOW = datetime(2025, 6, 15, 13, 30, 5, 999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("data", "start", "end"),
+    [
+        ({}, None, "2025-06-15T13:30:05"),
+        ({"startDate": "2025-01-01"}, "2025-01-01T00:00:00", "2025-06-15T13:30:05"),
+        ({"endDate": "2025-02-28"}, None, "2025-03-01T00:00:00"),
+        ({"endDate": "2025-02-28T00:00:00Z"}, None, "2025-02-28T00:00:00"),
+        ({"startDate": "2025-02-28", "endDate": "2025-02-28"}, "2025-02-28T00:00:00", "2025-03-01T00:00:00"),
+        ({"startDate": "2025-01-01T06:00:00Z", "endDate": "2026-01-01"}, "2025-01-01T06:00:00", "2025-06-15T13:30:05"),
+        ({"lookbackDays": 1}, "2025-06-14T00:00:00", "2025-06-15T00:00:00"),
+        ({"lookbackDays": 90}, "2025-03-17T00:00:00", "2025-06-15T00:00:00"),
+    ],
+)
+def test_a_window_is_resolved_to_two_instants(data: dict[str, Any], start: str | None, end: str) -> None:
+    window = specification.resolve_window({**BASE, "data": data}, NOW)
+    assert window.start == (datetime.fromisoformat(start).replace(tzinfo=UTC) if start else None)
+    assert window.end == datetime.fromisoformat(end).replace(tzinfo=UTC)
+
+
+def test_a_lookback_counts_days_of_utc_wherever_the_clock_stands() -> None:
+    elsewhere = NOW.replace(hour=23).astimezone(timezone(timedelta(hours=5)))
+    spec = {**BASE, "data": {"lookbackDays": 3}}
+    assert specification.resolve_window(spec, elsewhere) == specification.resolve_window(spec, NOW)
+
+
+# These ten never change: a changed hash would train every model of every user anew. A new field leaves them alone
+# because what equals its default is left out.
+GOLDEN: list[tuple[dict[str, Any], str]] = [
+    (
+        {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}},
+        "81fc8d703da389b4696c12082392325a7f283395c163ae8af2b2ce85cff79c29",
+    ),
+    (
+        {"machine": "MOTOBOMBA-007", "model": {"type": "xgb"}},
+        "7514398622351bb802a7d9c214a2cdb1ea1baec681866de44926a18f1aca9c98",
+    ),
+    (
+        {"machine": "ITU-415", "model": {"type": "gru", "seed": 7}},
+        "566ae39c1bc6f00a7dfdd5758109c2d6734e200542eb6a6ec88aba562f387f8b",
+    ),
+    (
+        {"machine": "ITU-415", "model": {"type": "gru", "gru": {"sequenceLength": 30, "units": [32, 16]}}},
+        "128c667384190f9c327a3ae58aa167c34e358b5ed01ac00ee46b3e9be139b11a",
+    ),
+    (
+        {
+            "machine": "ITU-415",
+            "model": {
+                "type": "gru",
+                "gru": {
+                    "learningRate": 0.003,
+                    "dropout": 0,
+                    "healthRanges": {"Oil_P": {"min": 0, "max": 700}},
+                    "missingIndicators": "Neutral",
+                    "output": "Direct",
+                },
+            },
+        },
+        "fc3c1bfbf049ea1bc7eddd6e72a6c070f67b035458d7bd72b75596fdf2c3f121",
+    ),
+    (
+        {"machine": "ITU-415", "model": {"type": "gru"}, "data": {"startDate": "2025-01-01", "endDate": "2025-08-31"}},
+        "6dce2273853aa4041c57fe2846fcc3f90fec82d4a1a0e469c566cc5b7cf6ccfc",
+    ),
+    (
+        {"machine": "ITU-415", "model": {"type": "gru"}, "data": {"lookbackDays": 90, "table": "telemetry.rows"}},
+        "e6467e503cd0681e49f71ef46fdfdbd06af4c6ab6ceee138cd07a89b1fe5604d",
+    ),
+    (
+        {
+            "machine": "P",
+            "model": {"type": "gru"},
+            "data": {
+                "columns": {"Recalque": "FlexAnalogue4_1"},
+                "limits": {"Oil_P": {"min": 0, "max": 1500.5}},
+                "maxGapSeconds": 600,
+                "minRows": 50,
+                "testFraction": 0.25,
+            },
+        },
+        "124cf67fb9f82b1e99b35bc46855f0cba37f5d3afd80bb3b2fc65471b452f974",
+    ),
+    (
+        {"machine": "P", "model": {"type": "xgb", "xgb": {"rpmDropPercent": -60.5, "folds": 5, "targetRecall": 1}}},
+        "6d67f445b81ef1439793ced58682f0fd60b6682bca1db7da1a45684d1d14d7aa",
+    ),
+    (
+        {
+            "machine": "P",
+            "model": {"type": "xgb", "xgb": {"search": {"nEstimators": [50], "subsample": [1], "maxDepth": [3, 2]}}},
+        },
+        "7e873d9b9848dc3424c32fea81fb3bf48d1e1348b0d3a15dac4ddf6166dd7091",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), GOLDEN)
+def test_a_hash_never_changes(spec: dict[str, Any], expected: str) -> None:
+    assert specification.spec_hash(spec) == expected
+    assert training_job.spec_hash(_read(copy.deepcopy(spec))) == expected

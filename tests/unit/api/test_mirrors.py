@@ -1,0 +1,113 @@
+"""The trainer's models and the operator's table of defaults say what the CRD says, field by field."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from api_schema import nodes, spec_schema
+from trainingjob_operator.specification import DEFAULTS
+from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.spec_types import GATE_METRICS, MAXIMUM_SEARCH_SETTINGS
+
+CRD = {path: node for path, node in nodes(spec_schema()) if path}
+CONSTRAINTS = ("minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "maxProperties")
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema without references and without the null that an absent field has in Python."""
+    schema = dict(schema)
+    if "$ref" in schema:
+        return {**_resolved(definitions[schema["$ref"].rpartition("/")[2]], definitions), **_without_ref(schema)}
+    branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
+    if len(branches) == 1:
+        return {**_resolved(branches[0], definitions), **_without_ref(schema)}
+    for branch in branches:
+        schema |= {key: value for key, value in branch.items() if key in CONSTRAINTS}
+    return schema
+
+
+def _without_ref(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "description")}
+
+
+def _python_nodes(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[Any]:
+    schema = _resolved(schema, definitions)
+    if path:
+        yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from _python_nodes(child, definitions, f"{path}.{name}".lstrip("."))
+    if "items" in schema:
+        yield from _python_nodes(schema["items"], definitions, f"{path}[]")
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield from _python_nodes(schema["additionalProperties"], definitions, f"{path}{{}}")
+
+
+def _python() -> dict[str, Mapping[str, Any]]:
+    schema = TrainingJobSpec.model_json_schema(by_alias=True)
+    return dict(_python_nodes(schema, schema["$defs"]))
+
+
+PYTHON = _python()
+
+
+def _default(table: Mapping[str, Any], path: str) -> Any:
+    value: Any = table
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def test_the_trainer_has_the_fields_of_the_crd_and_no_other() -> None:
+    assert set(PYTHON) == set(CRD)
+
+
+def test_the_trainer_bounds_every_field_as_the_crd_does() -> None:
+    # An enumeration needs no length: the CRD states one for the cost of its rules.
+    wanted = {path: _bounds(node, CONSTRAINTS if "enum" not in node else ()) for path, node in CRD.items()}
+    assert {path: _bounds(node, CONSTRAINTS) for path, node in PYTHON.items()} == wanted
+
+
+def _bounds(node: Mapping[str, Any], constraints: tuple[str, ...]) -> dict[str, Any]:
+    bounds = {key: node[key] for key in (*constraints, "enum", "type") if key in node}
+    return bounds | {"required": sorted(node.get("required", ()))}
+
+
+def test_trainer_and_operator_have_the_same_defaults() -> None:
+    values = {path for path, node in CRD.items() if "properties" not in node and not re.search(r"\[\]|\{\}", path)}
+    trainer = {path: PYTHON[path].get("default") for path in values}
+    operator = {path: _default(DEFAULTS, path) for path in values}
+    # Absent is None here and nothing there; an empty map is made by a factory, which the schema does not tell.
+    assert {path: value or None for path, value in trainer.items()} == {
+        path: value or None for path, value in operator.items()
+    }
+
+
+def test_the_defaults_are_those_that_the_crd_sets() -> None:
+    set_by_crd = {path: node["default"] for path, node in CRD.items() if "default" in node and node["default"] != {}}
+    assert {path: _default(DEFAULTS, path) for path in set_by_crd} == set_by_crd
+
+
+def test_the_defaults_are_those_that_the_crd_describes() -> None:
+    described = {
+        path: yaml.safe_load(match[1])
+        for path, node in CRD.items()
+        if (match := re.search(r"Default (.+?)\.(?= |$)", node["description"]))
+    }
+    assert {path: _default(DEFAULTS, path) for path in described} == described
+    assert len(described) > 15
+
+
+def test_the_rules_of_the_crd_know_the_metrics_that_the_trainer_knows() -> None:
+    rules = " ".join(rule["rule"] + rule["message"] for rule in spec_schema()["x-kubernetes-validations"])
+    for metrics in GATE_METRICS.values():
+        assert str(list(metrics)) in rules
+        assert ", ".join(metrics) in rules
+        for metric in metrics:
+            assert metric in CRD["gates[].metric"]["description"]
+
+
+def test_the_rules_of_the_crd_bound_the_search_as_the_trainer_does() -> None:
+    (rule,) = CRD["model.xgb.search"]["x-kubernetes-validations"]
+    assert f"<= {MAXIMUM_SEARCH_SETTINGS}" in rule["rule"]

@@ -1,0 +1,83 @@
+"""What every part of the CRD has to keep to, whatever it says. Each test lists all parts that do not."""
+
+import json
+import re
+
+from api_schema import CRD_FILE, load_crd, nodes, root_schema
+
+# The API server allows nothing to be said of metadata.
+NODES = {path or "TrainingJob": node for path, node in nodes(root_schema()) if path != "metadata"}
+BOUNDS = {
+    "string": {"maxLength"},
+    "array": {"maxItems"},
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+}
+
+
+def test_the_file_is_small_enough_to_be_applied_and_kept_in_an_annotation() -> None:
+    assert len(CRD_FILE.read_bytes()) < 100_000
+    assert len(json.dumps(load_crd())) < 100_000
+
+
+def test_every_node_says_what_it_is() -> None:
+    assert [path for path, node in NODES.items() if not node.get("description", "").endswith(".")] == []
+
+
+def test_no_node_lets_unknown_fields_through() -> None:
+    assert [path for path, node in NODES.items() if "x-kubernetes-preserve-unknown-fields" in node] == []
+    assert [path for path, node in NODES.items() if not ("type" in node or "x-kubernetes-int-or-string" in node)] == []
+
+
+def test_every_node_is_bounded() -> None:
+    unbounded = []
+    for path, node in NODES.items():
+        wanted = BOUNDS.get(node.get("type", "string"), set())
+        if "additionalProperties" in node:
+            wanted = {"maxProperties"}
+        if node.get("format") == "int64":
+            wanted = {"minimum"}
+        if path.startswith("status") and node.get("type") == "number":
+            wanted = set()  # a measured value; JSON keeps it finite
+        unbounded += [f"{path}: {bound}" for bound in wanted.difference(node)]
+    assert unbounded == []
+
+
+def test_every_list_and_map_says_how_it_merges() -> None:
+    lists = {path: node.get("x-kubernetes-list-type") for path, node in NODES.items() if node.get("type") == "array"}
+    maps = {path: node.get("x-kubernetes-map-type") for path, node in NODES.items() if "additionalProperties" in node}
+    assert [path for path, kind in (lists | maps).items() if kind is None] == []
+
+
+def test_defaults_stand_only_where_they_neither_unsync_nor_choose_a_type_nor_stand_for_automatic() -> None:
+    defaults = {path: node["default"] for path, node in NODES.items() if "default" in node}
+    # A default inside list items makes Argo CD see a difference for ever; one that depends on the type of the model
+    # would be wrong for the other type.
+    elsewhere = ("spec.model.gru", "spec.model.xgb", "spec.accelerator", "spec.resources", "status")
+    assert [path for path in defaults if "[]" in path or path.startswith(elsewhere)] == []
+    assert [path for path, value in defaults.items() if value == "" or value is None] == []
+    assert [path for path, value in defaults.items() if value == 0 and value is not False] == []
+
+
+def test_every_rule_says_which_field_must_be_what() -> None:
+    unclear = []
+    for path, node in NODES.items():
+        inside = re.search(r"\[\]|\{\}", path)
+        for rule in node.get("x-kubernetes-validations", ()):
+            message = rule["message"]
+            # Of an entry of a list or map the API server names the path; the rule names the field in it.
+            named = inside or "metadata.name" in message or re.search(rf"{re.escape(path)}\b", message)
+            if not named or not re.search(r"\bmust\b|\bis immutable\b", message):
+                unclear.append(f"{path}: {message}")
+    assert unclear == []
+
+
+def test_names_are_those_that_people_type() -> None:
+    names = load_crd()["spec"]["names"]
+    assert (names["kind"], names["shortNames"], names["categories"]) == ("TrainingJob", ["tj"], ["ml"])
+
+
+def test_argo_cd_applies_it_first_and_never_prunes_it() -> None:
+    annotations = load_crd()["metadata"]["annotations"]
+    assert annotations["argocd.argoproj.io/sync-wave"] == "-2"
+    assert set(annotations["argocd.argoproj.io/sync-options"].split(",")) == {"Prune=false", "ServerSideApply=true"}
