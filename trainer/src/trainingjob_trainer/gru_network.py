@@ -1,0 +1,81 @@
+"""The GRU network in plain Keras layers: one form to train on chunks, one form to predict from windows and to save.
+
+Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from trainingjob_trainer.gru_baselines import LinearScore
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What both forms of the network have in common.
+
+    Attributes:
+        length: Rows of a window.
+        features: Inputs of a row.
+        units: Units of the two GRU layers.
+        dropout: Share of the first layer's outputs that is dropped in training.
+    """
+
+    length: int
+    features: int
+    units: tuple[int, ...]
+    dropout: float
+
+
+def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
+    """Builds the network that reads chunks: (length + scored - 1, features) to (scored, 1)."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((shape.length + scored - 1, shape.features))
+    hidden = layers.GRU(shape.units[0], return_sequences=True)(inputs)
+    hidden = layers.Dropout(shape.dropout)(hidden)
+    hidden = layers.GRU(shape.units[1], return_sequences=True)(hidden)
+    hidden = layers.Cropping1D((shape.length - 1, 0))(hidden)
+    return keras.Model(inputs, layers.Dense(1)(hidden))
+
+
+def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
+    """Builds the network that readers load: one window (length, features) to one score, the skip inside."""
+    inputs = keras.Input((shape.length, shape.features), name="window")
+    hidden = layers.GRU(shape.units[0], return_sequences=True, name="gru")(inputs)
+    hidden = layers.Dropout(shape.dropout, name="dropout")(hidden)
+    hidden = layers.GRU(shape.units[1], name="gru_1")(hidden)
+    output = layers.Dense(1, name="dense")(hidden)
+    if skip is not None:
+        rows = len(skip.weights)
+        recent = layers.Cropping1D((shape.length - rows, 0), name="last_rows")(inputs)
+        linear = layers.Dense(1, trainable=False, name="skip")
+        output = layers.Add(name="score")([output, linear(layers.Flatten(name="flatten")(recent))])
+        linear.set_weights([skip.weights.reshape(-1, 1).astype(np.float32), np.array([skip.constant], np.float32)])
+    return keras.Model(inputs, output, name="health_score")
+
+
+def set_folded_weights(model: keras.Model, weights: Sequence[NDArray[np.float32]], scale: float, offset: float) -> None:
+    """Gives a prediction network trained weights, with mean and scale of the target folded into the last layer.
+
+    Args:
+        model: A prediction network.
+        weights: Those of a training network: two GRU layers, then kernel and bias of the dense one.
+        scale: Units of the score that one unit of the trained output stands for.
+        offset: Score of a trained output of 0.
+    """
+    *recurrent, kernel, bias = weights
+    folded = [*recurrent, kernel * np.float32(scale), bias * np.float32(scale) + np.float32(offset)]
+    trained = [layer for layer in model.layers if layer.name != "skip" and layer.weights]
+    for layer in trained:
+        count = len(layer.weights)
+        layer.set_weights(folded[:count])
+        folded = folded[count:]
+
+
+def backend() -> str:
+    """The library that computes: jax or tensorflow."""
+    return str(keras.backend.backend())
