@@ -94,6 +94,7 @@ class Prepared:
         health: The score's definition (gru only).
         last_scores: float32, shape (rows,), never missing: the score of each row with its inputs filled, which is what
             persistence predicts for the next row and what the skip of a Residual model computes (gru only).
+        events: bool, shape (rows,): the rows in which a failure happened (xgb only).
     """
 
     machine: str
@@ -108,6 +109,7 @@ class Prepared:
     scaler: MinMaxScaler | None = None
     health: HealthScore | None = None
     last_scores: NDArray[np.float32] | None = None
+    events: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Windows over prepared telemetry: one resident scaled array, start positions, and copies only of what is asked for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -10,8 +10,6 @@ from sklearn.preprocessing import MinMaxScaler
 
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.prepared import Prepared
-
-_ROWS_SCALED_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -110,15 +108,14 @@ def create_sequences(prepared: Prepared, sequence_length: int, validation_fracti
     """
     if prepared.scaler is None or prepared.last_scores is None:
         raise ValueError("create_sequences needs data prepared for a gru")
-    features = prepared.frame[list(prepared.features)].to_numpy(np.float32)
-    inputs = _scaled(features, prepared.scaler)
+    inputs = _scaled(prepared, prepared.scaler)
     targets = np.ascontiguousarray(prepared.frame["health_score"].to_numpy(np.float32))
     rows = len(targets)
     validation_border = int(prepared.border * (1 - validation_fraction) + 1e-9)
     borders = (0, validation_border, prepared.border, rows)
     parts = []
     dropped = 0
-    for start, stop in zip(borders, borders[1:], strict=False):
+    for start, stop in pairwise(borders):
         runs = consecutive_runs(prepared.segments, start, stop)
         starts = _starts(runs, sequence_length)
         has_target = np.isfinite(targets[starts + sequence_length])
@@ -148,14 +145,11 @@ def _starts(runs: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     )
 
 
-def _blocks(rows: int) -> Iterator[slice]:
-    return (slice(start, start + _ROWS_SCALED_AT_ONCE) for start in range(0, rows, _ROWS_SCALED_AT_ONCE))
-
-
-def _scaled(values: NDArray[np.float32], scaler: MinMaxScaler) -> NDArray[np.float32]:
-    scaled = np.empty(values.shape, np.float32)
-    for block in _blocks(len(values)):
-        scaled[block] = values[block].astype(np.float64) * scaler.scale_ + scaler.min_
+def _scaled(prepared: Prepared, scaler: MinMaxScaler) -> NDArray[np.float32]:
+    scaled = np.empty((len(prepared.frame), len(prepared.features)), np.float32)
+    for index, name in enumerate(prepared.features):
+        values = prepared.frame[name].to_numpy(np.float64)
+        scaled[:, index] = values * scaler.scale_[index] + scaler.min_[index]
     return scaled
 
 

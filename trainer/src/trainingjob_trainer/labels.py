@@ -1,0 +1,43 @@
+"""Failure labels: which rows are an event, which lie shortly before one, and which must not be trained on."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def failure_events(rpm_drop: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """Rows in which the engine's speed fell to or below the threshold, in percent; a missing value is no event."""
+    events: NDArray[np.bool_] = rpm_drop <= threshold
+    return events
+
+
+def failure_labels(
+    timestamps: NDArray[np.datetime64], segments: NDArray[np.int32], events: NDArray[np.bool_], window: np.timedelta64
+) -> NDArray[np.bool_]:
+    """Rows for which an event of the same segment follows within the window.
+
+    A row at time t is labelled when an event lies in (t, t + window], that is event - window <= t < event.
+
+    Args:
+        timestamps: Strictly ascending, shape (rows,).
+        segments: Segment of each row.
+        events: Where the events are.
+        window: How long before an event its rows are labelled.
+    """
+    event_rows = np.flatnonzero(events)
+    labels = np.zeros(len(timestamps), np.bool_)
+    if not event_rows.size:
+        return labels
+    # The next event strictly after each row.
+    following = np.searchsorted(event_rows, np.arange(len(timestamps)), side="right")
+    exists = following < len(event_rows)
+    next_event = event_rows[following[exists]]
+    near = timestamps[next_event] - timestamps[exists] <= window
+    labels[exists] = near & (segments[next_event] == segments[exists])
+    return labels
+
+
+def looks_past_border(timestamps: NDArray[np.datetime64], border: int, window: np.timedelta64) -> NDArray[np.bool_]:
+    """Training rows whose window reaches the first row of the test part: their label would be decided by it."""
+    past: NDArray[np.bool_] = timestamps + window >= timestamps[border]
+    past[border:] = False
+    return past
