@@ -21,9 +21,7 @@ from sklearn.model_selection import ParameterGrid, StratifiedKFold
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.spec import Xgb
-
-DECISION = 0.5
-"""Rows above this probability count as predicted failures, as in ``XGBClassifier.predict``."""
+from trainingjob_trainer.xgb_evaluate import DECISION
 
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
 Labels = NDArray[np.int8]
