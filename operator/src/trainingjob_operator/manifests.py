@@ -1,0 +1,249 @@
+"""Builds the Job of one attempt. Pure: a function of the TrainingJob, its claim and the configuration."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.model import (
+    API_VERSION,
+    CONTAINER,
+    KIND,
+    LABEL_ATTEMPT,
+    LABEL_ATTEMPT_HASH,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    LABEL_NAME,
+    LABEL_RUN,
+    LABEL_UID,
+    MANAGED_BY,
+    QUEUE_LABEL,
+    TrainingJob,
+)
+from trainingjob_operator.specification import Specification, attempt_hash, read_specification
+
+METRICS_PORT = 8080
+USER = 65532
+FINAL_EXIT_CODES = [10, 11, 15, 16, 17]
+"""Faults of the spec, the data or the model: another try would end the same."""
+DATABASE_FILES = "/etc/trainingjob/database"
+STORE_FILES = "/etc/trainingjob/store"
+DATABASE_VARIABLES = {
+    "PGHOST": ("host", False),
+    "PGPORT": ("port", False),
+    "PGDATABASE": ("dbname", False),
+    "PGUSER": ("user", False),
+    "PGPASSWORD": ("password", False),
+    "PGSSLMODE": ("sslmode", True),
+}
+STORE_VARIABLES = {
+    "S3_ENDPOINT": ("endpoint", False),
+    "S3_ACCESS_KEY": ("accessKey", False),
+    "S3_SECRET_KEY": ("secretKey", False),
+    "S3_REGION": ("region", True),
+    "S3_SECURE": ("secure", True),
+}
+CPU_SUFFIXES = {"m": Decimal("0.001"), "k": Decimal(1000)}
+
+
+def job_name(name: str, uid: str, run: int, attempt: int) -> str:
+    """The one name that a Job of this attempt can have: the API server lets nobody create it twice."""
+    return f"{name[:40]}-{uid[:8]}-{run}-{attempt}"
+
+
+def build_job(trainingjob: TrainingJob, configuration: Configuration) -> dict[str, Any]:
+    """The Job of the attempt that the status claims.
+
+    Args:
+        trainingjob: Its status holds a claim.
+        configuration: What the operator was deployed with.
+    """
+    specification = read_specification(trainingjob.spec)
+    policy, queue = specification.run_policy, specification.scheduling.queue_name
+    labels = _labels(trainingjob, specification)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": trainingjob.status["jobName"],
+            "namespace": trainingjob.namespace,
+            "labels": labels | ({QUEUE_LABEL: queue} if queue else {}),
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": KIND,
+                    "name": trainingjob.name,
+                    "uid": trainingjob.uid,
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": policy.backoff_limit,
+            "activeDeadlineSeconds": policy.active_deadline_seconds,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": FINAL_EXIT_CODES},
+                    },
+                ]
+            },
+            "template": {
+                "metadata": {
+                    "labels": {**configuration.pod_labels, **labels},
+                    **({"annotations": dict(configuration.pod_annotations)} if configuration.pod_annotations else {}),
+                },
+                "spec": _pod(trainingjob, specification, configuration),
+            },
+        }
+        | ({"suspend": True} if queue else {}),
+    }
+
+
+def _labels(trainingjob: TrainingJob, specification: Specification) -> dict[str, str]:
+    """An explicit list: a label of the parent, such as Argo CD's, would make the child part of its application."""
+    run, attempt = trainingjob.claim
+    return {
+        "app.kubernetes.io/name": "trainingjob-trainer",
+        LABEL_MANAGED_BY: MANAGED_BY,
+        LABEL_NAME: trainingjob.name,
+        LABEL_UID: trainingjob.uid,
+        LABEL_RUN: str(run),
+        LABEL_ATTEMPT: str(attempt),
+        LABEL_MODEL: specification.model_type,
+        LABEL_ATTEMPT_HASH: attempt_hash(trainingjob.spec),
+    }
+
+
+def _pod(trainingjob: TrainingJob, specification: Specification, configuration: Configuration) -> dict[str, Any]:
+    scheduling = specification.scheduling
+    accelerator = (trainingjob.status.get("device") or {}).get("resourceName")
+    selector, tolerations = dict(scheduling.node_selector), list(scheduling.tolerations)
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "serviceAccountName": configuration.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": configuration.grace_period,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(trainingjob, specification, configuration, accelerator)],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            _certificate("database", specification.database_secret_name or configuration.database_secret),
+            _certificate("store", specification.store_secret_name or configuration.store_secret),
+        ],
+    }
+    if accelerator:
+        selector |= specification.accelerator.node_selector
+        tolerations += [*specification.accelerator.tolerations, {"key": accelerator, "operator": "Exists"}]
+        if specification.accelerator.runtime_class_name:
+            pod["runtimeClassName"] = specification.accelerator.runtime_class_name
+    if configuration.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in configuration.image_pull_secrets]
+    if scheduling.priority_class_name:
+        pod["priorityClassName"] = scheduling.priority_class_name
+    if selector:
+        pod["nodeSelector"] = selector
+    if tolerations:
+        pod["tolerations"] = tolerations
+    return pod
+
+
+def _container(
+    trainingjob: TrainingJob, specification: Specification, configuration: Configuration, accelerator: str | None
+) -> dict[str, Any]:
+    resources = {part: dict(amounts) for part, amounts in (specification.resources or configuration.resources).items()}
+    threads = _threads(resources)
+    if accelerator:
+        # An extended resource's request follows its limit.
+        resources["limits"] = {**resources.get("limits", {}), accelerator: "1"}
+    database = specification.database_secret_name or configuration.database_secret
+    store = specification.store_secret_name or configuration.store_secret
+    return {
+        "name": CONTAINER,
+        "image": configuration.images_accelerator[accelerator] if accelerator else configuration.image_cpu,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["run"],
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "env": [
+            {"name": "TRAINING_JOB", "value": _training_job(trainingjob, specification, accelerator)},
+            *_from_secret(database, DATABASE_VARIABLES),
+            {"name": "PGSSLROOTCERT", "value": f"{DATABASE_FILES}/ca.crt"},
+            *_from_secret(store, STORE_VARIABLES),
+            {"name": "S3_CA_FILE", "value": f"{STORE_FILES}/ca.crt"},
+            *([{"name": "TRAINER_THREADS", "value": str(threads)}] if threads else []),
+        ],
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "database", "mountPath": DATABASE_FILES, "readOnly": True},
+            {"name": "store", "mountPath": STORE_FILES, "readOnly": True},
+        ],
+    }
+
+
+def _training_job(trainingjob: TrainingJob, specification: Specification, accelerator: str | None) -> str:
+    """Everything that the trainer is told, as JSON."""
+    status, (run, attempt) = trainingjob.status, trainingjob.claim
+    data = status.get("data") or {}
+    told = {
+        "namespace": trainingjob.namespace,
+        "name": trainingjob.name,
+        "uid": trainingjob.uid,
+        "run": run,
+        "attempt": attempt,
+        "specHash": status["specHash"],
+        "window": {"start": data.get("start"), "end": data.get("end")},
+        "accelerator": accelerator,
+        "acceleratorPolicy": status["device"]["requested"],
+        "adopt": specification.may_adopt and status.get("trigger") != "RetrainRequested",
+        "spec": trainingjob.spec,
+    }
+    return json.dumps(told, separators=(",", ":"), sort_keys=True)
+
+
+def _from_secret(secret: str, variables: Mapping[str, tuple[str, bool]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": variable,
+            "valueFrom": {"secretKeyRef": {"name": secret, "key": key} | ({"optional": True} if optional else {})},
+        }
+        for variable, (key, optional) in variables.items()
+    ]
+
+
+def _certificate(name: str, secret: str) -> dict[str, Any]:
+    items = [{"key": "ca.crt", "path": "ca.crt"}]
+    return {"name": name, "secret": {"secretName": secret, "items": items, "optional": True}}
+
+
+def _threads(resources: Mapping[str, Mapping[str, Any]]) -> int | None:
+    """Whole CPUs of the limit, else of the request: libraries that count the node's cores would start too many."""
+    amount = resources.get("limits", {}).get("cpu") or resources.get("requests", {}).get("cpu")
+    if not amount:
+        return None
+    text = str(amount)
+    factor = CPU_SUFFIXES.get(text[-1], Decimal(1))
+    return max(1, math.ceil(Decimal(text.rstrip("mk")) * factor))

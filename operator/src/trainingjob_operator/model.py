@@ -1,0 +1,346 @@
+"""Frozen views of the objects that the operator reads: only the fields that decide something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+GROUP = "training.pumphealth.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "TrainingJob"
+RETRAIN_ANNOTATION = f"{GROUP}/retrain-requested-at"
+LABEL_NAME = f"{GROUP}/name"
+LABEL_UID = f"{GROUP}/uid"
+LABEL_RUN = f"{GROUP}/run"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_MODEL = f"{GROUP}/model"
+LABEL_ATTEMPT_HASH = f"{GROUP}/attempt-hash"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "trainingjob-operator"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+CONTAINER = "trainer"
+
+JSON = Mapping[str, Any]
+
+
+class Key(NamedTuple):
+    """Namespace and name of a TrainingJob."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def instant(text: str | None) -> datetime | None:
+    """The instant that an RFC 3339 string of the API names, or None for none."""
+    return None if not text else datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def timestamp(moment: datetime) -> str:
+    """The RFC 3339 form of the API, in whole seconds of UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clean(text: str, length: int) -> str:
+    """Text that any JSON parser gives back unchanged, cut to ``length`` characters."""
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What a person asked for (``spec``) and what was said about it so far (``status``)."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    generation: int
+    deleting: bool
+    retrain_request: str | None
+    spec: JSON
+    status: JSON
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def claim(self) -> tuple[int, int]:
+        """Run and attempt that the status claims; (0, 0) before the first claim."""
+        return int(self.status.get("run") or 0), int(self.status.get("attempt") or 0)
+
+    @property
+    def ended(self) -> str | None:
+        """``Succeeded`` or ``Failed`` once the claimed run has ended, else None."""
+        for condition in self.status.get("conditions") or ():
+            if condition["type"] in {"Succeeded", "Failed"} and condition["status"] == "True":
+                return str(condition["type"])
+        return None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the spec asks for no Job."""
+        return bool((self.spec.get("runPolicy") or {}).get("suspend"))
+
+    @classmethod
+    def parse(cls, raw: JSON) -> TrainingJob:
+        """Read an object as the API server gave it."""
+        metadata = raw["metadata"]
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            generation=metadata.get("generation", 1),
+            deleting="deletionTimestamp" in metadata,
+            retrain_request=clean((metadata.get("annotations") or {}).get(RETRAIN_ANNOTATION, ""), 256) or None,
+            spec=raw.get("spec") or {},
+            status=raw.get("status") or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A child: one attempt of one run."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    owner: str
+    parent: str
+    claim: tuple[int, int]
+    attempt_hash: str
+    queued: bool
+    suspended: bool
+    deleting: bool
+    ttl: int | None
+    created: datetime
+    started: datetime | None
+    failures: int
+    ended: str | None
+    end_reason: str
+    end_message: str
+    end_time: datetime | None
+
+    @classmethod
+    def parse(cls, raw: JSON) -> Job:
+        """Read an object as the API server gave it; ``owner`` is "" for one that no TrainingJob controls."""
+        metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        labels = metadata.get("labels") or {}
+        true = [c for c in status.get("conditions") or () if c["status"] == "True"]
+        end: JSON = next((c for c in true if c["type"] in {"Complete", "Failed"}), {})
+        created = instant(metadata["creationTimestamp"])
+        assert created is not None
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            owner=controller(metadata, KIND),
+            parent=labels.get(LABEL_NAME, ""),
+            claim=(_count(labels.get(LABEL_RUN)), _count(labels.get(LABEL_ATTEMPT))),
+            attempt_hash=labels.get(LABEL_ATTEMPT_HASH, ""),
+            queued=QUEUE_LABEL in labels,
+            suspended=bool(spec.get("suspend")),
+            deleting="deletionTimestamp" in metadata,
+            ttl=spec.get("ttlSecondsAfterFinished"),
+            created=created,
+            started=instant(status.get("startTime")),
+            failures=status.get("failed") or 0,
+            ended=end.get("type"),
+            end_reason=end.get("reason") or "",
+            end_message=end.get("message") or "",
+            end_time=instant(status.get("completionTime") or end.get("lastTransitionTime")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """How the trainer's container ended."""
+
+    exit_code: int
+    reason: str
+    message: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One try of a Job to run the trainer."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    owner: str
+    parent: str
+    phase: str
+    reason: str
+    message: str
+    node: str | None
+    address: str | None
+    created: datetime
+    bound: datetime | None
+    unschedulable: str | None
+    disruption: str | None
+    waiting: str | None
+    waiting_message: str
+    termination: Termination | None
+
+    @property
+    def live(self) -> bool:
+        """Whether the pod may still do something."""
+        return self.phase not in {"Succeeded", "Failed"}
+
+    @property
+    def ended(self) -> datetime:
+        """When the container ended, or the closest instant that is known."""
+        return (self.termination and self.termination.time) or self.bound or self.created
+
+    @classmethod
+    def parse(cls, raw: JSON) -> Pod:
+        """Read an object as the API server gave it."""
+        metadata, status = raw["metadata"], raw.get("status") or {}
+        conditions: Mapping[str, JSON] = {c["type"]: c for c in status.get("conditions") or ()}
+        scheduled = conditions.get("PodScheduled", {})
+        disrupted = conditions.get("DisruptionTarget", {})
+        containers: list[JSON] = status.get("containerStatuses") or []
+        state: JSON = next((c.get("state") or {} for c in containers if c["name"] == CONTAINER), {})
+        waiting, terminated = state.get("waiting") or {}, state.get("terminated")
+        created = instant(metadata["creationTimestamp"])
+        assert created is not None
+        node = (raw.get("spec") or {}).get("nodeName") or None
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            owner=controller(metadata, "Job"),
+            parent=(metadata.get("labels") or {}).get(LABEL_NAME, ""),
+            phase=status.get("phase") or "Pending",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            node=node,
+            address=status.get("podIP"),
+            created=created,
+            bound=(instant(scheduled.get("lastTransitionTime")) or created) if node else None,
+            unschedulable=_unschedulable(scheduled),
+            disruption=disrupted.get("reason") if disrupted.get("status") == "True" else None,
+            waiting=waiting.get("reason"),
+            waiting_message=waiting.get("message") or "",
+            termination=None
+            if terminated is None
+            else Termination(
+                exit_code=terminated.get("exitCode", -1),
+                reason=terminated.get("reason") or "",
+                message=terminated.get("message") or "",
+                time=instant(terminated.get("finishedAt")),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pod's trainer said it was; what it did not say is None.
+
+    Attributes:
+        pod: uid of the pod.
+        time: When it was asked.
+        stage: One of the trainer's stages.
+        ratio: Share of the whole run that is done, 0 to 1.
+        epoch: Epochs done.
+        epochs: Epochs at most.
+        loss: On the training part.
+        validation_loss: On the validation part.
+        completion: When the run will probably be done.
+    """
+
+    pod: str
+    time: datetime
+    stage: str | None = None
+    ratio: float | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    loss: float | None = None
+    validation_loss: float | None = None
+    completion: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server's answer to the Job of one claim, when it was no."""
+
+    claim: tuple[int, int]
+    final: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a decision about one TrainingJob is made from.
+
+    Attributes:
+        trainingjob: The parent.
+        jobs: Every Job that its uid controls.
+        pods: The pods of these Jobs.
+        refusal: The API server's no to the claimed Job, if that was the last word.
+        live: Whether Jobs and pods were just read from the API server, not from the watch.
+    """
+
+    trainingjob: TrainingJob
+    jobs: tuple[Job, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    refusal: Refusal | None = None
+    live: bool = False
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The Job of the claim: the one with the recorded uid, else the one that the claim names."""
+        uid = self.trainingjob.status.get("jobUID")
+        claim = self.trainingjob.claim
+        mine = [job for job in self.jobs if (job.uid == uid if uid else job.claim == claim)]
+        return max(mine, key=lambda job: job.version, default=None)
+
+    @cached_property
+    def tries(self) -> tuple[Pod, ...]:
+        """The pods of the claimed Job, oldest first."""
+        if self.job is None:
+            return ()
+        owner = self.job.uid
+        return tuple(sorted((p for p in self.pods if p.owner == owner), key=lambda p: (p.created, p.version)))
+
+    @cached_property
+    def pod(self) -> Pod | None:
+        """The pod that may still do something, newest first, else the last one that ended."""
+        return next((p for p in reversed(self.tries) if p.live), self.tries[-1] if self.tries else None)
+
+    @cached_property
+    def strays(self) -> tuple[Job, ...]:
+        """Jobs that the claim has left behind. Newer ones are no strays: their claim is not seen here yet."""
+        claim, job = self.trainingjob.claim, self.job
+        return tuple(j for j in self.jobs if j is not job and j.claim <= claim)
+
+
+def controller(metadata: JSON, kind: str) -> str:
+    """The uid of the object's controller if it is of that kind, else ""."""
+    references = metadata.get("ownerReferences") or ()
+    return next((str(r["uid"]) for r in references if r.get("controller") and r["kind"] == kind), "")
+
+
+def _unschedulable(scheduled: JSON) -> str | None:
+    """The scheduler's words when it found no node."""
+    refused = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+    return (scheduled.get("message") or "no node fits") if refused else None
+
+
+def _count(label: str | None) -> int:
+    return int(label) if label and label.isdigit() else 0

@@ -1,0 +1,147 @@
+"""The trainer's last words: its termination message, read without trusting it.
+
+A status that the API server refuses would wedge a run, so what is taken over is held to the CRD's types and bounds;
+what does not fit is left out, or cut where it is text for people.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainingjob_operator.model import JSON, Pod, clean, instant
+from trainingjob_operator.reasons import Reason
+
+LARGEST_INTEGER = 2**63 - 1
+LARGEST_EXACT_FLOAT = 2**53
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Check = Callable[[Any], Any]
+"""Gives the value as the status may hold it, or None to leave it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a trainer says it ended; ``fields`` are sections of the status, within the CRD's bounds."""
+
+    outcome: str
+    reason: Reason
+    message: str
+    fields: JSON
+
+
+def read(pod: Pod, uid: str, run: int) -> Report | None:
+    """The report of a pod that ended, or None where there is none or where it speaks of another run.
+
+    With the policy FallbackToLogsOnError the message may as well be the end of a log.
+    """
+    if pod.termination is None or not pod.termination.message.startswith("{"):
+        return None
+    try:
+        content: Any = json.loads(pod.termination.message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, Mapping) or (content.get("uid"), content.get("run")) != (uid, run):
+        return None
+    outcome = content.get("outcome")
+    if outcome not in ("Succeeded", "Failed", "Stopped"):
+        return None
+    otherwise = Reason.COMPLETED if outcome == "Succeeded" else Reason.TRAINER_ERROR
+    message = content.get("message")
+    return Report(
+        outcome=outcome,
+        reason=Reason.known(content.get("reason"), otherwise),
+        message=message if isinstance(message, str) else "",
+        fields=SECTIONS(content) or {},
+    )
+
+
+def _text(length: int, pattern: re.Pattern[str] | None = None) -> Check:
+    """Text that must fit as it is: a cut name or address would be wrong."""
+
+    def check(value: Any) -> str | None:
+        fits = isinstance(value, str) and 0 < len(value) <= length and (pattern is None or pattern.fullmatch(value))
+        return clean(value, length) if fits else None
+
+    return check
+
+
+def _prose(length: int) -> Check:
+    return lambda value: clean(value, length) if isinstance(value, str) and value else None
+
+
+def _moment(value: Any) -> str | None:
+    try:
+        return value if isinstance(value, str) and len(value) <= 32 and value.endswith("Z") and instant(value) else None
+    except ValueError:
+        return None
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= LARGEST_INTEGER else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int) and abs(value) <= LARGEST_EXACT_FLOAT:
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: value if value in words else None
+
+
+def _record(required: tuple[str, ...] = (), /, **checks: Check) -> Check:
+    def check(value: Any) -> dict[str, Any] | None:
+        if not isinstance(value, Mapping):
+            return None
+        kept = {name: fit for name, fits in checks.items() if (fit := fits(value.get(name))) is not None}
+        return kept if kept and all(name in kept for name in required) else None
+
+    return check
+
+
+def _list(length: int, fits: Check, key: str | None = None) -> Check:
+    def check(value: Any) -> list[Any] | None:
+        items = [fit for item in value if (fit := fits(item)) is not None] if isinstance(value, list) else []
+        if key is not None:
+            items = list({item[key]: item for item in items}.values())
+        return items[:length] or None
+
+    return check
+
+
+def _numbers(length: int) -> Check:
+    def check(value: Any) -> dict[str, float] | None:
+        if not isinstance(value, Mapping):
+            return None
+        named = ((clean(name, 63), _number(number)) for name, number in value.items() if 0 < len(name) <= 63)
+        return dict([(name, number) for name, number in named if number is not None][:length]) or None
+
+    return check
+
+
+SECTIONS = _record(
+    summary=_prose(64),
+    metrics=_numbers(64),
+    artifacts=_list(
+        16,
+        _record(("name", "uri"), name=_text(63), uri=_text(1024), sha256=_text(64, SHA256), sizeBytes=_count),
+        key="name",
+    ),
+    registration=_record(modelID=_text(64), bucketAddress=_text(1024)),
+    data=_record(start=_moment, end=_moment, rowsRead=_count, rowsUsed=_count, segments=_count, fingerprint=_text(128)),
+    device=_record(used=_one_of("CPU", "GPU")),
+    warnings=_list(16, _prose(512)),
+)
