@@ -82,7 +82,7 @@ def _values(name: str, schema: Schema) -> SearchStrategy[Any]:
         "string": _strings,
         "boolean": lambda *_: st.booleans(),
         "integer": lambda _, s: st.integers(s["minimum"], s["maximum"]),
-        "number": lambda _, s: st.floats(s["minimum"], s["maximum"]) | st.sampled_from([s["minimum"], s["maximum"]]),
+        "number": _numbers,
     }
     return kinds[schema["type"]](name, schema)
 
@@ -99,6 +99,15 @@ def _objects(name: str, schema: Schema) -> SearchStrategy[dict[str, Any]]:
             )
         )
     return st.fixed_dictionaries(required, optional=values)
+
+
+def _numbers(_: str, schema: Schema) -> SearchStrategy[float]:
+    return st.floats(
+        schema["minimum"],
+        schema["maximum"],
+        exclude_min=schema.get("exclusiveMinimum", False),
+        exclude_max=schema.get("exclusiveMaximum", False),
+    )
 
 
 def _strings(_: str, schema: Schema) -> SearchStrategy[str]:

@@ -71,6 +71,11 @@ def test_the_trainer_bounds_every_field_as_the_crd_does() -> None:
 
 def _bounds(node: Mapping[str, Any], constraints: tuple[str, ...]) -> dict[str, Any]:
     bounds = {key: node[key] for key in (*constraints, "enum", "type") if key in node}
+    for side in ("Minimum", "Maximum"):
+        # A flag beside the bound in OpenAPI 3.0, the bound itself in JSON Schema.
+        exclusive = node.get(f"exclusive{side}", False)
+        if exclusive is not False:
+            bounds |= {f"exclusive{side}": True, side.lower(): node[side.lower()] if exclusive is True else exclusive}
     return bounds | {"required": sorted(node.get("required", ()))}
 
 

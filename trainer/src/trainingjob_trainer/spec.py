@@ -37,12 +37,12 @@ class Gru(Part):
     units: Annotated[tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(strict=False)] = Field(
         default=(64, 32), min_length=2, max_length=2
     )
-    dropout: float = Field(default=0.2, ge=0, le=0.9)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
     epochs: int = Field(default=100, ge=1, le=10_000)
     steps_per_epoch: int | None = Field(default=None, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=8192)
-    learning_rate: float = Field(default=0.001, ge=1e-7, le=1)
-    validation_fraction: float = Field(default=0.1, ge=0.01, le=0.5)
+    learning_rate: float = Field(default=0.001, gt=0, le=1)
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     early_stopping_patience: int = Field(default=15, ge=1, le=10_000)
     reduce_lr_on_plateau_patience: int = Field(default=5, ge=1, le=10_000, alias="reduceLROnPlateauPatience")
     features: Annotated[
@@ -76,8 +76,8 @@ class Search(Part):
 
     n_estimators: Choices[Annotated[int, Field(ge=1, le=5000)]] = (100, 200)
     max_depth: Choices[Annotated[int, Field(ge=1, le=20)]] = (4, 6, 8)
-    learning_rate: Choices[Annotated[float, Field(ge=0.0001, le=1)]] = (0.05, 0.1, 0.2)
-    subsample: Choices[Annotated[float, Field(ge=0.1, le=1)]] = (0.8, 1.0)
+    learning_rate: Choices[Annotated[float, Field(gt=0, le=1)]] = (0.05, 0.1, 0.2)
+    subsample: Choices[Annotated[float, Field(gt=0, le=1)]] = (0.8, 1.0)
     scoring: Literal["recall", "average_precision"] = "recall"
 
     @model_validator(mode="after")
@@ -95,7 +95,7 @@ class Xgb(Part):
     rpm_drop_percent: float = Field(default=-70, ge=-100, le=-1)
     search: Search = Field(default_factory=Search)
     folds: int = Field(default=3, ge=2, le=10)
-    target_recall: float = Field(default=0.8, ge=0.01, le=1)
+    target_recall: float = Field(default=0.8, gt=0, le=1)
 
 
 class Model(Part):
@@ -136,7 +136,7 @@ class Data(Part):
     )
     max_gap_seconds: int | None = Field(default=None, ge=1, le=31_536_000)
     min_rows: int = Field(default=1000, ge=1, le=100_000_000)
-    test_fraction: float = Field(default=0.2, ge=0.01, le=0.9)
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
     database_secret_name: Name | None = None
 
     @model_validator(mode="after")

@@ -1,0 +1,13 @@
+"""The TrainingJob API on the API server, for every test here."""
+
+import pytest
+
+from api_schema import CRD_FILE
+from cluster.clusters import Cluster
+
+
+@pytest.fixture(scope="session")
+def training_job_api(cluster: Cluster) -> None:
+    """Applies the CRD and waits until the API server serves it."""
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD_FILE}")
+    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD_FILE}")
