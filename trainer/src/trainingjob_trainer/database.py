@@ -85,7 +85,7 @@ def _try_once(work: Callable[[connection], Result], reason: str, read_only: bool
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
-            cursor.execute("SET statement_timeout = %s", (f"{STATEMENT_TIMEOUT_SECONDS}s",))
+            cursor.execute("SET statement_timeout = %s; SET timezone = 'UTC'", (f"{STATEMENT_TIMEOUT_SECONDS}s",))
         result = work(session)
         session.commit()
         return result

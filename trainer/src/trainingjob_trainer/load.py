@@ -25,7 +25,8 @@ _BLOCK_BYTES = 1 << 20
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
-_CASTS = {"bool": "{}::integer::real", "float4": "{}"}
+# As double precision: PostgreSQL refuses to make 1e-60 a real.
+_CASTS = {"float8": "{}", "bool": "{}::integer::float8"}
 _NUMERIC_TYPES = ("float4", "float8", "numeric", "int2", "int4", "int8", "bool")
 _ARGUMENTS_OF_A_FUNCTION = 100
 _INSTANTS = {"timestamptz": '"timestamp"', "timestamp": "\"timestamp\" AT TIME ZONE 'UTC'"}
@@ -90,7 +91,7 @@ def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], colu
         )
     instant = sql.SQL(_INSTANTS[types["timestamp"]])
     names = {name: sql.Identifier(name) for name in columns}
-    casts = {name: sql.SQL(_CASTS.get(types[name], "{}::real")).format(names[name]) for name in columns}
+    casts = {name: sql.SQL(_CASTS.get(types[name], "{}::float8")).format(names[name]) for name in columns}
     conditions = [sql.SQL("motor_pump = {}").format(sql.Literal(spec.machine)), sql.SQL('isfinite("timestamp")')]
     if window.start is not None:
         conditions.append(sql.SQL("{} >= {}").format(instant, sql.Literal(window.start)))
@@ -123,7 +124,7 @@ class _Rows(io.RawIOBase):
         self._columns = columns
         fields = [("fields", ">i2"), ("instant_length", ">i4"), ("instant", ">i8")]
         for index in range(len(columns)):
-            fields += [(f"length{index}", ">i4"), (f"value{index}", ">f4")]
+            fields += [(f"length{index}", ">i4"), (f"value{index}", ">f8")]
         self._record = np.dtype(fields)
         self._rest = b""
         self._awaits_header = True
@@ -150,9 +151,10 @@ class _Rows(io.RawIOBase):
     def _keep(self, records: NDArray[np.void]) -> None:
         lengths_hold = (records["fields"] == len(self._columns) + 1) & (records["instant_length"] == 8)
         values = np.empty((len(self._columns), len(records)), np.float32)
-        for index in range(len(self._columns)):
-            lengths_hold &= records[f"length{index}"] == 4
-            values[index] = records[f"value{index}"]
+        with np.errstate(over="ignore"):
+            for index in range(len(self._columns)):
+                lengths_hold &= records[f"length{index}"] == 8
+                values[index] = records[f"value{index}"]
         if not lengths_hold.all():
             raise ValueError("PostgreSQL sent a row of another length than it was asked for")
         self._instants.append(records["instant"].astype(np.int64))
@@ -186,6 +188,4 @@ def _nothing_found(session: connection, spec: TrainingJobSpec) -> str:
         first, last = cursor.fetchone() or (None, None)
     if first is None:
         return f"machine {spec.machine}: table {spec.data.table} has no row of it. Upper and lower case count."
-    return (
-        f"machine {spec.machine}: table {spec.data.table} has rows from {first} to {last}, none in this period."
-    )
+    return f"machine {spec.machine}: table {spec.data.table} has rows from {first} to {last}, none in this period."
