@@ -1,0 +1,65 @@
+"""What a user does with kubectl: the operator from its manifests, the Secrets, and TrainingJobs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.clusters import Cluster
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from demo.story import yaml_of
+
+OVERLAY = Path(__file__).parents[2] / "manifests" / "overlays" / "local"
+NAMESPACE = "pumps"
+_OPERATOR = ("--namespace=trainingjob-system", "deployment/trainingjob-operator")
+
+
+def deploy_operator(cluster: Cluster, database: Database, store: ObjectStore, namespace: str = NAMESPACE) -> None:
+    """Applies the local overlay and waits until the operator is ready; makes the namespace and its Secrets."""
+    cluster.run_kubectl("apply", "--server-side", "-k", str(OVERLAY))
+    cluster.run_kubectl("rollout", "status", "--timeout=120s", *_OPERATOR)
+    cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=_namespace(namespace))
+    for secret in (_database_secret(database), _store_secret(store)):
+        cluster.run_kubectl("apply", "--server-side", f"--namespace={namespace}", "-f", "-", stdin=json.dumps(secret))
+
+
+def apply(cluster: Cluster, jobs: Sequence[Mapping[str, Any]], namespace: str = NAMESPACE) -> None:
+    """Applies TrainingJobs."""
+    cluster.run_kubectl("apply", f"--namespace={namespace}", "-f", "-", stdin=yaml_of(jobs))
+
+
+def look(cluster: Cluster, namespace: str = NAMESPACE) -> Sequence[Mapping[str, Any]]:
+    """The TrainingJobs of the namespace, as the API server has them now."""
+    listed = json.loads(cluster.run_kubectl("get", "trainingjobs", f"--namespace={namespace}", "--output=json"))
+    jobs: Sequence[Mapping[str, Any]] = listed["items"]
+    return jobs
+
+
+def _namespace(name: str) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def _database_secret(database: Database) -> dict[str, Any]:
+    return _secret(
+        "trainingjob-database",
+        host=database.host,
+        port=str(database.port),
+        dbname=database.dbname,
+        user=database.user,
+        password=database.password,
+    )
+
+
+def _store_secret(store: ObjectStore) -> dict[str, Any]:
+    return _secret(
+        "trainingjob-store",
+        endpoint=store.endpoint,
+        accessKey=store.access_key,
+        secretKey=store.secret_key,
+        secure="false",
+    )
+
+
+def _secret(name: str, **values: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}

@@ -1,0 +1,87 @@
+"""What the demonstration trains and how each TrainingJob is announced to end; no effects."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+API_VERSION = "training.pumphealth.io/v1alpha1"
+SUCCEEDED = "Succeeded"
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """How a TrainingJob is to end.
+
+    Attributes:
+        job: The TrainingJob.
+        ending: ``Succeeded``, or the reason why it is refused.
+        because: What the announcement rests on, in a sentence.
+    """
+
+    job: Mapping[str, Any]
+    ending: str
+    because: str
+
+    @property
+    def name(self) -> str:
+        """Name of the TrainingJob."""
+        return str(self.job["metadata"]["name"])
+
+
+def own_jobs(machine: str, models: Sequence[str]) -> list[dict[str, Any]]:
+    """TrainingJobs over all the data of one machine of which nothing is known beforehand.
+
+    An indicator that the machine has not got counts as neutral, so that a pump with few sensors trains too.
+    """
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "TrainingJob",
+            "metadata": {"name": f"own-data-{model}"},
+            "spec": {
+                "machine": machine,
+                "model": {"type": model} | ({"gru": {"missingIndicators": "Neutral"}} if model == "gru" else {}),
+            },
+        }
+        for model in models
+    ]
+
+
+def is_over(job: Mapping[str, Any]) -> bool:
+    """Whether a TrainingJob, as the API server has it, has ended."""
+    return condition(job, "Succeeded").get("status") in ("True", "False")
+
+
+def ending(job: Mapping[str, Any]) -> str:
+    """``Succeeded`` or the reason why it failed."""
+    succeeded = condition(job, "Succeeded")
+    return SUCCEEDED if succeeded.get("status") == "True" else str(succeeded.get("reason"))
+
+
+def condition(job: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """One condition of a TrainingJob; empty where it is not set."""
+    found: Iterable[Mapping[str, Any]] = job.get("status", {}).get("conditions", [])
+    return next((each for each in found if each["type"] == kind), {})
+
+
+def columns(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name, machine, model, phase, progress, result and reason, as ``kubectl get tj -o wide`` shows them."""
+    spec, status = job["spec"], job.get("status", {})
+    progress = status.get("progress", {})
+    share = f"{progress['percentage']}%" if "percentage" in progress else ""
+    epochs = f" epoch {progress['epoch']}/{progress['epochs']}" if progress.get("epochs") else ""
+    return (
+        job["metadata"]["name"],
+        spec["machine"],
+        spec["model"]["type"],
+        status.get("phase", ""),
+        f"{share} {progress.get('stage', '')}{epochs}".strip(),
+        status.get("summary", ""),
+        str(condition(job, "Succeeded").get("reason", "")),
+    )
+
+
+def yaml_of(jobs: Iterable[Mapping[str, Any]]) -> str:
+    """The TrainingJobs as one List that kubectl takes; JSON is YAML, and keeps dates strings."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(jobs)})
