@@ -1,0 +1,36 @@
+"""Starts the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+import kopf
+
+from trainingjob_operator.configuration import Configuration, ConfigurationError
+from trainingjob_operator.resync import NotInstalledError
+from trainingjob_operator.supervisor import Supervisor
+
+
+def main() -> None:
+    """Read the configuration, run until told to stop, and exit with 1 on a fault that a person must mend."""
+    kopf.configure(log_format=kopf.LogFormat.JSON)
+    # At INFO it writes a line for every event of every object.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    logger = logging.getLogger("trainingjob_operator")
+    try:
+        configuration = Configuration.read(os.environ)
+        asyncio.run(_run(configuration))
+    except (ConfigurationError, NotInstalledError) as error:
+        logger.error("Cannot run: %s", error)
+        sys.exit(1)
+
+
+async def _run(configuration: Configuration) -> None:
+    await Supervisor(configuration).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Connects kopf to the store: an event says that an object changed, never what to do about it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kopf
+
+from trainingjob_operator.kube import OURS
+from trainingjob_operator.model import GROUP, VERSION, Job, Pod, TrainingJob
+from trainingjob_operator.store import Known, Store
+from trainingjob_operator.workqueue import WorkQueue
+
+LONGEST_PAUSE = 30.0
+
+
+class EndlessBackoff:
+    """Pauses between tries to reach the API server, without end: kopf gives up when they run out."""
+
+    def __iter__(self) -> Iterator[float]:
+        longest = 0.5
+        while True:
+            yield random.uniform(longest / 2, longest)
+            longest = min(longest * 2, LONGEST_PAUSE)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Nobody here asks kopf what changed: computing it was half of the CPU time."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Give nothing to compare."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        """Know no earlier state."""
+
+    def store(self, **_: Any) -> None:
+        """Leave the object alone."""
+
+
+def settings() -> kopf.OperatorSettings:
+    """Kopf with everything off but watching."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.watching.chunk_size = 500
+    settings.watching.label_selectors["batch", "v1", "jobs"] = OURS
+    settings.watching.label_selectors["", "v1", "pods"] = OURS
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.networking.error_backoffs = EndlessBackoff()
+    return settings
+
+
+def registry(store: Store, queue: WorkQueue, started: Callable[[], None]) -> kopf.OperatorRegistry:
+    """Handlers for the three kinds.
+
+    Args:
+        store: Takes in what is heard of.
+        queue: Is told what to look at.
+        started: Called once kopf's own start is over.
+    """
+    registry = kopf.OperatorRegistry()
+
+    def heard(kind: type[TrainingJob | Job | Pod], event: kopf.RawEvent) -> None:
+        known: Known = kind.parse(event["object"])
+        key = store.drop(known) if event["type"] == "DELETED" else store.put(known)
+        if key is not None:
+            queue.add(key)
+
+    @kopf.on.event(GROUP, VERSION, "trainingjobs", registry=registry)
+    async def trainingjob_changed(event: kopf.RawEvent, **_: Any) -> None:
+        heard(TrainingJob, event)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
+        heard(Job, event)
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
+        heard(Pod, event)
+
+    @kopf.on.startup(registry=registry)
+    async def kopf_started(**_: Any) -> None:
+        started()
+
+    return registry

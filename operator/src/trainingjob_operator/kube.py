@@ -1,0 +1,186 @@
+"""The few calls of the Kubernetes API that the operator makes, over the official client in a thread pool.
+
+Bodies and answers stay plain JSON: turning them into the client's classes costs more than the calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import kubernetes.client
+import kubernetes.config
+import urllib3.exceptions
+
+from trainingjob_operator import metrics
+from trainingjob_operator.model import API_VERSION, JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
+
+PAGE = 500
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+
+
+class ApiError(Exception):
+    """The API server did not do what it was asked to.
+
+    Attributes:
+        status: The HTTP status, 0 when there was no answer.
+        reason: The API's word for it, such as ``AlreadyExists``.
+        message: The API's sentence.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status or 'no answer'} {reason}: {message}")
+        self.status, self.reason, self.message = status, reason, message
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object: where it lives in the API, and which of them concern us."""
+
+    name: str
+    group_path: str
+    selector: str | None = None
+
+    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
+        """The path of a collection or an object; namespace "" is all namespaces."""
+        parts = [self.group_path, *(["namespaces", namespace] if namespace else []), self.name, name, subresource]
+        return "/" + "/".join(part for part in parts if part)
+
+
+OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+RESOURCES: Mapping[type[TrainingJob | Job | Pod], Resource] = {
+    TrainingJob: Resource("trainingjobs", f"apis/{API_VERSION}"),
+    Job: Resource("jobs", "apis/batch/v1", OURS),
+    Pod: Resource("pods", "api/v1", OURS),
+}
+EVENTS = Resource("events", "api/v1")
+LEASES = Resource("leases", "apis/coordination.k8s.io/v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A whole list, read at one resourceVersion."""
+
+    items: list[JSON]
+    version: int
+
+
+class Kube:
+    """Calls the API server that the kubeconfig, or else the pod's service account, names."""
+
+    def __init__(self, concurrency: int) -> None:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        configuration.connection_pool_maxsize = concurrency
+        # Whoever calls looks again before trying again: blind repetition is for nobody.
+        configuration.retries = False
+        self._client = kubernetes.client.ApiClient(configuration)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="kube")
+
+    def close(self) -> None:
+        """Let go of threads and connections; calls under way end on their own."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def list_all(self, resource: Resource, namespace: str, selector: str | None = None) -> Listing:
+        """Read a collection page by page, all of it at one resourceVersion."""
+        items: list[JSON] = []
+        query = [("limit", str(PAGE))]
+        selectors = ",".join(part for part in (resource.selector, selector) if part)
+        if selectors:
+            query.append(("labelSelector", selectors))
+        token = ""
+        while True:
+            page = await self._call(
+                "GET", resource, resource.path(namespace), query=[*query, *([("continue", token)] if token else [])]
+            )
+            items.extend(page["items"])
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return Listing(items, int(page["metadata"]["resourceVersion"]))
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
+        """Read an object; None if there is none."""
+        try:
+            return await self._call("GET", resource, resource.path(namespace, name))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    async def create(self, resource: Resource, namespace: str, body: JSON) -> JSON:
+        """POST an object."""
+        return await self._call("POST", resource, resource.path(namespace), body)
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: JSON) -> JSON:
+        """PUT an object; its resourceVersion must be the current one."""
+        return await self._call("PUT", resource, resource.path(namespace, name), body)
+
+    async def patch_status(self, trainingjob: TrainingJob, patch: JSON) -> JSON:
+        """Merge a patch into the status, if the TrainingJob is still the one that was looked at (else 409)."""
+        resource = RESOURCES[TrainingJob]
+        guard = {"uid": trainingjob.uid, "resourceVersion": str(trainingjob.version)}
+        path = resource.path(trainingjob.namespace, trainingjob.name, "status")
+        return await self._call("PATCH", resource, path, {"metadata": guard, "status": patch})
+
+    async def expire_job(self, job: Job, seconds: int) -> JSON:
+        """Let the API server delete a finished Job after ``seconds``."""
+        resource = RESOURCES[Job]
+        body = {"metadata": {"uid": job.uid}, "spec": {"ttlSecondsAfterFinished": seconds}}
+        return await self._call("PATCH", resource, resource.path(job.namespace, job.name), body)
+
+    async def delete_job(self, job: Job) -> JSON:
+        """Delete a Job and, before it, its pods, if it still has that uid (else 409)."""
+        resource = RESOURCES[Job]
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Foreground",
+            "preconditions": {"uid": job.uid},
+        }
+        return await self._call("DELETE", resource, resource.path(job.namespace, job.name), options)
+
+    async def _call(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        body: JSON | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> JSON:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._request, verb, resource, path, body, query)
+
+    def _request(
+        self, verb: str, resource: Resource, path: str, body: JSON | None, query: list[tuple[str, str]] | None
+    ) -> JSON:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/merge-patch+json" if verb == "PATCH" else "application/json"
+        method, url, headers, _, _ = self._client.param_serialize(
+            verb, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
+        )
+        try:
+            answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
+            text: bytes = answer.read()  # type: ignore[no-untyped-call]
+        except urllib3.exceptions.HTTPError as error:
+            metrics.API_REQUESTS.labels(verb, resource.name, "none").inc()
+            raise ApiError(0, type(error).__name__, str(error)) from error
+        metrics.API_REQUESTS.labels(verb, resource.name, str(answer.status)).inc()
+        content: Any = _parsed(text)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(answer.status, content.get("reason") or answer.reason or "", content.get("message") or "")
+        return content  # type: ignore[no-any-return]
+
+
+def _parsed(text: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {"message": text[:500].decode("utf-8", "replace")}

@@ -1,0 +1,188 @@
+"""Brings one TrainingJob a step further: writes the status that follows from what is known, then does what is decided.
+
+The status is always written before the effect, and only onto the version that the decision was made from. Whatever
+goes wrong in between, the next look starts from what the API server holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+from trainingjob_operator import metrics
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.events import Recorder, build_event, transition
+from trainingjob_operator.kube import RESOURCES, ApiError, Kube
+from trainingjob_operator.manifests import build_job
+from trainingjob_operator.model import LABEL_UID, Job, Key, Pod, Progress, Refusal, TrainingJob, View
+from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
+from trainingjob_operator.situation import SETTLING, situation
+from trainingjob_operator.status import derive, merge_patch
+from trainingjob_operator.store import Store
+
+ROUNDS = 10
+"""Steps in one look. A TrainingJob never needs as many; one that does would keep a worker from the others."""
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """The effects of the operator on the cluster, one TrainingJob at a time."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        store: Store,
+        recorder: Recorder,
+        configuration: Configuration,
+        progress: Callable[[TrainingJob], Progress | None],
+    ) -> None:
+        self._kube = kube
+        self._store = store
+        self._recorder = recorder
+        self._configuration = configuration
+        self._progress = progress
+
+    async def reconcile(self, key: Key) -> datetime | None:
+        """Do what is to be done about one TrainingJob now.
+
+        Returns:
+            When to look again even if nothing happens.
+
+        Raises:
+            ApiError: The API server did not do its part; look again after a while.
+        """
+        live, refused = False, None
+        for _ in range(ROUNDS):
+            view = self._store.view(key, live=live)
+            if view is None or view.trainingjob.deleting:
+                return None
+            now = datetime.now(UTC)
+            decision = plan(view, now, self._configuration)
+            if isinstance(decision, Confirm):
+                await self._read_children(view)
+                live = True
+                continue
+            again = _again(view, decision, now)
+            if again is not None and again[1]:
+                return again[0]
+            status = derive(view, decision, self._progress(view.trainingjob), now, self._configuration)
+            if status != view.trainingjob.status:
+                await self._write(view.trainingjob, status, now)
+                continue
+            if isinstance(decision, Create) and refused is not None:
+                raise refused
+            live = False
+            match decision:
+                case Create():
+                    refused = await self._create(view.trainingjob)
+                case Delete(job=job):
+                    await self._delete(job)
+                case Expire(job=job, seconds=seconds):
+                    await self._expire(job, seconds)
+                case _:
+                    return again[0] if again else None
+        logger.warning("%s takes more than %d steps", key, ROUNDS)
+        return now
+
+    async def _write(self, trainingjob: TrainingJob, status: dict[str, object], now: datetime) -> None:
+        patch = merge_patch(trainingjob.status, status)
+        try:
+            answer = await self._kube.patch_status(trainingjob, patch)
+        except ApiError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise
+            await self._read(trainingjob)
+            return
+        written = TrainingJob.parse(answer)
+        self._store.put(written)
+        told = transition(trainingjob.status, written.status)
+        if told is not None:
+            logger.info("%s run %d attempt %d: %s: %s", written.key, *written.claim, told.reason, told.message)
+            self._recorder.record(build_event(written, told, now))
+        if written.ended and not trainingjob.ended and told is not None:
+            metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, told.reason).inc()
+
+    async def _create(self, trainingjob: TrainingJob) -> ApiError | None:
+        """POST the Job of the claim, or find that it is there.
+
+        Returns:
+            The API server's refusal, if it may change its mind.
+        """
+        body = build_job(trainingjob, self._configuration)
+        resource, name = RESOURCES[Job], body["metadata"]["name"]
+        try:
+            created = Job.parse(await self._kube.create(resource, trainingjob.namespace, body))
+        except ApiError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                found = await self._kube.get(resource, trainingjob.namespace, name)
+                if found is None:
+                    return None
+                created = Job.parse(found)
+                if created.owner != trainingjob.uid:
+                    self._refuse(trainingjob, f"a Job {name} exists that is not this TrainingJob's", final=True)
+                    return None
+            elif error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
+                self._refuse(trainingjob, error.message, final=True)
+                return None
+            elif error.status == HTTPStatus.FORBIDDEN:
+                self._refuse(trainingjob, error.message, final=False)
+                return error
+            else:
+                raise
+        self._store.refuse(trainingjob.uid, None)
+        self._store.put(created)
+        return None
+
+    def _refuse(self, trainingjob: TrainingJob, message: str, *, final: bool) -> None:
+        self._store.refuse(trainingjob.uid, Refusal(trainingjob.claim, final, message))
+
+    async def _delete(self, job: Job) -> None:
+        try:
+            answer = await self._kube.delete_job(job)
+        except ApiError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise
+            self._store.drop(job)
+            return
+        if answer.get("kind") == "Job":
+            self._store.put(Job.parse(answer))
+        else:
+            self._store.drop(job)
+
+    async def _expire(self, job: Job, seconds: int) -> None:
+        try:
+            self._store.put(Job.parse(await self._kube.expire_job(job, seconds)))
+        except ApiError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise
+            self._store.drop(job)
+
+    async def _read(self, trainingjob: TrainingJob) -> None:
+        found = await self._kube.get(RESOURCES[TrainingJob], trainingjob.namespace, trainingjob.name)
+        if found is None or found["metadata"]["uid"] != trainingjob.uid:
+            self._store.drop(trainingjob)
+        if found is not None:
+            self._store.put(TrainingJob.parse(found))
+
+    async def _read_children(self, view: View) -> None:
+        trainingjob = view.trainingjob
+        selector = f"{LABEL_UID}={trainingjob.uid}"
+        for kind in (Pod, Job):
+            listing = await self._kube.list_all(RESOURCES[kind], trainingjob.namespace, selector)
+            objects = [kind.parse(item) for item in listing.items]
+            self._store.replace(kind, trainingjob.namespace, objects, listing.version, trainingjob.uid)
+
+
+def _again(view: View, decision: Decision, now: datetime) -> tuple[datetime, bool] | None:
+    """When to look again, and whether to leave it at that: what passes within seconds is not worth a write."""
+    if not isinstance(decision, Observe) or view.trainingjob.ended:
+        return None
+    where = situation(view, now)
+    # A passing situation that lies too far ahead is another machine's clock.
+    if where.passing is not None and now < where.passing <= now + SETTLING:
+        return where.passing, True
+    times = [time for time in (decision.again, where.again) if time is not None]
+    return (max(min(times), now + timedelta(seconds=0.1)), False) if times else None

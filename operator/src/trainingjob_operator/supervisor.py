@@ -1,0 +1,153 @@
+"""Runs the operator's parts, restarts kopf when it gives up, and ends all of it on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+from prometheus_client import REGISTRY
+
+from trainingjob_operator import handlers, metrics
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.events import Recorder
+from trainingjob_operator.kube import ApiError, Kube
+from trainingjob_operator.model import Key
+from trainingjob_operator.progress import POLLERS, ProgressBoard
+from trainingjob_operator.reconciler import Reconciler
+from trainingjob_operator.resync import Resync
+from trainingjob_operator.store import Store
+from trainingjob_operator.workqueue import WorkQueue
+
+STUCK_SECONDS = 300.0
+LONGEST_PAUSE = 30.0
+FAREWELL_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """All parts of one operator process."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._kube = Kube(configuration.concurrency)
+        self._store = Store()
+        self._queue = WorkQueue()
+        self._recorder = Recorder(self._kube)
+        self._progress = ProgressBoard(self._store, self._queue, configuration.progress_interval)
+        self._reconciler = Reconciler(self._kube, self._store, self._recorder, configuration, self._progress.latest)
+        self._resync = Resync(self._kube, self._store, self._queue, configuration.namespaces)
+        self._stop = asyncio.Event()
+        self._busy: dict[Key, float] = {}
+
+    async def run(self) -> None:
+        """Run until a signal or a fault that only a person can mend.
+
+        Raises:
+            NotInstalledError: The CRD is missing.
+        """
+        self._take_signals()
+        counts = metrics.Counts(self._phases, lambda: len(self._queue))
+        REGISTRY.register(counts)
+        server = await metrics.serve(self._configuration.metrics_port, self._unhealthy)
+        # Kopf cancels every task that was started after it: all of ours are started before.
+        workers = [self._start(self._work(), f"worker {n}") for n in range(self._configuration.concurrency)]
+        others = [
+            self._start(self._recorder.run(), "events"),
+            self._start(self._progress.ask(), "progress"),
+            self._start(self._progress.publish(), "progress writes"),
+            *(self._start(self._progress.poll(), f"poller {n}") for n in range(POLLERS)),
+            self._start(self._resync.run(), "resync"),
+            self._start(self._stop.wait(), "signals"),
+        ]
+        watching = asyncio.create_task(self._watch(), name="kopf")
+        done, _ = await asyncio.wait([*workers, *others, watching], return_when=asyncio.FIRST_COMPLETED)
+        logger.info("Stopping")
+        await self._finish_work()
+        for task in (*workers, *others, watching):
+            task.cancel()
+        await asyncio.gather(*workers, *others, watching, return_exceptions=True)
+        await server.cleanup()
+        self._kube.close()
+        REGISTRY.unregister(counts)
+        for task in done:
+            task.result()
+
+    def _start(self, part: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        return asyncio.create_task(part, name=name)
+
+    async def _work(self) -> None:
+        """Look at one TrainingJob after the other, once everything is known."""
+        await self._resync.complete.wait()
+        while True:
+            key = await self._queue.get()
+            self._busy[key] = time.monotonic()
+            try:
+                with metrics.RECONCILIATION_SECONDS.time():
+                    again = await self._reconciler.reconcile(key)
+            except ApiError as error:
+                logger.warning("%s: %s", key, error)
+                metrics.RECONCILIATIONS.labels("api-error").inc()
+                self._queue.add_backed_off(key)
+            except Exception:
+                # The edge: one TrainingJob's trouble must not become everyone's.
+                logger.exception("%s cannot be looked at", key)
+                metrics.RECONCILIATIONS.labels("error").inc()
+                self._queue.add_backed_off(key)
+            else:
+                metrics.RECONCILIATIONS.labels("ok").inc()
+                self._queue.forget_trouble(key)
+                if again is not None:
+                    self._queue.add_after(key, (again - datetime.now(UTC)).total_seconds())
+            finally:
+                del self._busy[key]
+                self._queue.done(key)
+
+    async def _watch(self) -> None:
+        """Keep kopf running: it gives up on errors that pass."""
+        pause = 0.5
+        while True:
+            began = time.monotonic()
+            try:
+                await kopf.operator(
+                    registry=handlers.registry(self._store, self._queue, self._take_signals),
+                    settings=handlers.settings(),
+                    clusterwide=not self._configuration.namespaces,
+                    namespaces=self._configuration.namespaces,
+                    standalone=True,
+                )
+            except Exception:
+                logger.exception("Watching ended, and starts again")
+            metrics.WATCH_RESTARTS.inc()
+            pause = 0.5 if time.monotonic() - began > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            self._resync.request()
+
+    def _take_signals(self) -> None:
+        """Handle signals here: kopf takes them too, but needs seconds to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _finish_work(self) -> None:
+        """Let workers end the step that they are at."""
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while self._busy and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _phases(self) -> list[tuple[str, str]]:
+        jobs = self._store.trainingjobs()
+        return [(job.spec["model"]["type"], job.status.get("phase") or "Pending") for job in jobs]
+
+    def _unhealthy(self) -> str | None:
+        oldest = min(self._busy.values(), default=None)
+        if oldest is not None and time.monotonic() - oldest > STUCK_SECONDS:
+            return f"a TrainingJob was worked on for more than {STUCK_SECONDS:.0f} s"
+        return None
