@@ -25,7 +25,7 @@ from demo.story import Announcement, condition, ending, own_jobs
 from demo.view import metrics_table, watch
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
-SHOWN_SAMPLES = ("motobomba-007-health.yaml", "itu-415-failure.yaml")
+SHOWN_SAMPLES = ("gru.yaml", "xgb.yaml")
 SIMULATED_ROWS = 20_000
 BUCKET = "models"
 PATIENCE_SECONDS = 1800

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announc
     """How a TrainingJob is going to end, by what ``check`` says of its data."""
     with _file(job) as file:
         check = subprocess.run(
-            [_PROGRAM, "check", "-f", file.name],
+            [_PROGRAM, "check", "-f", file],
             env=os.environ | environment,
             check=False,
             capture_output=True,
@@ -46,12 +47,14 @@ def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announc
 def ends_alone(environment: Mapping[str, str], announcement: Announcement) -> bool:
     """Runs a TrainingJob without any cluster; returns whether it ended as announced."""
     with _file(announcement.job) as file:
-        code = subprocess.run([_PROGRAM, "run", "-f", file.name], env=os.environ | environment, check=False).returncode
+        code = subprocess.run([_PROGRAM, "run", "-f", file], env=os.environ | environment, check=False).returncode
     return (code == 0) == (announcement.ending == SUCCEEDED)
 
 
-def _file(job: Mapping[str, Any]) -> "tempfile._TemporaryFileWrapper[str]":
-    file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
-    json.dump(job, file)
-    file.flush()
-    return file
+@contextmanager
+def _file(job: Mapping[str, Any]) -> Iterator[str]:
+    """The TrainingJob as a file; JSON is YAML."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        json.dump(job, file)
+        file.flush()
+        yield file.name
