@@ -1,0 +1,79 @@
+"""The image that the Dockerfile starts from, made by debootstrap where no registry has it.
+
+Whatever is special about this machine (its mirror, its proxy, its certificates, its settings of pip) goes in here, so
+that the Dockerfile is the one that others build with Docker.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cluster.processes import ServerError
+
+_CERTIFICATES = "etc/machine-certificates.pem"
+_PIP_SETTINGS = ("default-timeout", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
+_CACHES = ("var/cache/apt/archives/*.deb", "var/lib/apt/lists/*_*", "var/log/*.log")
+
+
+def machine_settings() -> dict[str, str]:
+    """What this machine needs to reach its package registries: contents of files by their path in the image."""
+    settings = {"etc/apt/apt.conf.d/90machine": _apt_proxies(), "etc/pip.conf": _pip_configuration()}
+    certificates = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    if certificates:
+        settings[_CERTIFICATES] = Path(certificates).read_text()
+        settings["etc/pip.conf"] += f"cert = /{_CERTIFICATES}\n"
+    return settings
+
+
+def mirror() -> str | None:
+    """The Debian mirror that this machine uses; None where apt knows none, and debootstrap's own default must do."""
+    release = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
+    form = "$(CODENAME) $(ORIGIN) $(REPO_URI)"
+    targets = _output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
+    mirrors = [
+        line.split()[-1] for line in targets.splitlines() if release and line.startswith(f"{release[1]} Debian ")
+    ]
+    return mirrors[0] if mirrors else None
+
+
+def bootstrap(root: Path, suite: str, settings: Mapping[str, str]) -> None:
+    """Fills a folder with a minimal Debian.
+
+    Args:
+        root: an existing, empty folder.
+        suite: the Debian release.
+        settings: from `machine_settings`.
+    """
+    source = mirror()
+    command = ["debootstrap", "--variant=minbase", suite, str(root), *([source] if source else [])]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise ServerError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
+    for path, content in settings.items():
+        (root / path).write_text(content)
+    for pattern in _CACHES:
+        for file in root.glob(pattern):
+            file.unlink()
+
+
+def _apt_proxies() -> str:
+    settings = _output(["apt-config", "dump", "Acquire"]).splitlines()
+    return "\n".join(line for line in settings if "proxy" in line.lower() and not line.endswith('"";'))
+
+
+def _pip_configuration() -> str:
+    lines = ["[global]"]
+    for line in _output([sys.executable, "-m", "pip", "config", "list"]).splitlines():
+        name, _, value = line.partition("=")
+        option = name.split(".", 1)[-1]
+        if option in _PIP_SETTINGS:
+            lines.append(f"{option} = {ast.literal_eval(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _output(command: Sequence[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,52 @@
+"""The whole test bed on one machine: control plane, node, images, PostgreSQL and S3, where its pods reach them."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cluster import host
+from cluster.binaries import built_binaries
+from cluster.clusters import Cluster, cluster_of
+from cluster.container_runtime import discard_content, load_images
+from cluster.control_plane import SERVICE_ADDRESS, control_plane_running
+from cluster.images import build_images, export_image
+from cluster.node import node_running
+from cluster.object_store import ObjectStore, object_store_running
+from cluster.packages import NODE_PACKAGES, install_missing
+from cluster.postgres import PostgresServer, postgres_running
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A running test bed; pods reach all of it at the addresses given here, and so does this machine."""
+
+    cluster: Cluster
+    postgres_server: PostgresServer
+    object_store: ObjectStore
+
+
+@contextlib.contextmanager
+def bed_running() -> Iterator[Bed]:
+    """Runs the test bed until the context ends, and then leaves nothing of it behind.
+
+    Raises:
+        ClusterUnavailableError: this machine cannot have one; the message says what is missing.
+        ServerError: a part did not come up.
+    """
+    install_missing(NODE_PACKAGES)
+    binaries = built_binaries()
+    with contextlib.ExitStack() as running:
+        crashed = running.enter_context(host.prepared())
+        images = build_images()
+        if crashed:
+            discard_content()
+        folder = host.FOLDER / "control-plane"
+        folder.mkdir()
+        control_plane = running.enter_context(control_plane_running(folder, binaries, SERVICE_ADDRESS, 443))
+        running.enter_context(node_running(control_plane, binaries))
+        load_images(images, export_image)
+        servers = host.FOLDER / "servers"
+        servers.mkdir()
+        postgres = running.enter_context(postgres_running(servers, host.BRIDGE_ADDRESS))
+        objects = running.enter_context(object_store_running(servers, host.BRIDGE_ADDRESS))
+        yield Bed(cluster_of(control_plane, binaries, has_node=True), postgres, objects)

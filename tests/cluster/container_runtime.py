@@ -1,0 +1,154 @@
+"""The container runtime of the node: containerd, of Debian, with folders and a network of its own."""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import platform
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster import cache
+from cluster.host import BRIDGE, BRIDGE_ADDRESS, FOLDER, POD_SUBNET
+from cluster.processes import Server, ServerError, start_server, wait_until
+
+SOCKET = FOLDER / "containerd.sock"
+_PAUSE_IMAGE = "docker.io/library/pause:local"
+# Kept between runs: it takes long to fill.
+_CONTENT = cache.ROOT / "containerd"
+_LOADED = _CONTENT / "loaded.json"
+_CONFIGURATION = """
+version = 2
+root = "{content}"
+state = "{folder}/containerd"
+disabled_plugins = [
+  "io.containerd.internal.v1.opt", "io.containerd.internal.v1.restart", "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.tracing.processor.v1.otlp",
+]
+[debug]
+  level = "warn"
+[grpc]
+  address = "{socket}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  # Where root may not lower a process's oom_score_adj, runc dies of trying.
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  tolerate_missing_hugetlb_controller = true
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{folder}/cni"
+"""
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def containerd_running(pause: Path) -> Iterator[Server]:
+    """Runs containerd until the context ends.
+
+    Args:
+        pause: the program that holds a pod's namespaces.
+    """
+    _CONTENT.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "cni").mkdir()
+    (FOLDER / "cni" / "bridge.conflist").write_text(json.dumps(_network()))
+    configuration = FOLDER / "containerd.toml"
+    configuration.write_text(_CONFIGURATION.format(content=_CONTENT, folder=FOLDER, socket=SOCKET, pause=_PAUSE_IMAGE))
+    server = start_server(["containerd", "--config", configuration], FOLDER / "containerd.log")
+    try:
+        wait_until(_answers, "containerd answers", [server])
+        _load_pause(pause)
+        yield server
+    finally:
+        server.stop()
+
+
+def discard_content() -> None:
+    """Forgets all images, and whatever containers a node that crashed has left."""
+    shutil.rmtree(_CONTENT, ignore_errors=True)
+
+
+def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], None]) -> None:
+    """Brings images into the running containerd, unless it has them from before.
+
+    Args:
+        identifiers: name of each image to what changes with its content.
+        export: writes the archive of an image.
+    """
+    loaded = json.loads(_LOADED.read_text()) if _LOADED.exists() else {}
+    for name, identifier in identifiers.items():
+        if loaded.get(name) == identifier:
+            continue
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            archive = Path(folder) / "image.tar"
+            export(name, archive)
+            _ctr("images", "import", str(archive))
+        loaded[name] = identifier
+        _LOADED.write_text(json.dumps(loaded))
+        logger.info("Loaded %s in %.0f seconds", name, time.monotonic() - started)
+
+
+def _load_pause(program: Path) -> None:
+    """Makes an image of one program, as the archive that `docker save` would write, and loads it."""
+    layer = _tar({"pause": (program.read_bytes(), 0o755)})
+    configuration = json.dumps(
+        {
+            "architecture": platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64"),
+            "os": "linux",
+            "config": {"Entrypoint": ["/pause"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+    ).encode()
+    manifest = [{"Config": "config.json", "RepoTags": [_PAUSE_IMAGE], "Layers": ["layer.tar"]}]
+    files = {"config.json": configuration, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
+    archive = FOLDER / "pause.tar"
+    archive.write_bytes(_tar({name: (content, 0o644) for name, content in files.items()}))
+    _ctr("images", "import", str(archive))
+
+
+def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _network() -> dict[str, Any]:
+    addresses = {
+        "type": "host-local",
+        "subnet": POD_SUBNET,
+        "gateway": BRIDGE_ADDRESS,
+        "dataDir": str(FOLDER / "addresses"),
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    bridge = {"type": "bridge", "bridge": BRIDGE, "ipMasq": False, "ipam": addresses}
+    return {"cniVersion": "0.4.0", "name": "trainingjob", "plugins": [bridge]}
+
+
+def _answers() -> bool:
+    return subprocess.run(["ctr", "--address", SOCKET, "version"], check=False, capture_output=True).returncode == 0
+
+
+def _ctr(*arguments: str) -> None:
+    command = ["ctr", "--address", str(SOCKET), "--namespace", "k8s.io", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ServerError(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -1,0 +1,175 @@
+"""What a node changes on its host, and how it is all put back.
+
+Everything is found again by fixed names, so that it can be put back after a crash too, by another process.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster import cache
+from cluster.clusters import ClusterUnavailableError
+from cluster.control_plane import SERVICE_ADDRESS
+from cluster.processes import wait_until
+
+FOLDER = cache.ROOT / "node"
+BRIDGE = "trainingjob0"
+BRIDGE_ADDRESS = "10.88.64.1"
+POD_SUBNET = "10.88.64.0/24"
+CGROUP = "trainingjob-node"
+_SAVED_SETTINGS = FOLDER / "sysctls.json"
+# Those that the kubelet sets.
+_SETTINGS = (
+    "kernel/keys/root_maxbytes",
+    "kernel/keys/root_maxkeys",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+)
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[bool]:
+    """Holds this machine for the one node that it can have, with a bridge and cgroups for it.
+
+    Yields:
+        Whether a node before this one did not stop by itself, but crashed.
+
+    Raises:
+        ClusterUnavailableError: there is a node already, or this machine lets nobody make one.
+    """
+
+    def occupied() -> None:
+        raise ClusterUnavailableError("this machine has a local node already; `make cluster-down` stops it")
+
+    if os.geteuid() != 0:
+        raise ClusterUnavailableError("a local node needs root")
+    with cache.lock("node", occupied):
+        crashed = restore()
+        try:
+            _prepare()
+        except (OSError, subprocess.CalledProcessError) as error:
+            restore()
+            because = error.stderr.decode() if isinstance(error, subprocess.CalledProcessError) else str(error)
+            raise ClusterUnavailableError(f"a local node cannot be made on this machine: {because}") from error
+        try:
+            yield crashed
+        finally:
+            restore()
+
+
+def _prepare() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    _SAVED_SETTINGS.write_text(json.dumps({name: _setting(name).read_text() for name in _SETTINGS}))
+    _ip("link", "add", BRIDGE, "type", "bridge")
+    _ip("address", "add", f"{BRIDGE_ADDRESS}/24", "dev", BRIDGE)
+    # Pods reach the API server at the address of its Service, which is thereby a real one.
+    _ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", BRIDGE)
+    _ip("link", "set", BRIDGE, "up")
+    for hierarchy in _cgroup_hierarchies():
+        group = hierarchy / CGROUP
+        group.mkdir(exist_ok=True)
+        # Version 1 starts a new group without any processor, in which nothing can run.
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (hierarchy / name).exists() and not (hierarchy / "cgroup.controllers").exists():
+                (group / name).write_text((hierarchy / name).read_text())
+
+
+def restore() -> bool:
+    """Ends and removes whatever a node left behind, and puts the kernel's settings back.
+
+    Returns:
+        Whether there was anything, that is, whether a node did not stop by itself.
+    """
+    left = _SAVED_SETTINGS.exists()
+    _end_processes()
+    unmount_below(FOLDER)
+    _remove_links()
+    for hierarchy in _cgroup_hierarchies():
+        _remove_cgroup(hierarchy / CGROUP)
+    if left:
+        for name, value in json.loads(_SAVED_SETTINGS.read_text()).items():
+            _setting(name).write_text(value)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return left
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmounts everything that is mounted on the folder or in it, the innermost first."""
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        # The kernel writes spaces in names as octal escapes.
+        point = Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), line.split()[1]))
+        if point.is_relative_to(folder):
+            subprocess.run(["umount", "--lazy", point], check=True)
+
+
+def processes_of_node() -> set[int]:
+    """The processes in the node's cgroups, and the shims of its container runtime."""
+    found = set()
+    for hierarchy in _cgroup_hierarchies():
+        for file in (hierarchy / CGROUP).glob("**/cgroup.procs"):
+            found |= {int(line) for line in file.read_text().split()}
+    return found | {pid for pid, command in _commands() if "containerd-shim" in command and str(FOLDER) in command}
+
+
+def _end_processes() -> None:
+    def ended() -> bool:
+        left = processes_of_node()
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        return not left
+
+    wait_until(ended, "the processes of the node have ended", patience_seconds=20)
+
+
+def _commands() -> Iterator[tuple[int, str]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            yield int(folder.name), (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
+        except OSError:
+            continue
+
+
+def _remove_links() -> None:
+    for link in Path("/sys/class/net").glob(f"{BRIDGE}/brif/*"):
+        subprocess.run(["ip", "link", "delete", link.name], check=False, capture_output=True)
+    if Path(f"/sys/class/net/{BRIDGE}").exists():
+        _ip("link", "delete", BRIDGE)
+
+
+def _remove_cgroup(group: Path) -> None:
+    folders = sorted((path for path in group.glob("**/") if path.is_dir()), key=lambda path: -len(path.parts))
+    for folder in folders:
+        # A group whose last process has just ended is busy for a moment more.
+        for _ in range(50):
+            try:
+                folder.rmdir()
+                break
+            except OSError:
+                time.sleep(0.02)
+
+
+def _cgroup_hierarchies() -> list[Path]:
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return [Path("/sys/fs/cgroup")]
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    return [Path(mount[1]) for mount in mounts if mount[2] == "cgroup"]
+
+
+def _setting(name: str) -> Path:
+    return Path("/proc/sys") / name
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

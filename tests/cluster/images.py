@@ -1,0 +1,118 @@
+"""The project's images, built from its Dockerfile by buildah: without a daemon, and without a registry."""
+
+import contextlib
+import logging
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster import base_image, cache
+from cluster.packages import IMAGE_PACKAGES, install_missing
+from cluster.processes import ServerError
+
+REPOSITORY = Path(__file__).parents[2]
+# Target of the Dockerfile to the name that the manifests use.
+TARGETS = {"operator": "trainingjob-operator:dev", "trainer-cpu": "trainingjob-trainer-cpu:dev"}
+_FOLDER = cache.ROOT / "images"
+_TEMPORARY = _FOLDER / "temporary"
+_STORAGE = ("--root", str(_FOLDER / "storage"), "--runroot", str(_FOLDER / "run"), "--storage-driver", "overlay")
+_BASE_LABEL = "trainingjob.base"
+_ERROR_LINES = 40
+
+logger = logging.getLogger(__name__)
+
+
+def build_images() -> dict[str, str]:
+    """Builds every target, of which buildah repeats only the steps whose inputs changed.
+
+    Returns:
+        The names of the images, each with the digest of what is in it.
+
+    Raises:
+        ClusterUnavailableError: a program is missing and cannot be installed.
+        ServerError: a step failed.
+    """
+    install_missing(IMAGE_PACKAGES)
+    with _storage():
+        _build_base()
+        return {name: _build(target, name) for target, name in TARGETS.items()}
+
+
+def export_image(name: str, archive: Path) -> None:
+    """Writes an image that was built into a file that containerd and Docker import.
+
+    Args:
+        name: one of those in TARGETS.
+        archive: the file, which must not be there yet.
+    """
+    with _storage():
+        _buildah("push", "--quiet", name, f"docker-archive:{archive}:docker.io/library/{name}")
+
+
+@contextlib.contextmanager
+def _storage() -> Iterator[None]:
+    """Holds buildah's storage, one program at a time, and leaves no mount of it behind."""
+    with cache.lock("images", lambda: logger.info("Waiting for another program that is building images")):
+        _TEMPORARY.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        finally:
+            overlay = _FOLDER / "storage" / "overlay"
+            if overlay.is_mount():
+                subprocess.run(["umount", overlay], check=True)
+
+
+def _build_base() -> None:
+    found = re.search(r"^FROM (debian:(\w+)-slim) ", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    if found is None:
+        raise ServerError("the Dockerfile does not start from debian:RELEASE-slim")
+    name, suite = found.groups()
+    settings = base_image.machine_settings()
+    key = cache.digest([name, Path(base_image.__file__).read_bytes(), *settings.values()])
+    if _buildah("images", "--quiet", "--filter", f"label={_BASE_LABEL}={key}"):
+        return
+    logger.info("Making the base image %s by debootstrap, once: about a minute", name)
+    container = _buildah("from", "scratch").strip()
+    try:
+        base_image.bootstrap(Path(_buildah("mount", container).strip()), suite, settings)
+        _buildah("umount", container)
+        _buildah("config", "--label", f"{_BASE_LABEL}={key}", "--cmd", "/bin/bash", container)
+        _buildah("commit", "--quiet", container, name)
+    finally:
+        _buildah("rm", container)
+
+
+def _build(target: str, name: str) -> str:
+    started = time.monotonic()
+    identifier = _TEMPORARY / f"{target}.id"
+    command = [
+        *("build", "--isolation", "chroot", "--pull-never", "--layers", "--target", target, "--tag", name),
+        *("--iidfile", str(identifier), "--file", str(REPOSITORY / "Dockerfile"), str(REPOSITORY)),
+    ]
+    said: list[str] = []
+    with _start("buildah", *_STORAGE, *command) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            if line.startswith("STEP ") and "FROM" not in line:
+                logger.debug("%s: %s", target, line.strip())
+    if process.returncode != 0:
+        raise ServerError(f"buildah failed on the target {target}:\n{''.join(said[-_ERROR_LINES:])}")
+    logger.info("Built %s in %.0f seconds", name, time.monotonic() - started)
+    return identifier.read_text().strip()
+
+
+def _buildah(*arguments: str) -> str:
+    with _start("buildah", *_STORAGE, *arguments, stderr=subprocess.PIPE) as process:
+        output, errors = process.communicate()
+    if process.returncode != 0:
+        raise ServerError(f"buildah {' '.join(arguments)} failed:\n{errors}")
+    return output
+
+
+def _start(*command: str, stderr: int = subprocess.STDOUT) -> "subprocess.Popen[str]":
+    # Its caches of `RUN --mount=type=cache` lie in the folder for temporary files, and are to be kept.
+    environment = os.environ | {"TMPDIR": str(_TEMPORARY)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
