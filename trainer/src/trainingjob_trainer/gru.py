@@ -3,13 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_trainer.checkpoint import Checkpoints
 from trainingjob_trainer.evaluate import strict_json
 from trainingjob_trainer.gru_baselines import LinearScore, fit_ridge, last_score, mixture
-from trainingjob_trainer.gru_metrics import health_metrics, test_metrics, versions
+from trainingjob_trainer.gru_metrics import health_metrics, test_metrics
 from trainingjob_trainer.gru_prediction import evenly, permutation_importance, predict
+from trainingjob_trainer.gru_schedule import Schedule
 from trainingjob_trainer.prepared import Prepared, TrainedModel
 from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.versions import versions
 from trainingjob_trainer.windows import Windows, create_sequences
 
 Floats = NDArray[np.float32]
@@ -24,7 +27,9 @@ VALIDATION_WINDOWS = 2048
 """Windows, evenly spaced, that the validation loss of an epoch is taken from at most."""
 
 
-def train_gru(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter) -> TrainedModel:
+def train_gru(
+    prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter, checkpoints: Checkpoints | None = None
+) -> TrainedModel:
     """Trains the gru model of one machine.
 
     The network learns what a base misses: the base is 0 (Direct) or the last known score (Residual). What it learns is
@@ -35,10 +40,11 @@ def train_gru(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter) -> 
         prepared: Data prepared for a gru.
         spec: What to train; ``spec.model.gru`` and ``spec.model.seed`` count here.
         reporter: Is told epochs and signs of life, and asked whether to stop.
+        checkpoints: Where to go on from, and where to store how far it came; None stores nothing.
 
     Raises:
         TrainingError: ``InsufficientData`` when a part has no window, ``Diverged`` when a loss is not finite,
-            ``Suspended`` when asked to stop.
+            ``Suspended`` when asked to stop, after a checkpoint.
     """
     # Keras reads its backend when it is imported, and nothing but a gru pays for the import.
     from trainingjob_trainer import gru_network, gru_saving, gru_training
@@ -64,8 +70,8 @@ def train_gru(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter) -> 
         return float(np.mean(error**2))
 
     batch = max(1, settings.batch_size // WINDOWS_PER_CHUNK)
-    material = gru_training.Material(training, standardised, settings.sequence_length, batch, scale)
-    schedule = gru_training.Schedule(
+    material = gru_training.Material(training, standardised, scale, settings.sequence_length, batch, validation_loss)
+    schedule = Schedule(
         epochs=settings.epochs,
         steps=settings.steps_per_epoch or int(np.clip(material.steps_in_pass, MINIMUM_STEPS, MAXIMUM_STEPS)),
         rate=settings.learning_rate,
@@ -73,7 +79,7 @@ def train_gru(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter) -> 
         rate_patience=settings.reduce_lr_on_plateau_patience,
         seed=seed,
     )
-    state, best = gru_training.train(network, material, schedule, validation_loss, reporter)
+    state, best = gru_training.train(network, material, schedule, reporter, checkpoints)
 
     ridge = fit_ridge(training)
     share = 1.0
@@ -101,7 +107,7 @@ def train_gru(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter) -> 
             "final_val_loss": losses["validation_loss"][-1],
             "best_val_loss": state.best,
             "backend": gru_network.backend(),
-            "versions": versions(gru_network.backend()),
+            "versions": versions(("keras", gru_network.backend())),
         }
     )
     report = {

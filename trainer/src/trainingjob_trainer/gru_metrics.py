@@ -1,7 +1,5 @@
 """The metrics of a gru model: what the contract with readers asks for, and what it takes to judge them."""
 
-from importlib.metadata import PackageNotFoundError, version
-from platform import python_version
 from typing import Any
 
 import numpy as np
@@ -63,16 +61,3 @@ def health_metrics(prepared: Prepared) -> dict[str, Any]:
         metrics["health_ranges"] = {name: list(limits) for name, limits in prepared.health.ranges.items()}
         metrics["health_neutral"] = list(prepared.health.neutral)
     return metrics
-
-
-def versions(backend: str) -> dict[str, str]:
-    """Versions of what trained the model, by name of the distribution."""
-    found = {"python": python_version()}
-    for name in ("trainingjob-trainer", "numpy", "scikit-learn", "keras", backend):
-        for distribution in (name, f"{name}-cpu"):
-            try:
-                found[name] = version(distribution)
-                break
-            except PackageNotFoundError:
-                continue
-    return found

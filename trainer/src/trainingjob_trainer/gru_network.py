@@ -3,6 +3,7 @@
 Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,3 +80,9 @@ def set_folded_weights(model: keras.Model, weights: Sequence[NDArray[np.float32]
 def backend() -> str:
     """The library that computes: jax or tensorflow."""
     return str(keras.backend.backend())
+
+
+def device() -> str:
+    """What computes, in words: equal ones give equal results, bit by bit."""
+    processor = keras.distribution.list_devices()[0].partition(":")[0]
+    return f"Keras {keras.version()} on {backend()}, {processor}, {os.environ.get('OMP_NUM_THREADS', 'all')} threads"

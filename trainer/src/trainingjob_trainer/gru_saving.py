@@ -1,8 +1,10 @@
 """The files of a trained GRU, in forms that readers old and new can load."""
 
 import json
+import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,11 +28,24 @@ def save_model(model: keras.Model) -> ModelFile:
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.h5"
-        model.save(path, include_optimizer=False)
+        with _without_advice():
+            model.save(path, include_optimizer=False)
         with h5py.File(path, "r+") as file:
             written = json.loads(file.attrs["model_config"])
             file.attrs["model_config"] = json.dumps(portable_config(written))
         return ModelFile("model", ".h5", path.read_bytes())
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keras advises against HDF5 at each save; the readers ask for it."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def portable_config(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""The baselines are what they say, as linear functions that fit into a frozen layer."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from trainingjob_trainer.gru_baselines import fit_ridge, last_score, mixture
+from trainingjob_trainer.prepared import HealthScore, Prepared
+from trainingjob_trainer.windows import Sequences
+
+
+def test_the_last_score_is_a_linear_function_of_the_last_scaled_row(prepared: Prepared, sequences: Sequences) -> None:
+    skip = last_score(prepared.health, prepared.scaler, prepared.features)
+    assert skip(sequences.test) == pytest.approx(sequences.test.last_score, abs=1e-6)
+    assert skip.weights == pytest.approx(np.array([[0.25, 0.25, 0.25, 0.25, 0.0]]))
+
+
+def test_the_last_score_keeps_to_fixed_ranges_and_constants(prepared: Prepared, sequences: Sequences) -> None:
+    health = HealthScore({"Oil_P": (0.0, 700.0), "Succao": (-100.0, 100.0)}, 0.25, ("Oil_L", "Recalque"))
+    rows = sequences.test.target_rows - 1
+    oil, suction = (prepared.frame[name].to_numpy()[rows] for name in ("Oil_P", "Succao"))
+    expected = 0.25 + 0.25 * oil / 700 + 0.25 * (suction + 100) / 200
+    assert last_score(health, prepared.scaler, prepared.features)(sequences.test) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ridge_is_scikit_learns_on_flattened_windows(sequences: Sequences) -> None:
+    inputs, score = sequences.training.gather(slice(None))
+    reference = Ridge().fit(inputs.reshape(len(inputs), -1), score)
+    expected = reference.predict(sequences.test.gather(slice(None))[0].reshape(len(sequences.test), -1))
+    assert fit_ridge(sequences.training)(sequences.test) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_mixture_of_two_linear_scores_is_linear_again(prepared: Prepared, sequences: Sequences, share: float) -> None:
+    last, ridge = last_score(prepared.health, prepared.scaler, prepared.features), fit_ridge(sequences.training)
+    expected = share * last(sequences.test) + (1 - share) * ridge(sequences.test)
+    assert last.mixed_with(ridge, share)(sequences.test) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.3, 0.3), (1.4, 1.0), (-0.2, 0.0)])
+def test_the_mixture_with_the_lowest_error_is_found(weight: float, expected: float) -> None:
+    first, second = np.random.default_rng(0).random((2, 50)).astype(np.float32)
+    assert mixture(weight * first + (1 - weight) * second, first, second) == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_two_equal_predictions_the_first_counts() -> None:
+    same = np.ones(5, np.float32)
+    assert mixture(np.zeros(5, np.float32), same, same) == 1

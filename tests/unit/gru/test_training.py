@@ -1,0 +1,175 @@
+"""Training is a function of data, spec and seed, whatever interrupts it; what is saved says what was trained."""
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trainingjob_trainer.checkpoint import Checkpoints
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.gru import train_gru
+from trainingjob_trainer.prepared import Prepared, TrainedModel
+from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
+
+MakeSpec = Callable[..., TrainingJobSpec]
+
+
+@dataclass(frozen=True)
+class Stored:
+    key: str
+
+
+@dataclass
+class MemoryStore:
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, content: bytes) -> None:
+        self.objects[key] = content
+
+    def get(self, key: str) -> bytes | None:
+        return self.objects.get(key)
+
+    def list(self, prefix: str) -> list[Stored]:
+        return [Stored(key) for key in sorted(self.objects) if key.startswith(prefix)]
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+
+@dataclass
+class Impatient(SilentReporter):
+    """Asks to stop at the n-th question."""
+
+    questions: int = 0
+    epochs: list[int] = field(default_factory=list)
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        self.epochs.append(epoch)
+
+    def should_stop(self) -> bool:
+        self.questions -= 1
+        return self.questions == 0
+
+
+def attempt(spec: TrainingJobSpec, number: int = 1, spec_hash: str = "a" * 64) -> TrainingRun:
+    told = {"namespace": "pumps", "name": "health", "uid": "0123456789", "run": 1, "attempt": number}
+    told |= {"specHash": spec_hash, "window": {}, "acceleratorPolicy": "Disabled", "adopt": False}
+    return TrainingRun.model_validate({**told, "spec": spec})
+
+
+def model_bytes(trained: TrainedModel) -> bytes:
+    return next(file.content for file in trained.files if file.role == "model")
+
+
+@pytest.mark.parametrize("slice_steps", [1, 2])  # in the middle of an epoch, and at its end
+def test_a_training_stopped_anywhere_and_resumed_ends_in_the_same_bits(
+    prepared: Prepared, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
+) -> None:
+    monkeypatch.setattr("trainingjob_trainer.gru_training._SLICE_STEPS", slice_steps)
+    spec = make_spec(epochs=2, reduceLROnPlateauPatience=1)
+    whole = train_gru(prepared, spec, SilentReporter())
+    store = MemoryStore()
+    for number in range(1, 99):
+        checkpoints = Checkpoints(store, attempt(spec, number), "f" * 64)
+        with suppress(TrainingError):
+            resumed = train_gru(prepared, spec, Impatient(1), checkpoints)
+            break
+    assert len(store.objects) == number - 1 == 4 // slice_steps
+    assert np.array_equal(resumed.report["predicted"], whole.report["predicted"])
+    assert model_bytes(resumed) == model_bytes(whole)
+    assert resumed.metrics == whole.metrics
+
+
+def test_a_killed_training_goes_on_from_its_most_advanced_checkpoint(prepared: Prepared, make_spec: MakeSpec) -> None:
+    spec, store, dead = make_spec(), MemoryStore(), Impatient()
+    whole = train_gru(prepared, spec, SilentReporter())
+    for number, epochs in ((1, 2), (2, 1)):
+        short = make_spec(epochs=epochs)
+        train_gru(prepared, short, dead, Checkpoints(store, attempt(short, number), "f" * 64, every_seconds=0))
+    dead.epochs.clear()
+    resumed = train_gru(prepared, spec, dead, Checkpoints(store, attempt(spec, 3), "f" * 64))
+    assert dead.epochs == [3]
+    assert model_bytes(resumed) == model_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"fingerprint": "e" * 64}, "other data"),
+        ({"content": b"PK not an archive"}, "cannot be read"),
+        ({"units": [5, 3]}, "another network"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_discarded_with_a_reason(
+    prepared: Prepared, make_spec: MakeSpec, caplog: pytest.LogCaptureFixture, change: dict[str, Any], why: str
+) -> None:
+    spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
+    other = make_spec(epochs=1, units=change.get("units", [4, 3]))
+    train_gru(
+        prepared, other, SilentReporter(), Checkpoints(store, attempt(other), change.get("fingerprint", "f" * 64))
+    )
+    store.objects = {key: change.get("content", content) for key, content in store.objects.items()}
+    with caplog.at_level(logging.WARNING):
+        train_gru(prepared, spec, listener, Checkpoints(store, attempt(spec, 2), "f" * 64))
+    assert listener.epochs == [1]
+    assert why in caplog.text
+
+
+def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prepared, make_spec: MakeSpec) -> None:
+    spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
+    train_gru(prepared, spec, SilentReporter(), Checkpoints(store, attempt(spec, 1, "b" * 64), "f" * 64))
+    checkpoints = Checkpoints(store, attempt(spec, 2), "f" * 64)
+    train_gru(prepared, spec, listener, checkpoints)
+    assert listener.epochs == [1]
+    checkpoints.remove_superseded()
+    assert list(store.objects) == [f"checkpoints/pumps/health/{'a' * 64}/01234567-1-2"]
+    checkpoints.remove()
+    assert not store.objects
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(prepared: Prepared, make_spec: MakeSpec) -> None:
+    prepared.scaler.min_ = prepared.scaler.min_ * np.nan
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        train_gru(prepared, make_spec(output="Direct"), SilentReporter())
+    assert caught.value.reason == "Diverged"
+
+
+@pytest.mark.parametrize("output", ["Residual", "Direct"])
+def test_metrics_hold_what_readers_of_the_registry_know(prepared: Prepared, make_spec: MakeSpec, output: str) -> None:
+    trained = train_gru(prepared, make_spec(output=output), SilentReporter())
+    metrics = json.loads(json.dumps(trained.metrics, allow_nan=False))
+    contract = "mae rmse r2 r2_score mse train_size test_size sequence_length features_used epochs_trained"
+    contract += " final_train_loss final_val_loss health_score_mean_train health_score_mean_test"
+    contract += " health_score_std_train health_score_std_test"
+    assert not set(contract.split()).difference(metrics)
+    actual, predicted = trained.report["actual"].astype(float), trained.report["predicted"]
+    persistence = np.sqrt(np.mean((trained.report["persistence"] - actual) ** 2))
+    assert metrics["mae"] == pytest.approx(np.mean(np.abs(predicted - actual)))
+    assert metrics["r2"] == pytest.approx(1 - np.mean((predicted - actual) ** 2) / np.var(actual))
+    assert metrics["skill"] == pytest.approx(1 - metrics["rmse"] / persistence)
+    assert metrics["test_size"] == len(actual)
+    assert metrics["epochs_trained"] == 3
+    assert trained.summary == f"skill {metrics['skill']:.2f}"
+
+
+def test_an_r2_that_cannot_be_is_null_with_a_note(prepared: Prepared, make_spec: MakeSpec) -> None:
+    prepared.frame.loc[prepared.border :, "health_score"] = np.float32(0.5)
+    metrics = train_gru(prepared, make_spec(epochs=1), SilentReporter()).metrics
+    assert metrics["r2"] is None
+    assert any(note.startswith("r2 ") for note in metrics["notes"])
+
+
+def test_a_changed_test_part_changes_nothing_in_the_model(prepared: Prepared, make_spec: MakeSpec) -> None:
+    before = train_gru(prepared, make_spec(), SilentReporter())
+    prepared.frame.loc[prepared.border :] *= np.float32(3)
+    after = train_gru(prepared, make_spec(), SilentReporter())
+    assert model_bytes(after) == model_bytes(before)
+    assert after.metrics["rmse"] != before.metrics["rmse"]
