@@ -4,6 +4,7 @@ It is no straw man: it gets the same rows, the same cleaned inputs and the same 
 Keras and xgboost are imported inside, so that each process pays for what it measures and no more.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,13 @@ def network(length: int, features: int) -> Any:
 
 
 def fit_gru(
-    train: tuple[Floats, Floats], validation: tuple[Floats, Floats], *, seed: int, epochs: int = EPOCHS
+    train: tuple[Floats, Floats],
+    validation: tuple[Floats, Floats],
+    *,
+    seed: int,
+    epochs: int = EPOCHS,
+    autotune: bool = True,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[Any, Any]:
     """Trains with ``model.fit(batch_size=32)``, early stopping and a rate that falls on a plateau.
 
@@ -74,18 +81,27 @@ def fit_gru(
     x, y = train
     model = network(x.shape[1], x.shape[2])
     history = model.fit(
-        x,
-        y,
-        batch_size=BATCH_SIZE,
+        *((x, y) if autotune else (_without_autotune(x, y),)),
+        batch_size=BATCH_SIZE if autotune else None,
         epochs=epochs,
         validation_data=validation,
         callbacks=[
             keras.callbacks.EarlyStopping("val_loss", patience=15, restore_best_weights=True),
             keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=5, min_lr=1e-6),
+            *callbacks,
         ],
         verbose=0,
     )
     return model, history
+
+
+def _without_autotune(x: Floats, y: Floats) -> Any:
+    """The same batches from a tf.data pipeline whose autotuning, which costs waits on few cores, is off."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH_SIZE).with_options(options)
 
 
 def search_xgb(inputs: pd.DataFrame, label: NDArray[np.integer], *, jobs: int, threads: int) -> Any:

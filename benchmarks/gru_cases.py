@@ -1,0 +1,129 @@
+"""Training the gru: the reference, the same arithmetic in the product's loop, and the product as it is."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reference import BATCH_SIZE, fit_gru, windows
+from benchmarks.telemetry import prepared, spec
+from trainingjob_trainer import gru_network, gru_training
+from trainingjob_trainer.evaluate import regression_metrics
+from trainingjob_trainer.gru import VALIDATION_WINDOWS, standardise, train_gru
+from trainingjob_trainer.gru_prediction import evenly, predict
+from trainingjob_trainer.gru_schedule import Schedule
+from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.windows import Sequences, create_sequences
+
+
+class _Curve(SilentReporter):
+    """Keeps when which validation RMSE was reached."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.points: list[tuple[float, float]] = []
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        self.points.append((time.perf_counter() - self.began, float(np.sqrt(validation_loss or 0.0))))
+
+
+def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) -> dict[str, Any]:
+    """The reference on all cores; its validation error is taken on the windows that the product checks."""
+    import keras
+
+    data = prepared(spec(machine, "gru"))
+    cut = _cut(spec(machine, "gru"))
+    inputs = cut.training.inputs
+    score = data.frame["health_score"].to_numpy()
+    began = time.perf_counter()
+    parts = {
+        name: windows(inputs, score, part.starts, part.length)
+        for name, part in (("training", cut.training), ("validation", cut.validation), ("test", cut.test))
+    }
+    seconds_of_windows = time.perf_counter() - began
+    x, y = parts["validation"]
+    checked = evenly(cut.validation, VALIDATION_WINDOWS)
+    curve: list[tuple[float, float]] = []
+
+    class Check(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            curve.append((time.perf_counter() - began - self.spent, 0.0))
+            paused = time.perf_counter()
+            predicted = self.model.predict(x[checked], batch_size=1024, verbose=0)[:, 0]
+            curve[-1] = (curve[-1][0], regression_metrics(y[checked], predicted)["rmse"])
+            self.spent += time.perf_counter() - paused
+
+        spent = 0.0
+
+    model, history = fit_gru(
+        parts["training"], parts["validation"], seed=seed, epochs=epochs, autotune=autotune, callbacks=[Check()]
+    )
+    seconds = curve[-1][0]
+    test = regression_metrics(parts["test"][1], model.predict(parts["test"][0], batch_size=1024, verbose=0)[:, 0])
+    return {
+        "fit_seconds": seconds,
+        "windows_seconds": seconds_of_windows,
+        "windows_per_second": len(cut.training) * len(history.epoch) / (seconds - seconds_of_windows),
+        "curve": curve,
+        "best_validation_rmse": min(rmse for _, rmse in curve),
+        "test_rmse": test["rmse"],
+    }
+
+
+def same_arithmetic(machine: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Direct, every window for itself, 32 a step, rate 1e-3: the reference's arithmetic in the product's loop."""
+    wanted = spec(machine, "gru", output="Direct")
+    settings = wanted.model.gru
+    cut = _cut(wanted)
+    training, validation = cut.training, cut.validation
+    curve = _Curve()
+    standardised, scale, offset = standardise(training, None)
+    shape = gru_network.Shape(settings.sequence_length, training.inputs.shape[1], settings.units, settings.dropout)
+    checking = gru_network.prediction_network(shape, None)
+    checked = evenly(validation, VALIDATION_WINDOWS)
+
+    def validation_loss(weights: gru_training.Weights) -> float:
+        gru_network.set_folded_weights(checking, weights, scale, offset)
+        return float(np.mean((predict(checking, validation, checked) - validation.target[checked]) ** 2))
+
+    material = gru_training.Material(training, standardised, scale, 1, BATCH_SIZE, validation_loss)
+    schedule = Schedule(
+        epochs=epochs,
+        steps=material.steps_in_pass,
+        rate=settings.learning_rate,
+        stop_patience=settings.early_stopping_patience,
+        rate_patience=settings.reduce_lr_on_plateau_patience,
+        seed=seed,
+    )
+    gru_training.train(gru_network.training_network(shape, 1, seed), material, schedule, curve, None)
+    seconds = time.perf_counter() - curve.began
+    return {
+        "fit_seconds": seconds,
+        "windows_per_second": len(training) * len(curve.points) / seconds,
+        "curve": curve.points,
+        "best_validation_rmse": min(rmse for _, rmse in curve.points),
+    }
+
+
+def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
+    """The product's own training; ``settings`` go into ``model.gru``."""
+    wanted = spec(machine, "gru", seed=seed, **settings)
+    data = prepared(wanted)
+    curve = _Curve()
+    trained = train_gru(data, wanted, curve)
+    names = ("rmse", "rmse_persistence", "rmse_ridge", "skill", "mae", "mae_persistence", "epochs_trained")
+    return {
+        "fit_seconds": time.perf_counter() - curve.began,
+        "curve": curve.points,
+        "best_validation_rmse": min(rmse for _, rmse in curve.points),
+        "test_rmse": trained.metrics["rmse"],
+        **{name: trained.metrics[name] for name in names},
+    }
+
+
+def _cut(wanted: TrainingJobSpec) -> Sequences:
+    settings = wanted.model.gru
+    return create_sequences(prepared(wanted), settings.sequence_length, settings.validation_fraction)
