@@ -34,21 +34,22 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
     """Read the YAML of one TrainingJob as the first run of a new object, to train without a cluster.
 
     Args:
-        text: One TrainingJob as one applies it with kubectl.
+        text: A file that one would apply with kubectl; other kinds of object in it are passed over.
         now: The moment at which the run counts as accepted; the present by default.
 
     Raises:
         TrainingError: InvalidConfiguration, naming each field that is wrong.
     """
     try:
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
+        documents = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         raise TrainingError("InvalidConfiguration", f"The file is not YAML: {error}") from error
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise TrainingError("InvalidConfiguration", f"The file must hold one TrainingJob; it holds {len(documents)}.")
-    document = documents[0]
-    if (document.get("apiVersion"), document.get("kind")) != (API_VERSION, "TrainingJob"):
-        raise TrainingError("InvalidConfiguration", f"The file must hold a TrainingJob of {API_VERSION}.")
+    jobs = [document for document in documents if _kind(document) == (API_VERSION, "TrainingJob")]
+    if len(jobs) != 1:
+        raise TrainingError(
+            "InvalidConfiguration", f"The file must hold one TrainingJob of {API_VERSION}; it holds {len(jobs)}."
+        )
+    (document,) = jobs
     metadata = document.get("metadata") or {}
     try:
         spec = TrainingJobSpec.model_validate_json(json.dumps(document.get("spec") or {}))
@@ -102,6 +103,10 @@ def spec_hash(spec: TrainingJobSpec) -> str:
     }
     decisive |= _nested("data", _set(spec.data, without=("database_secret_name",)))
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _kind(document: Any) -> tuple[Any, Any] | None:
+    return (document.get("apiVersion"), document.get("kind")) if isinstance(document, dict) else None
 
 
 def _set(part: BaseModel, without: tuple[str, ...] = ()) -> dict[str, Any]:

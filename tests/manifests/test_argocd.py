@@ -1,0 +1,90 @@
+"""Argo CD's health script and actions, run as Argo CD runs them: in Lua 5.1 with few of its libraries."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft4Validator
+from lupa import lua51
+
+from api_schema import root_schema
+
+ARGOCD = Path(__file__).parents[2] / "manifests" / "argocd"
+HEALTH_TESTS = yaml.safe_load((ARGOCD / "health_test.yaml").read_text())["tests"]
+ACTIONS = yaml.safe_load((ARGOCD / "actions.yaml").read_text())
+
+# What Argo CD loads: the base library, package, table, and an os that only knows the time.
+RESTRICT = """
+local date, time = os.date, os.time
+getmetatable("").__index = nil
+string, math, io, debug, coroutine = nil, nil, nil, nil, nil
+os = {date = date, time = time}
+package.loaded.os = os
+for _, name in ipairs({"string", "math", "io", "debug", "coroutine"}) do package.loaded[name] = nil end
+"""
+
+
+def run_lua(script: str, document: dict[str, Any]) -> dict[str, Any]:
+    """What a script returns for an object, as plain data."""
+    lua = lua51.LuaRuntime(unpack_returned_tuples=True)
+    lua.execute(RESTRICT)
+    lua.globals()["obj"] = lua.table_from(document, recursive=True)
+    result: dict[str, Any] = _plain(lua.execute(script))
+    return result
+
+
+def _plain(value: Any) -> Any:
+    return {key: _plain(item) for key, item in value.items()} if lua51.lua_type(value) == "table" else value
+
+
+def read(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ARGOCD / "testdata" / name).read_text())
+    return document
+
+
+@pytest.mark.parametrize("case", HEALTH_TESTS, ids=[Path(case["inputPath"]).stem for case in HEALTH_TESTS])
+def test_health_follows_the_status(case: dict[str, Any]) -> None:
+    document = yaml.safe_load((ARGOCD / case["inputPath"]).read_text())
+    assert run_lua((ARGOCD / "health.lua").read_text(), document) == case["healthStatus"]
+
+
+def test_every_example_is_tested_and_is_what_the_operator_may_write() -> None:
+    files = {f"testdata/{file.name}" for file in (ARGOCD / "testdata").iterdir()}
+    assert files == {case["inputPath"] for case in HEALTH_TESTS}
+    for name in files:
+        Draft4Validator(root_schema()).validate(yaml.safe_load((ARGOCD / name).read_text()))
+
+
+def test_health_knows_an_object_whose_status_has_just_begun() -> None:
+    document = read("new.yaml") | {"status": {"observedGeneration": 1}}
+    assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Progressing"
+
+
+@pytest.mark.parametrize(
+    ("example", "offered"), [("training.yaml", {"retrain", "suspend"}), ("suspended.yaml", {"resume"})]
+)
+def test_an_action_is_offered_when_it_does_something(example: str, offered: set[str]) -> None:
+    actions = run_lua(ACTIONS["discovery.lua"], read(example))
+    assert set(actions) == {definition["name"] for definition in ACTIONS["definitions"]}
+    assert {name for name, action in actions.items() if not action.get("disabled")} == offered
+
+
+def act(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    (definition,) = [definition for definition in ACTIONS["definitions"] if definition["name"] == name]
+    return run_lua(definition["action.lua"], document)
+
+
+def test_suspend_and_resume_change_nothing_else() -> None:
+    document = read("new.yaml")
+    suspended = act("suspend", document)
+    assert suspended == document | {"spec": document["spec"] | {"runPolicy": {"suspend": True}}}
+    assert act("resume", suspended)["spec"]["runPolicy"] == {"suspend": False}
+
+
+def test_retrain_asks_for_another_run_now() -> None:
+    annotations = act("retrain", read("succeeded.yaml"))["metadata"]["annotations"]
+    (requested,) = annotations.values()
+    assert set(annotations) == {"training.pumphealth.io/retrain-requested-at"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", requested)

@@ -1,0 +1,167 @@
+"""The kustomizations render to what a cluster takes, and the operator may do what it does and nothing else."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from api_schema import CRD_FILE
+from cluster.clusters import Cluster
+from trainingjob_operator.configuration import Configuration
+from trainingjob_trainer.training_job import load_training_job
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OVERLAYS = ["base", "overlays/local", "overlays/kind"]
+ACCOUNT = "system:serviceaccount:trainingjob-system:trainingjob-operator"
+
+
+def render(cluster: Cluster, kustomization: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(cluster.run_kubectl("kustomize", str(kustomization))))
+
+
+def one(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [
+        document
+        for document in documents
+        if document["kind"] == kind and re.fullmatch(name, document["metadata"]["name"])
+    ]
+    return found
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everything_is_valid(cluster: Cluster, overlay: str) -> None:
+    documents = render(cluster, MANIFESTS / overlay)
+    for document in documents:
+        if document["kind"] != "CustomResourceDefinition":  # the API server says more of it
+            kubernetes_validate.validate(document, "1.36", strict=True)
+    assert {"CustomResourceDefinition", "Namespace", "Deployment"} <= {document["kind"] for document in documents}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_operator_reads_its_configuration(cluster: Cluster, overlay: str) -> None:
+    documents = render(cluster, MANIFESTS / overlay)
+    settings = one(documents, "ConfigMap", "trainingjob-operator-.*")["data"]
+    configuration = Configuration.read(settings)
+    known = {variable for variable, _, _ in Configuration.table()}
+    assert set(settings) <= known
+    pod = one(documents, "Deployment", "trainingjob-operator")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": configuration.metrics_port}]
+    if overlay != "base":
+        assert (configuration.policy("gru"), configuration.policy("xgb")) == ("Disabled", "Disabled")
+
+
+def test_an_admin_may_be_strict_with_the_operator(cluster: Cluster, namespace: str) -> None:
+    deployment = one(render(cluster, MANIFESTS / "base"), "Deployment", "trainingjob-operator")
+    cluster.run_kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}} | {
+        "spec": deployment["spec"]["template"]["spec"] | {"serviceAccountName": "default"}
+    }
+    arguments = ["create", f"--namespace={namespace}", "--dry-run=server", "--filename=-"]
+    cluster.run_kubectl(*arguments, stdin=json.dumps(pod))
+    (container,) = pod["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_argo_cd_gets_health_and_actions_beside_what_it_has(cluster: Cluster, tmp_path: Path) -> None:
+    existing = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+        "data": {"url": "https://argocd.example.com"},
+    }
+    (tmp_path / "argocd-cm.yaml").write_text(yaml.safe_dump(existing))
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {"resources": ["argocd-cm.yaml"], "components": [os.path.relpath(MANIFESTS / "argocd", tmp_path)]}
+        )
+    )
+    (argocd_cm,) = render(cluster, tmp_path)
+    kind = "training.pumphealth.io_TrainingJob"
+    assert argocd_cm["metadata"]["name"] == "argocd-cm"
+    assert argocd_cm["data"] == {
+        "url": "https://argocd.example.com",
+        f"resource.customizations.health.{kind}": (MANIFESTS / "argocd/health.lua").read_text(),
+        f"resource.customizations.actions.{kind}": (MANIFESTS / "argocd/actions.yaml").read_text(),
+    }
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster) -> None:
+    """The operator's permissions, on the API server; the operator itself is not started."""
+    documents = render(cluster, MANIFESTS / "overlays/local")
+    wanted = [document for document in documents if document["kind"] not in ("Deployment", "ConfigMap", "Service")]
+    text = yaml.safe_dump_all(wanted)
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=text)
+    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD_FILE}")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("verb", "resource", "allowed"),
+    [
+        ("list", "trainingjobs.training.pumphealth.io", True),
+        ("watch", "trainingjobs.training.pumphealth.io", True),
+        ("patch", "trainingjobs.training.pumphealth.io/status", True),
+        ("patch", "trainingjobs.training.pumphealth.io", False),
+        ("delete", "trainingjobs.training.pumphealth.io", False),
+        ("create", "jobs.batch", True),
+        ("patch", "jobs.batch", True),
+        ("delete", "jobs.batch", True),
+        ("get", "jobs.batch", True),
+        ("watch", "pods", True),
+        ("delete", "pods", False),
+        ("get", "pods/log", False),
+        ("create", "events", True),
+        ("get", "secrets", False),
+        ("list", "secrets", False),
+        ("create", "leases.coordination.k8s.io", False),
+    ],
+)
+def test_the_operator_may_do_anywhere_what_it_needs_and_no_more(
+    cluster: Cluster, verb: str, resource: str, allowed: bool
+) -> None:
+    assert may(cluster, verb, resource, "default") is allowed
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_operator_may_hold_a_lease_in_its_own_namespace(cluster: Cluster) -> None:
+    for verb in ("get", "create", "update"):
+        assert may(cluster, verb, "leases.coordination.k8s.io", "trainingjob-system")
+
+
+def may(cluster: Cluster, verb: str, resource: str, namespace: str) -> bool:
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": ACCOUNT, "resourceAttributes": _attributes(verb, resource) | {"namespace": namespace}},
+    }
+    answer = cluster.run_kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(review))
+    return bool(json.loads(answer)["status"]["allowed"])
+
+
+def _attributes(verb: str, resource: str) -> dict[str, str]:
+    whole, _, subresource = resource.partition("/")
+    name, _, group = whole.partition(".")
+    return {"verb": verb, "group": group, "resource": name, "subresource": subresource}
+
+
+SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sample: Path) -> None:
+    cluster.run_kubectl("apply", f"--namespace={namespace}", "--dry-run=server", f"--filename={sample}")
+    documents = list(yaml.safe_load_all(sample.read_text()))
+    for document in documents:
+        if document["kind"] != "TrainingJob":
+            kubernetes_validate.validate(document, "1.36", strict=True)
+    jobs = [document for document in documents if document["kind"] == "TrainingJob"]
+    if jobs:
+        assert load_training_job(sample.read_text()).name == jobs[0]["metadata"]["name"]
