@@ -93,7 +93,7 @@ def cpu_threads(environment: Mapping[str, str]) -> int:
     if told and (not told.isdecimal() or int(told) < 1):
         raise TrainingError("InvalidConfiguration", f"TRAINER_THREADS must be a whole number from 1, not {told!r}.")
     limit = float(told) if told else _cgroup_cpus()
-    return max(1, min(available, math.ceil(limit)))
+    return max(1, math.ceil(min(available, limit)))
 
 
 def visible_gpus() -> int:

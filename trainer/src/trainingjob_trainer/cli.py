@@ -1,0 +1,185 @@
+"""The command line. Every command imports what it needs by itself, so that ``--help`` answers at once."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainingjob_trainer.errors import TrainingError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection
+
+_SIMULATED_FROM = datetime(2025, 1, 1)
+
+app = typer.Typer(
+    help="Train the gru and xgb models of one motor-pump, store them in S3 and register them in PostgreSQL.",
+    epilog="PostgreSQL is found by PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE; the object store by "
+    "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with MINIO_.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+JobFile = Annotated[Path, typer.Option("--file", "-f", help="YAML of one TrainingJob.", exists=True, dir_okay=False)]
+OptionalJobFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", help="YAML of one TrainingJob; without it, TRAINING_JOB.", exists=True, dir_okay=False
+    ),
+]
+TerminationLog = Annotated[
+    Path | None, typer.Option(help="Where the end is told as JSON; without --file /dev/termination-log.")
+]
+MetricsPort = Annotated[int | None, typer.Option(help="Where progress is served as /metrics; without --file 8080.")]
+Table = Annotated[str, typer.Option(help="Telemetry table.")]
+
+
+@app.callback()
+def log_to_stderr() -> None:
+    """Log to stderr, for every command alike."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+@app.command()
+def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
+    """Train one model, publish and register it, or adopt an equal one."""
+    if file is None:
+        _run_in_pod(termination_log, metrics_port)
+    else:
+        _run_at_terminal(file, termination_log, metrics_port)
+
+
+def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
+    from trainingjob_trainer.launch import Surroundings, launch, tell
+    from trainingjob_trainer.metrics_endpoint import DEFAULT_PORT
+    from trainingjob_trainer.outcome import Findings, ending_of
+    from trainingjob_trainer.termination import DEFAULT_PATH
+    from trainingjob_trainer.training_job import read_training_run
+
+    path = termination_log or DEFAULT_PATH
+    try:
+        training_run = read_training_run(os.environ.get("TRAINING_JOB", ""))
+    except TrainingError as error:
+        tell(None, ending_of(error), Findings(), path)
+        raise _exit(error) from error
+    ending, _ = launch(training_run, Surroundings(path, metrics_port or DEFAULT_PORT))
+    raise typer.Exit(ending.exit_code)
+
+
+def _run_at_terminal(file: Path, termination_log: Path | None, metrics_port: int | None) -> None:
+    from rich.console import Console
+
+    from trainingjob_trainer.accelerator import visible_gpus, with_local_accelerator
+    from trainingjob_trainer.launch import Surroundings, launch
+    from trainingjob_trainer.terminal import TerminalBar, result_table
+    from trainingjob_trainer.training_job import load_training_job
+
+    with _told():
+        training_run = with_local_accelerator(load_training_job(file.read_text()), visible_gpus())
+    with TerminalBar(Console(stderr=True)) as bar:
+        ending, findings = launch(training_run, Surroundings(termination_log, metrics_port, [bar]))
+    console = Console()
+    if findings.metrics:
+        console.print(result_table(training_run.spec.model.type, findings.metrics))
+    console.print(f"{ending.reason}: {ending.message}", markup=False)
+    raise typer.Exit(ending.exit_code)
+
+
+@app.command()
+def check(file: JobFile) -> None:
+    """Load, clean and count the data of a TrainingJob, and train nothing."""
+    from trainingjob_trainer.check import check as found
+    from trainingjob_trainer.training_job import load_training_job
+
+    with _told():
+        training_run = load_training_job(file.read_text())
+        typer.echo(found(training_run.spec, training_run.window))
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    machine: Annotated[list[str], typer.Option(help="Name of a machine; may be given several times.")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows of each machine.")] = 20_000,
+    start: Annotated[datetime, typer.Option(help="First instant, UTC.")] = _SIMULATED_FROM,
+    step: Annotated[float, typer.Option(min=0.1, help="Mean seconds between two rows.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another history.")] = 42,
+    table: Table = "processed_data",
+    csv: Annotated[Path | None, typer.Option(help="Write this CSV file instead of the database.")] = None,
+) -> None:
+    """Write plausible telemetry, with starts, stops, drifts before failures, gaps and false readings."""
+    from functools import partial
+    from itertools import chain
+
+    from trainingjob_trainer.copy_rows import copy_rows
+    from trainingjob_trainer.database import with_connection
+    from trainingjob_trainer.simulate import simulate as sessions
+    from trainingjob_trainer.simulate import write_csv
+
+    frames = partial(sessions, start=start.replace(tzinfo=UTC), rows=rows, step_seconds=step, seed=seed)
+
+    with _told():
+        if csv is not None:
+            with csv.open("w") as stream:
+                written = write_csv(chain.from_iterable(frames(name) for name in machine), stream)
+            typer.echo(f"{csv}: {written} rows")
+            return
+        for name in machine:
+
+            def write(session: "connection", name: str = name) -> int:
+                return sum(copy_rows(session, table, frame) for frame in frames(name))
+
+            typer.echo(f"{name}: {with_connection(write, reason='DataUnavailable')} rows in {table}")
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV, gzipped or not, with a header.", exists=True, dir_okay=False)],
+    table: Table = "processed_data",
+    skip_refused: Annotated[bool, typer.Option(help="Import the right rows when others are refused.")] = False,
+) -> None:
+    """Append the rows of a CSV file to the telemetry table: all, or none and the numbers of the lines refused."""
+    from trainingjob_trainer.importer import import_csv
+
+    with _told():
+        imported = import_csv(file, table, skip_refused=skip_refused)
+    for name, number in sorted(imported.rows.items()):
+        typer.echo(f"{name}: {number} rows in {table}")
+    if imported.refusals.first:
+        typer.echo(imported.refusals.told(), err=True)
+
+
+@app.command("init-db")
+def init_db(
+    bucket: Annotated[str | None, typer.Option(help="Create this bucket too, unless it is there.")] = None,
+) -> None:
+    """Create the tables processed_data, models and training_runs where they are missing; alter nothing."""
+    from trainingjob_trainer.artifacts import ObjectStore
+    from trainingjob_trainer.database import create_tables, with_connection
+
+    with _told():
+        with_connection(create_tables, reason="RegistryFailed")
+        typer.echo("Tables processed_data, models and training_runs are there.")
+        if bucket is not None:
+            created = ObjectStore.from_environment(os.environ, bucket).create_bucket()
+            typer.echo(f"Bucket {bucket} {'was created' if created else 'is there'}.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """End the command with the message and the exit code of what went wrong."""
+    try:
+        yield
+    except TrainingError as error:
+        raise _exit(error) from error
+
+
+def _exit(error: TrainingError) -> typer.Exit:
+    typer.echo(f"{error.reason}: {error.message}", err=True)
+    return typer.Exit(error.exit_code)
