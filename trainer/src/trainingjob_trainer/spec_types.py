@@ -68,6 +68,14 @@ def telemetry_columns(by_column: ByColumn) -> ByColumn:
     return by_column
 
 
+def label_names(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what cannot be the name of a label."""
+    for name in labels:
+        if len(name) > 317 or not re.fullmatch(LABEL_KEY, name):
+            raise ValueError(f"must have label names as keys, not {name!r}")
+    return labels
+
+
 Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
 Moment = Annotated[
     str,
@@ -80,11 +88,9 @@ Moment = Annotated[
 ]
 Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
 Labels = Annotated[
-    Mapping[
-        Annotated[str, Field(pattern=LABEL_KEY, max_length=317)],
-        Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)],
-    ],
+    Mapping[str, Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)]],
     Field(max_length=32),
+    AfterValidator(label_names),
 ]
 Quantity = Annotated[
     Annotated[str, Field(pattern=QUANTITY, max_length=32)] | Annotated[int, Field(ge=0, le=10**15)],
