@@ -175,10 +175,21 @@ class Gate(Part):
         return self
 
 
+def _told_apart_in_object_names(machine: str) -> str:
+    for replaced in ("weights", ".h5"):
+        if replaced in machine:
+            raise ValueError(f"must not contain {replaced!r}, which readers of the model replace in object names")
+    return machine
+
+
 class TrainingJobSpec(Part):
     """One machine shall have this model, trained on this data."""
 
-    machine: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", min_length=1, max_length=63)
+    machine: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", min_length=1, max_length=63),
+        AfterValidator(_told_apart_in_object_names),
+    ]
     model: Model
     data: Data = Field(default_factory=Data)
     artifacts: Artifacts = Field(default_factory=Artifacts)
@@ -188,13 +199,6 @@ class TrainingJobSpec(Part):
     resources: Resources | None = None
     scheduling: Scheduling = Field(default_factory=Scheduling)
     run_policy: RunPolicy = Field(default_factory=RunPolicy)
-
-    @model_validator(mode="after")
-    def _readable_by_the_consumer(self) -> Self:
-        for forbidden in ("weights", ".h5"):
-            if forbidden in self.machine:
-                raise ValueError(f"machine must not contain {forbidden!r}: readers replace it in object names")
-        return self
 
     @model_validator(mode="after")
     def _gates_of_this_model(self) -> Self:

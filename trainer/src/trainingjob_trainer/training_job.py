@@ -27,7 +27,7 @@ def read_training_run(text: str) -> TrainingRun:
     try:
         return TrainingRun.model_validate_json(text)
     except ValidationError as error:
-        raise TrainingError("InvalidConfiguration", f"TRAINING_JOB: {_told(error)}") from error
+        raise TrainingError("InvalidConfiguration", f"TRAINING_JOB: {_told(error, '')}") from error
 
 
 def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
@@ -51,22 +51,24 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
         )
     (document,) = jobs
     metadata = document.get("metadata") or {}
+    if not metadata.get("name"):
+        raise TrainingError("InvalidConfiguration", "The TrainingJob is not valid: metadata.name is missing")
     try:
         spec = TrainingJobSpec.model_validate_json(json.dumps(document.get("spec") or {}))
-        return TrainingRun(
-            namespace=metadata.get("namespace") or "local",
-            name=metadata.get("name") or "",
-            uid=str(uuid.uuid4()),
-            run=1,
-            attempt=1,
-            spec_hash=spec_hash(spec),
-            window=resolve_window(spec.data, now or datetime.now(UTC)),
-            accelerator_policy=spec.accelerator.policy or ("Preferred" if spec.model.type == "gru" else "Disabled"),
-            adopt=spec.reuse == "Equal",
-            spec=spec,
-        )
     except ValidationError as error:
-        raise TrainingError("InvalidConfiguration", f"The TrainingJob is not valid: {_told(error)}") from error
+        raise TrainingError("InvalidConfiguration", f"The TrainingJob is not valid: {_told(error, 'spec')}") from error
+    return TrainingRun(
+        namespace=metadata.get("namespace") or "local",
+        name=metadata["name"],
+        uid=str(uuid.uuid4()),
+        run=1,
+        attempt=1,
+        spec_hash=spec_hash(spec),
+        window=resolve_window(spec.data, now or datetime.now(UTC)),
+        accelerator_policy=spec.accelerator.policy or ("Preferred" if spec.model.type == "gru" else "Disabled"),
+        adopt=spec.reuse == "Equal",
+        spec=spec,
+    )
 
 
 def resolve_window(data: Data, now: datetime) -> Window:
@@ -136,12 +138,12 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: ValidationError, root: str) -> str:
     """All faults in one line, each with the path of its field."""
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(step) for step in fault["loc"])
-        faults.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": "))
+        path = ".".join([root, *(str(step) for step in fault["loc"])]).strip(".")
+        faults.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}")
     return "; ".join(faults)
 
 

@@ -1,0 +1,114 @@
+"""What the trainer reads: the operator's JSON, and the YAML that one would apply."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.manifests import build_job
+from trainingjob_operator.model import TrainingJob
+from trainingjob_operator.specification import spec_hash
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.training_job import load_training_job, read_training_run
+
+NOW = datetime(2025, 9, 15, 12, tzinfo=UTC)
+YAML = """
+apiVersion: training.pumphealth.io/v1alpha1
+kind: TrainingJob
+metadata: {name: example, namespace: models, labels: {site: north}}
+spec:
+  machine: MOTOBOMBA-007
+  model:
+    type: gru
+    gru: {learningRate: 1e-3, units: [64, 32], healthRanges: {Oil_P: {min: 0, max: 700}}}
+  data: {startDate: 2025-01-01, endDate: 2025-08-31T12:00:00Z}
+  gates: [{metric: skill, min: 0}]
+"""
+CLAIM = {
+    "run": 3,
+    "attempt": 2,
+    "trigger": "RetrainRequested",
+    "jobName": "example-0a1b2c3d-3-2",
+    "data": {"start": "2025-01-01T00:00:00Z", "end": "2025-09-01T00:00:00Z"},
+    "device": {"requested": "Preferred", "resourceName": "nvidia.com/gpu"},
+}
+
+
+def handed_over(spec: dict[str, Any], claim: dict[str, Any]) -> str:
+    """The variable TRAINING_JOB of the pod that the operator asks for."""
+    metadata = {"name": "example", "namespace": "models", "uid": "0a1b2c3d-0000", "resourceVersion": "1"}
+    status = {**claim, "specHash": spec_hash(spec)}
+    settings = {"TRAINER_IMAGE_CPU": "cpu", "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "gpu"}'}
+    trainingjob = TrainingJob.parse({"metadata": metadata, "spec": spec, "status": status})
+    (container,) = build_job(trainingjob, Configuration.read(settings))["spec"]["template"]["spec"]["containers"]
+    (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "TRAINING_JOB"]
+    return str(value)
+
+
+def test_the_trainer_reads_what_the_operator_hands_over() -> None:
+    spec = {"machine": "MOTOBOMBA-007", "model": {"type": "xgb", "seed": 42}, "data": {"minRows": 1000}}
+    run = read_training_run(handed_over(spec, CLAIM))
+    assert (run.namespace, run.name, run.uid, run.run, run.attempt) == ("models", "example", "0a1b2c3d-0000", 3, 2)
+    assert run.window.start == datetime(2025, 1, 1, tzinfo=UTC)
+    assert run.window.end == datetime(2025, 9, 1, tzinfo=UTC)
+    assert (run.accelerator, run.accelerator_policy, run.adopt) == ("nvidia.com/gpu", "Preferred", False)
+    assert run.spec.model.xgb.search.max_depth == (4, 6, 8)
+    assert run.spec_hash == spec_hash(spec)
+
+
+def test_a_window_without_start_and_an_attempt_on_the_cpu_are_read() -> None:
+    claim = CLAIM | {"trigger": "Created", "data": {"end": "2025-09-01T00:00:00Z"}, "device": {"requested": "Disabled"}}
+    run = read_training_run(handed_over({"machine": "M", "model": {"type": "gru"}}, claim))
+    assert (run.window.start, run.accelerator, run.adopt) == (None, None, True)
+
+
+def test_yaml_is_read_as_the_api_server_reads_it() -> None:
+    run = load_training_job(YAML, NOW)
+    assert (run.namespace, run.name, run.run, run.attempt, run.adopt) == ("models", "example", 1, 1, True)
+    assert run.spec.model.gru.learning_rate == 0.001
+    assert run.spec.data.start_date == "2025-01-01"
+    assert run.window.end == datetime(2025, 8, 31, 12, tzinfo=UTC)
+    assert run.accelerator_policy == "Preferred"
+    quoted = json.loads(run.spec.model_dump_json(by_alias=True, exclude_unset=True))
+    assert run.spec_hash == spec_hash(quoted)
+
+
+def test_each_reading_of_a_file_is_another_object() -> None:
+    assert load_training_job(YAML, NOW).uid != load_training_job(YAML, NOW).uid
+
+
+def test_other_objects_beside_the_training_job_are_passed_over() -> None:
+    service_account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: other}\n"
+    assert load_training_job(f"{service_account}---\n{YAML}---\n", NOW).name == "example"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it holds 0"),
+        ("- a\n- list", "it holds 0"),
+        (f"{YAML}---{YAML}", "it holds 2"),
+        (YAML.replace("v1alpha1", "v1beta9"), "it holds 0"),
+        ("a: [", "not YAML"),
+        (YAML.replace("name: example", "name: ''"), "metadata.name"),
+        (YAML.replace("machine: MOTOBOMBA-007", "machine: my.h5"), "spec.machine: must not contain '.h5'"),
+        (YAML.replace("units: [64, 32]", "units: [64]"), "spec.model.gru.units"),
+        (YAML.replace("units:", "unit:"), "spec.model.gru.unit"),
+        (YAML.replace("2025-01-01", "2025-02-30"), "spec.data.startDate: must be a date that exists"),
+        (YAML.replace("2025-01-01", "2025-10-01"), "startDate must be before endDate"),
+        (YAML.replace("metric: skill", "metric: auc_score"), "a gru model has no metric 'auc_score'"),
+    ],
+)
+def test_a_refusal_names_the_field(text: str, told: str) -> None:
+    with pytest.raises(TrainingError) as refused:
+        load_training_job(text, NOW)
+    assert (refused.value.reason, refused.value.exit_code) == ("InvalidConfiguration", ExitCode.CONFIGURATION)
+    assert told in refused.value.message
+
+
+def test_a_broken_hand_over_names_the_field() -> None:
+    broken = json.loads(handed_over({"machine": "M", "model": {"type": "gru"}}, CLAIM)) | {"attempt": 0}
+    with pytest.raises(TrainingError, match=r"TRAINING_JOB.*attempt"):
+        read_training_run(json.dumps(broken))
