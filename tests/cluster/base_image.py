@@ -7,6 +7,7 @@ that the Dockerfile is the one that others build with Docker.
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,15 @@ from cluster.processes import ServerError
 
 _CERTIFICATES = "etc/machine-certificates.pem"
 _PIP_SETTINGS = ("default-timeout", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
-_CACHES = ("var/cache/apt/archives/*.deb", "var/lib/apt/lists/*_*", "var/log/*.log")
+# What the published slim images do without, too: documentation, and what apt keeps for the next time.
+_SLIM = {
+    "etc/dpkg/dpkg.cfg.d/slim": "".join(
+        f"path-exclude=/usr/share/{folder}/*\n" for folder in ("doc", "info", "locale", "man")
+    ),
+    "etc/apt/apt.conf.d/slim": 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+    'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };\n',
+}
+_UNNEEDED = ("usr/share/doc/*", "usr/share/locale/*", "usr/share/man/*", "var/cache/apt/*", "var/lib/apt/lists/*")
 
 
 def machine_settings() -> dict[str, str]:
@@ -53,11 +62,14 @@ def bootstrap(root: Path, suite: str, settings: Mapping[str, str]) -> None:
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise ServerError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
-    for path, content in settings.items():
+    for path, content in {**settings, **_SLIM}.items():
         (root / path).write_text(content)
-    for pattern in _CACHES:
-        for file in root.glob(pattern):
-            file.unlink()
+    for pattern in _UNNEEDED:
+        for unneeded in root.glob(pattern):
+            if unneeded.is_dir():
+                shutil.rmtree(unneeded)
+            else:
+                unneeded.unlink()
 
 
 def _apt_proxies() -> str:

@@ -29,13 +29,29 @@ def lock(name: str, when_waiting: Callable[[], None] = lambda: None) -> Iterator
         when_waiting: called once when another program holds it; may raise instead of waiting.
     """
     ROOT.mkdir(parents=True, exist_ok=True)
-    with (ROOT / f"{name}.lock").open("w") as file:
+    with _lock_file(name).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             when_waiting()
             fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
+
+
+def lock_holder(name: str) -> int | None:
+    """The process that holds a lock, if one does."""
+    path = _lock_file(name)
+    if not path.exists():
+        return None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0) or None
+    return None
 
 
 def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Callable[[], None]) -> Path:
@@ -58,3 +74,7 @@ def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Call
             make(unfinished)
             unfinished.rename(kept)
     return kept
+
+
+def _lock_file(name: str) -> Path:
+    return ROOT / f"{name}.lock"

@@ -1,14 +1,17 @@
 """pytest fixtures over the test bed: servers live as long as the test session, what a test puts in them as the test."""
 
+import contextlib
 import logging
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from kubernetes.client import ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
+from cluster.bed import Bed, bed_running
 from cluster.binaries import built_binaries, existing_binaries, go_program
 from cluster.clusters import (
     CONTROLLERS,
@@ -24,6 +27,7 @@ from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
 from cluster.simulated_node import SimulatedNode, simulated_node_registered
+from cluster.traces import difference, traces
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +65,7 @@ class _Terminal(logging.Handler):
                 terminal.write_line(f"==> {self.format(record)}")
 
 
-def _unavailable(reason: str) -> None:
+def _unavailable(reason: str) -> NoReturn:
     # A green run must not mean that everything was skipped.
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
@@ -69,18 +73,39 @@ def _unavailable(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A Kubernetes API server with its controllers; without a node when it is one of our own."""
+def cluster_kind(pytestconfig: pytest.Config) -> str:
+    """The kind of cluster to test on."""
     try:
-        kind = choose_kind(pytestconfig.getoption("--cluster"), os.environ, has_go=go_program() is not None)
-        if kind == "existing":
-            yield existing_cluster(os.environ)
-            return
+        return choose_kind(pytestconfig.getoption("--cluster"), os.environ, has_go=go_program() is not None)
     except ClusterUnavailableError as error:
         _unavailable(str(error))
-    binaries = existing_binaries(Path(os.environ["KUBEBUILDER_ASSETS"])) if kind == "assets" else built_binaries()
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kubernetes API server with its controllers; without a node when it is one of our own."""
+    if cluster_kind == "existing":
+        yield existing_cluster(os.environ)
+        return
+    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+    binaries = existing_binaries(Path(assets)) if cluster_kind == "assets" else built_binaries()
     with control_plane_running(tmp_path_factory.mktemp("cluster"), binaries) as control_plane:
         yield cluster_of(control_plane, binaries)
+
+
+@pytest.fixture(scope="session")
+def bed(cluster_kind: str) -> Iterator[Bed]:
+    """The whole test bed, with a node and the project's images; what it leaves behind at its end is an error."""
+    if cluster_kind != "build":
+        _unavailable("PostgreSQL and S3 that pods reach come with a cluster of our own only (--cluster=build)")
+    before = traces()
+    with contextlib.ExitStack() as running:
+        try:
+            bed = running.enter_context(bed_running())
+        except ClusterUnavailableError as error:
+            _unavailable(str(error))
+        yield bed
+    assert difference(before, traces()) == []
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ BRIDGE = "trainingjob0"
 BRIDGE_ADDRESS = "10.88.64.1"
 POD_SUBNET = "10.88.64.0/24"
 CGROUP = "trainingjob-node"
-_SAVED_SETTINGS = FOLDER / "sysctls.json"
-# Those that the kubelet sets.
-_SETTINGS = (
+_BEFORE = FOLDER / "before.json"
+# The kernel's settings that the kubelet changes.
+KERNEL_SETTINGS = (
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
     "kernel/panic",
@@ -34,6 +34,8 @@ _SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
+# Folders that kubelet, containerd and CNI make outside of those that they are given.
+STRAY_FOLDERS = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 
 
 @contextlib.contextmanager
@@ -68,18 +70,22 @@ def prepared() -> Iterator[bool]:
 
 def _prepare() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    _SAVED_SETTINGS.write_text(json.dumps({name: _setting(name).read_text() for name in _SETTINGS}))
+    before = {
+        "settings": {name: setting(name).read_text() for name in KERNEL_SETTINGS},
+        "missing": [folder for folder in STRAY_FOLDERS if not Path(folder).exists()],
+    }
+    _BEFORE.write_text(json.dumps(before))
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("address", "add", f"{BRIDGE_ADDRESS}/24", "dev", BRIDGE)
     # Pods reach the API server at the address of its Service, which is thereby a real one.
     _ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
-    for hierarchy in _cgroup_hierarchies():
+    for version, hierarchy in _cgroup_hierarchies():
         group = hierarchy / CGROUP
         group.mkdir(exist_ok=True)
-        # Version 1 starts a new group without any processor, in which nothing can run.
-        for name in ("cpuset.cpus", "cpuset.mems"):
-            if (hierarchy / name).exists() and not (hierarchy / "cgroup.controllers").exists():
+        if version == "cgroup" and (hierarchy / "cpuset.cpus").exists():
+            # Version 1 starts a new group without any processor, in which nothing can run.
+            for name in ("cpuset.cpus", "cpuset.mems"):
                 (group / name).write_text((hierarchy / name).read_text())
 
 
@@ -89,17 +95,19 @@ def restore() -> bool:
     Returns:
         Whether there was anything, that is, whether a node did not stop by itself.
     """
-    left = _SAVED_SETTINGS.exists()
+    before = json.loads(_BEFORE.read_text()) if _BEFORE.exists() else None
     _end_processes()
     unmount_below(FOLDER)
     _remove_links()
-    for hierarchy in _cgroup_hierarchies():
+    for _, hierarchy in _cgroup_hierarchies():
         _remove_cgroup(hierarchy / CGROUP)
-    if left:
-        for name, value in json.loads(_SAVED_SETTINGS.read_text()).items():
-            _setting(name).write_text(value)
+    if before:
+        for name, value in before["settings"].items():
+            setting(name).write_text(value)
+        for folder in before["missing"]:
+            shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    return left
+    return before is not None
 
 
 def unmount_below(folder: Path) -> None:
@@ -114,10 +122,10 @@ def unmount_below(folder: Path) -> None:
 def processes_of_node() -> set[int]:
     """The processes in the node's cgroups, and the shims of its container runtime."""
     found = set()
-    for hierarchy in _cgroup_hierarchies():
+    for _, hierarchy in _cgroup_hierarchies():
         for file in (hierarchy / CGROUP).glob("**/cgroup.procs"):
             found |= {int(line) for line in file.read_text().split()}
-    return found | {pid for pid, command in _commands() if "containerd-shim" in command and str(FOLDER) in command}
+    return found | {pid for pid, command in commands() if "containerd-shim" in command and str(FOLDER) in command}
 
 
 def _end_processes() -> None:
@@ -133,7 +141,8 @@ def _end_processes() -> None:
     wait_until(ended, "the processes of the node have ended", patience_seconds=20)
 
 
-def _commands() -> Iterator[tuple[int, str]]:
+def commands() -> Iterator[tuple[int, str]]:
+    """Every process of the machine, with its command line."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             yield int(folder.name), (folder / "cmdline").read_text(errors="replace").replace("\0", " ")
@@ -160,14 +169,14 @@ def _remove_cgroup(group: Path) -> None:
                 time.sleep(0.02)
 
 
-def _cgroup_hierarchies() -> list[Path]:
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return [Path("/sys/fs/cgroup")]
+def _cgroup_hierarchies() -> list[tuple[str, Path]]:
+    """The type, `cgroup` or `cgroup2`, and the folder of each hierarchy."""
     mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    return [Path(mount[1]) for mount in mounts if mount[2] == "cgroup"]
+    return [(mount[2], Path(mount[1])) for mount in mounts if mount[2] in ("cgroup", "cgroup2")]
 
 
-def _setting(name: str) -> Path:
+def setting(name: str) -> Path:
+    """The file of a kernel setting."""
     return Path("/proc/sys") / name
 
 

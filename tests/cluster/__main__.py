@@ -1,0 +1,54 @@
+"""`python -m cluster`: the local cluster on the command line."""
+
+import argparse
+import logging
+import shlex
+import sys
+
+from cluster import background
+from cluster.clusters import ClusterUnavailableError
+from cluster.images import build_images
+from cluster.processes import ServerError
+
+
+def _up() -> None:
+    bed = background.up(lambda line: print(line, file=sys.stderr))
+    print(f"export KUBECONFIG={shlex.quote(str(bed.cluster.kubeconfig))}")
+
+
+def _status() -> None:
+    bed = background.running()
+    if bed is None:
+        print("no local cluster is running; `make cluster-up` starts one")
+        sys.exit(1)
+    print(f"export KUBECONFIG={shlex.quote(str(bed.cluster.kubeconfig))}")
+    print(f"PostgreSQL {bed.postgres_server.host}:{bed.postgres_server.port}, S3 http://{bed.object_store.endpoint}")
+    print(bed.cluster.run_kubectl("get", "nodes,pods", "--all-namespaces"), end="")
+
+
+_COMMANDS = {
+    "up": (_up, "start it in the background and print the KUBECONFIG to export; load the images anew if it runs"),
+    "down": (background.down, "stop it and leave nothing behind"),
+    "status": (_status, "show what runs"),
+    "image": (build_images, "build the images of operator and trainer"),
+    "hold": (background.hold, "run it in the foreground until SIGTERM"),
+}
+
+
+def main() -> None:
+    """Runs the command that the arguments name."""
+    parser = argparse.ArgumentParser(prog="python -m cluster", description="The local Kubernetes, PostgreSQL and S3.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, purpose) in _COMMANDS.items():
+        commands.add_parser(name, help=purpose)
+    logging.basicConfig(format="==> %(message)s", stream=sys.stderr)
+    logging.getLogger("cluster").setLevel(logging.INFO)
+    run, _ = _COMMANDS[parser.parse_args().command]
+    try:
+        run()
+    except (ClusterUnavailableError, ServerError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What a node shows of itself on its host: taken before and after, the same shows that it left nothing behind."""
+
+import os
+from pathlib import Path
+
+from cluster import cache, host
+
+
+def traces() -> dict[str, set[str]]:
+    """Everything on this machine that a node changes, by kind."""
+    hierarchies = [Path(mount.split()[1]) for mount in _mounts() if mount.split()[2].startswith("cgroup")]
+    return {
+        "processes": {f"{pid} {command}" for pid, command in host.commands() if str(host.FOLDER) in command},
+        "mounts": {mount for mount in _mounts() if str(cache.ROOT) in mount},
+        "interfaces": set(os.listdir("/sys/class/net")),
+        "cgroups": {str(group / host.CGROUP) for group in hierarchies if (group / host.CGROUP).exists()},
+        "kernel settings": {f"{name} = {host.setting(name).read_text().strip()}" for name in host.KERNEL_SETTINGS},
+        "folders": {str(folder) for folder in (host.FOLDER, *map(Path, host.STRAY_FOLDERS)) if folder.exists()},
+    }
+
+
+def difference(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
+    """What is there after but was not before, and the other way round, in words."""
+    return [
+        f"{kind}: {what} {name}"
+        for kind in before
+        for what, names in (("left", after[kind] - before[kind]), ("gone", before[kind] - after[kind]))
+        for name in sorted(names)
+    ]
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/self/mounts").read_text().splitlines()
