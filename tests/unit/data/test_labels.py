@@ -1,0 +1,40 @@
+"""Which rows count as shortly before a failure."""
+
+import numpy as np
+
+from trainingjob_trainer.labels import failure_events, failure_labels, looks_past_border
+from unit.data.telemetry import at
+
+WINDOW = np.timedelta64(30, "m")
+
+
+def test_an_event_is_a_fall_to_the_threshold_or_below() -> None:
+    drops = np.array([-69.99, -70, -100, np.nan, 5], np.float32)
+    assert failure_events(drops, -70).tolist() == [False, True, True, False, False]
+
+
+def test_the_window_holds_its_start_and_not_the_event() -> None:
+    instants = at([0, 59, 60, 61, 1859, 1860, 1861])
+    events = np.array([False, False, False, False, False, True, False])
+    labels = failure_labels(instants, np.zeros(7, np.int32), events, WINDOW)
+    assert labels.tolist() == [False, False, True, True, True, False, False]
+
+
+def test_an_event_shortly_before_another_is_labelled_for_the_other() -> None:
+    events = np.array([False, True, False, True, False])
+    labels = failure_labels(at(np.arange(5) * 60), np.zeros(5, np.int32), events, WINDOW)
+    assert labels.tolist() == [True, True, True, False, False]
+
+
+def test_no_label_window_crosses_a_gap() -> None:
+    segments = np.array([0, 0, 0, 1, 1, 1], np.int32)
+    events = np.array([False, False, False, False, True, False])
+    labels = failure_labels(at(np.arange(6) * 60), segments, events, WINDOW)
+    assert labels.tolist() == [False, False, False, True, False, False]
+
+
+def test_a_training_row_whose_window_reaches_the_test_part_is_told_apart() -> None:
+    instants = at([0, 100, 200, 2000, 2100])
+    past = looks_past_border(instants, 3, WINDOW)
+    assert past.tolist() == [False, False, True, False, False]
+    assert looks_past_border(instants, 4, WINDOW).tolist() == [False, False, False, True, False]
