@@ -1,9 +1,12 @@
-"""The TrainingJob API on the API server, for every test here."""
+"""The TrainingJob API on the API server, and the operator beside it, for every test here."""
 
 import pytest
 
 from api_schema import CRD_FILE
 from cluster.clusters import Cluster
+from operator_process import jobs, operator, operator_kubeconfig
+
+__all__ = ["jobs", "operator", "operator_kubeconfig", "training_job_api"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,293 @@
+"""The operator as a process of its own, under its own service account, and TrainingJobs as a test handles them."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import BatchV1Api, CoreV1Api, CustomObjectsApi
+from prometheus_client import CollectorRegistry, Enum, Gauge, start_http_server
+
+from cluster.clusters import Cluster
+from cluster.processes import Server, free_ports, start_server, wait_until
+from cluster.simulated_node import SimulatedNode
+
+BASE = Path(__file__).parents[1] / "manifests" / "base"
+SYSTEM_NAMESPACE = "trainingjob-system"
+GROUP, VERSION, PLURAL = "training.pumphealth.io", "v1alpha1", "trainingjobs"
+LABEL_NAME = f"{GROUP}/name"
+CONFIGURATION = {
+    "TRAINER_IMAGE_CPU": "trainer:cpu",
+    "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "trainer:gpu"}',
+    "ACCELERATOR_POLICY_GRU": "Disabled",
+    "TRAINER_RESOURCES": '{"requests": {"cpu": "1"}}',
+    "PROGRESS_INTERVAL_SECONDS": "1",
+}
+
+
+class Operator:
+    """Operator processes that look after one namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, folder: Path) -> None:
+        """Takes over a namespace; nothing runs yet."""
+        self._kubeconfig, self._namespace, self._folder = kubeconfig, namespace, folder
+        self.processes: list[Server] = []
+        self._ports: dict[int, int] = {}
+
+    def start(self, **configuration: str) -> Server:
+        """Starts one more process, and waits until it has read what there is."""
+        (port,) = free_ports(1)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(self._kubeconfig),
+            "WATCH_NAMESPACES": self._namespace,
+            "METRICS_PORT": str(port),
+            **CONFIGURATION,
+            **configuration,
+        }
+        server = start_server(
+            [sys.executable, "-m", "trainingjob_operator"],
+            self._folder / f"operator-{len(self.processes)}.log",
+            name="operator",
+            environment=environment,
+        )
+        self.processes.append(server)
+        self._ports[server.process.pid] = port
+        wait_until(
+            lambda: self.metric(server, "trainingjob_operator_last_resync_timestamp_seconds") > 0,
+            "the operator has read what there is",
+            [server],
+        )
+        return server
+
+    def kill(self, server: Server) -> None:
+        """Ends a process without a warning."""
+        server.stop(signal.SIGKILL)
+
+    def metric(self, server: Server, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        url = f"http://127.0.0.1:{self._ports[server.process.pid]}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        samples = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in samples if all(want in line for want in wanted))
+
+    def writes(self, server: Server) -> dict[str, int]:
+        """The writes that a process made so far, by verb and resource."""
+        made = {
+            f"{verb} {resource}": int(
+                self.metric(server, "trainingjob_operator_api_requests_total", verb=verb, resource=resource)
+            )
+            for verb in ("POST", "PATCH", "DELETE", "PUT")
+            for resource in ("trainingjobs", "jobs")
+        }
+        return {what: count for what, count in made.items() if count}
+
+    def stop(self) -> None:
+        """Ends every process that still runs."""
+        for server in self.processes:
+            server.stop(signal.SIGKILL)
+
+
+class TrainingJobs:
+    """The TrainingJobs of one namespace, as a person with kubectl handles them."""
+
+    def __init__(self, cluster: Cluster, namespace: str, node: SimulatedNode) -> None:
+        """Takes over a namespace."""
+        client = cluster.client()
+        self.namespace, self.node = namespace, node
+        self._objects, self._batch, self._core = CustomObjectsApi(client), BatchV1Api(client), CoreV1Api(client)
+
+    def apply(self, name: str = "pump", annotations: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+        """Creates a TrainingJob."""
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "TrainingJob",
+            "metadata": {"name": name, "annotations": dict(annotations or {})},
+            "spec": {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}, **spec},
+        }
+        created: dict[str, Any] = self._objects.create_namespaced_custom_object(
+            GROUP, VERSION, self.namespace, PLURAL, body
+        )
+        return created
+
+    def patch(self, name: str = "pump", annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
+        """Merges changes into a TrainingJob."""
+        body: dict[str, Any] = {"spec": spec} if spec else {}
+        if annotations is not None:
+            body["metadata"] = {"annotations": dict(annotations)}
+        self._objects.patch_namespaced_custom_object(
+            GROUP, VERSION, self.namespace, PLURAL, name, body, _content_type="application/merge-patch+json"
+        )
+
+    def delete(self, name: str = "pump") -> None:
+        """Deletes a TrainingJob as kubectl does."""
+        self._objects.delete_namespaced_custom_object(
+            GROUP, VERSION, self.namespace, PLURAL, name, body={"propagationPolicy": "Background"}
+        )
+
+    def get(self, name: str = "pump") -> dict[str, Any]:
+        """The TrainingJob as it is now."""
+        found: dict[str, Any] = self._objects.get_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name)
+        return found
+
+    def status(self, name: str = "pump") -> dict[str, Any]:
+        """Its status, empty before there is one."""
+        status: dict[str, Any] = self.get(name).get("status", {})
+        return status
+
+    def jobs(self, name: str = "pump") -> list[Any]:
+        """The Jobs of a TrainingJob, oldest first."""
+        jobs = self._batch.list_namespaced_job(self.namespace, label_selector=f"{LABEL_NAME}={name}").items
+        return sorted(jobs, key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
+
+    def delete_job(self, name: str) -> None:
+        """Deletes a Job by hand, and its pods with it."""
+        self._batch.delete_namespaced_job(name, self.namespace, propagation_policy="Background")
+
+    def set_ttl(self, name: str, seconds: int) -> None:
+        """Lets the API server delete a finished Job soon."""
+        self._batch.patch_namespaced_job(name, self.namespace, {"spec": {"ttlSecondsAfterFinished": seconds}})
+
+    def events(self, name: str = "pump") -> list[str]:
+        """The reasons of the Events about a TrainingJob."""
+        selector = f"involvedObject.kind=TrainingJob,involvedObject.name={name}"
+        return [
+            event.reason for event in self._core.list_namespaced_event(self.namespace, field_selector=selector).items
+        ]
+
+    def wait(
+        self, what: Callable[[dict[str, Any]], object], *, name: str = "pump", seconds: float = 60
+    ) -> dict[str, Any]:
+        """Waits until a status is as wanted, and gives it."""
+        last: dict[str, Any] = {}
+
+        def holds() -> bool:
+            last.clear()
+            last.update(self.status(name))
+            return bool(what(last))
+
+        try:
+            wait_until(holds, "the status is as wanted", patience_seconds=seconds)
+        except Exception as error:
+            raise AssertionError(f"{error}; the status is {json.dumps(last, indent=1)}") from error
+        return dict(last)
+
+    def wait_phase(self, phase: str, *, name: str = "pump", run: int = 1) -> dict[str, Any]:
+        """Waits for a phase of a run."""
+        return self.wait(lambda status: (status.get("phase"), status.get("run")) == (phase, run), name=name)
+
+    def running(self, name: str = "pump", run: int = 1, attempt: int = 1) -> Any:
+        """Lets the pod of an attempt run, waits until the status says so, and gives the pod."""
+        labels = f"{LABEL_NAME}={name},{GROUP}/run={run},{GROUP}/attempt={attempt}"
+        pod = self.node.pod(self.namespace, labels)
+        self.node.run(pod)
+        self.wait_phase("Running", name=name, run=run)
+        return pod
+
+    def report(self, pod: Any, outcome: str = "Succeeded", **content: Any) -> str:
+        """A termination message of the trainer in that pod."""
+        labels = pod.metadata.labels
+        return json.dumps(
+            {
+                "uid": labels[f"{GROUP}/uid"],
+                "run": int(labels[f"{GROUP}/run"]),
+                "attempt": int(labels[f"{GROUP}/attempt"]),
+                "outcome": outcome,
+                **content,
+            }
+        )
+
+    def succeed(self, pod: Any, **content: Any) -> dict[str, Any]:
+        """Ends a pod with a report of success, and waits for the status."""
+        content = {"reason": "Completed", "summary": "skill 0.31", "metrics": {"skill": 0.31}, **content}
+        self.node.finish(pod, 0, self.report(pod, **content))
+        return self.wait_phase(
+            "Succeeded", name=pod.metadata.labels[LABEL_NAME], run=int(pod.metadata.labels[f"{GROUP}/run"])
+        )
+
+
+class TrainerMetrics:
+    """What a trainer would tell at an address of its own."""
+
+    def __init__(self, address: str) -> None:
+        """Tells nothing yet."""
+        self.address = address
+        self._registry = CollectorRegistry()
+        stages = ["Starting", "Loading", "Preparing", "Training", "Evaluating", "Publishing", "Registering"]
+        self._stage = Enum("trainingjob_stage", "Stage", states=stages, registry=self._registry)
+        names = {"ratio": "progress_ratio", "epoch": "epoch", "epochs": "epochs", "loss": "loss"}
+        self._gauges = {key: Gauge(f"trainingjob_{name}", key, registry=self._registry) for key, name in names.items()}
+        for gauge in self._gauges.values():
+            gauge.set(math.nan)
+
+    def update(self, stage: str | None = None, **figures: float) -> None:
+        """Tells something new."""
+        if stage is not None:
+            self._stage.state(stage)
+        for name, value in figures.items():
+            self._gauges[name].set(value)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answers on the trainer's port."""
+        server, thread = start_http_server(8080, self.address, self._registry)
+        yield
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def trainer_metrics(address: str) -> Iterator[TrainerMetrics]:
+    """Serves a trainer's metrics at a loopback address that becomes a pod's."""
+    figures = TrainerMetrics(address)
+    with figures.serving():
+        yield figures
+
+
+def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
+    """Status and reason of a condition."""
+    found = next(c for c in status["conditions"] if c["type"] == kind)
+    return found["status"], found["reason"]
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(cluster: Cluster, training_job_api: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig with nothing but the rights that the manifests give to the operator."""
+    for file in ("namespace.yaml", "service_account.yaml", "operator_roles.yaml"):
+        for document in yaml.safe_load_all((BASE / file).read_text()):
+            if not document["kind"].startswith("Cluster") and document["kind"] != "Namespace":
+                document["metadata"]["namespace"] = SYSTEM_NAMESPACE
+            cluster.run_kubectl("apply", "--filename=-", stdin=yaml.safe_dump(document))
+    token = cluster.run_kubectl(
+        "create", "token", "trainingjob-operator", f"--namespace={SYSTEM_NAMESPACE}", "--duration=8h"
+    ).strip()
+    config = yaml.safe_load(cluster.run_kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    config["users"][0]["user"] = {"token": token}
+    path = tmp_path_factory.mktemp("operator") / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def operator(operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    """The operator of the test's namespace; nothing runs before the test starts it."""
+    processes = Operator(operator_kubeconfig, namespace, tmp_path)
+    yield processes
+    processes.stop()
+
+
+@pytest.fixture
+def jobs(cluster: Cluster, namespace: str, simulated_node: SimulatedNode) -> TrainingJobs:
+    """The TrainingJobs of the test's namespace, on a node that takes every pod."""
+    return TrainingJobs(cluster, namespace, simulated_node)
