@@ -24,7 +24,6 @@ from trainingjob_trainer.progress import RunProgress, Stage
 from trainingjob_trainer.publication import Place
 from trainingjob_trainer.publish import publish, reserve
 from trainingjob_trainer.registry import ModelRow, RecordedRun, RunKey
-from trainingjob_trainer.report import render_report
 from trainingjob_trainer.spec import TrainingRun
 
 _LOG = logging.getLogger(__name__)
@@ -76,6 +75,9 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     _enter(progress, Stage.EVALUATING)
     failures = failed_gates(run.spec.gates, trained.metrics)
     findings.summary, findings.metrics = trained.summary, trained.metrics
+    # Drawing takes a second to import, which a run that adopts or fails need not wait for.
+    from trainingjob_trainer.report import render_report
+
     report = render_report(run.spec.model.type, prepared, trained, _parameters(run))
     progress.advanced()
 
