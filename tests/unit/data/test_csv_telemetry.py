@@ -1,0 +1,162 @@
+"""CSV in: what is right is taken to the last digit, what is not is refused by its line, whatever the file holds."""
+
+import gzip
+import math
+import re
+import string
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK, Refusals, read_csv
+from trainingjob_trainer.errors import TrainingError
+
+KNOWN = ("Oil_P", "Cool_T", "Eng_RPM_variation_percentage")
+HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"
+GOOD = "2025-01-01T00:00:00Z,ITU-415,480.5,\n"
+
+
+def read(path: Path, content: str | bytes) -> tuple[pd.DataFrame, Refusals]:
+    """The rows taken and the lines refused."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refusals = Refusals()
+    frames = list(read_csv(path, KNOWN, refusals))
+    return pd.concat(frames) if frames else pd.DataFrame(), refusals
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("csv") / "telemetry.csv"
+
+
+def test_rows_are_taken_as_they_stand(path: Path) -> None:
+    content = (
+        "\ufeffmotor_pump,Eng_RPM_variation_percentage,timestamp,Oil_P,id\r\n"
+        "ITU-415,inf,2025-03-01 10:00:00.250+03:00,-1,ignored\r\n"
+        '"ITU-415",,2025-03-01T07:00:10Z," 4.5e2 ",\r\n'
+        "\r\n"
+        "MOTOBOMBA-007,-Infinity,2025-03-01T07:00:10+00:00,,\r\n"
+    )
+    frame, refusals = read(path, content)
+    assert refusals.counts.total() == 0
+    assert list(frame) == ["timestamp", "motor_pump", "Eng_RPM_variation_percentage", "Oil_P"]
+    assert (
+        frame["timestamp"].to_numpy().tolist()
+        == np.array(
+            ["2025-03-01T07:00:00.250", "2025-03-01T07:00:10", "2025-03-01T07:00:10"], "datetime64[us]"
+        ).tolist()
+    )
+    assert frame["motor_pump"].tolist() == ["ITU-415", "ITU-415", "MOTOBOMBA-007"]
+    np.testing.assert_array_equal(frame["Oil_P"], [-1, 450, math.nan])
+    np.testing.assert_array_equal(frame["Eng_RPM_variation_percentage"], [math.inf, math.nan, -math.inf])
+
+
+def test_gzip_is_known_by_its_content_and_many_rows_come_in_blocks(path: Path) -> None:
+    rows = ROWS_OF_A_BLOCK + 1
+    path.write_bytes(gzip.compress((HEADER + GOOD * rows).encode()))
+    refusals = Refusals()
+    assert [len(frame) for frame in read_csv(path, KNOWN, refusals)] == [ROWS_OF_A_BLOCK, 1]
+
+
+NOT_A_NUMBER = ("NAN", "nan", "None", "'N/A'", "null", "-", "1_000", "0x1F", "1.2.3", "inf", "1e999", "4 5", "\u0663")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        *(
+            (f"2025-01-01T00:00:00Z,ITU-415,{text},", f"Oil_P is not a finite number .*: {re.escape(ascii(text))}$")
+            for text in NOT_A_NUMBER
+        ),
+        ('2025-01-01T00:00:00Z,ITU-415,"4,5",', "Oil_P is not a finite number .*: '4,5'"),
+        ("2025-01-01T00:00:00Z,ITU-415,,NaN", "Eng_RPM_variation_percentage is not a finite number"),
+        ("2025-01-01T00:00:00,ITU-415,480,", "timestamp has no time zone"),
+        ("2025-02-30T00:00:00Z,ITU-415,480,", "timestamp cannot be read"),
+        ("0001-01-01T00:00:00+23:00,ITU-415,480,", "timestamp cannot be read"),
+        (",ITU-415,480,", "timestamp cannot be read: ''"),
+        ("2025-01-01T00:00:00Z,,480,", "motor_pump is not the name of a machine"),
+        ("2025-01-01T00:00:00Z,ITU 415,480,", "motor_pump is not the name of a machine"),
+        ("2025-01-01T00:00:00Z,ITU-415,480", "wrong number of fields: 3, not 4"),
+        ("2025-01-01T00:00:00Z,ITU-415,480,,", "wrong number of fields: 5, not 4"),
+        ('2025-01-01T00:00:00Z,ITU-415,480,"', "not CSV"),
+        ('2025-01-01T00:00:00Z,ITU-415,"480\n",', "a quoted field runs over several lines"),
+        ("2025-01-01T00:00:00Z,ITU-415,480\udcff,", "Oil_P is not a finite number"),
+    ],
+)
+def test_a_line_that_is_not_right_is_refused_by_its_number_and_what_stands_there(
+    path: Path, line: str, told: str
+) -> None:
+    frame, refusals = read(path, (HEADER + GOOD + line + "\n" + GOOD).encode(errors="surrogateescape"))
+    assert len(frame) == (1 if told == "not CSV" else 2)
+    assert [refusal.line for refusal in refusals.first] == [3]
+    assert re.search(told, refusals.first[0].why)
+
+
+def test_all_refusals_are_counted_by_kind_and_the_first_are_listed(path: Path) -> None:
+    content = HEADER + (GOOD + "2025-01-01T00:00:00Z,ITU-415,NAN,\n") * 30 + "never,ITU-415,1,\n"
+    _, refusals = read(path, content)
+    assert refusals.counts.total() == 31
+    assert [refusal.line for refusal in refusals.first] == list(range(3, 43, 2))
+    assert refusals.told().startswith("31 lines are refused (30 x Oil_P is not a finite number")
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("", "timestamp is missing; motor_pump is missing"),
+        ("timestamp,Oil_P\n", "motor_pump is missing"),
+        ("timestamp,motor_pump,Oil_P,Oil_P\n", "Oil_P stands there twice"),
+        ("timestamp,motor_pump,oil_p\n", "unknown to the table: 'oil_p'"),
+        ("timestamp;motor_pump;Oil_P\n", "unknown to the table: 'timestamp;motor_pump;Oil_P'"),
+    ],
+)
+def test_columns_that_do_not_fit_refuse_the_file(path: Path, header: str, told: str) -> None:
+    with pytest.raises(TrainingError) as refusal:
+        read(path, header)
+    assert refusal.value.reason == "DataUnavailable"
+    assert told in refusal.value.message
+
+
+def test_a_broken_gzip_file_is_refused(path: Path) -> None:
+    whole = gzip.compress((HEADER + GOOD * 1000).encode())
+    for content in (whole[:-20], whole[:12], whole[:40] + b"\0\0\0\0" + whole[44:]):
+        with pytest.raises(TrainingError, match="cannot be read to its end"):
+            read(path, content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(content=st.one_of(
+    st.binary(max_size=300),
+    st.text(st.sampled_from(string.digits + 'aNn,.;"\r\n\0\\\'-+eE_ \u0663\u20ac'), max_size=200).map(
+        lambda text: (HEADER + GOOD + text).encode()
+    ),
+    st.binary(max_size=40).map(lambda noise: gzip.compress((HEADER + GOOD).encode())[:50] + noise),
+))  # fmt: skip
+def test_no_content_does_harm_it_is_taken_or_refused(path: Path, content: bytes) -> None:
+    try:
+        frame, refusals = read(path, content)
+    except TrainingError:
+        return
+    lines = content.count(b"\n") + content.count(b"\r") + 1
+    assert len(frame) + refusals.counts.total() <= lines
+    if len(frame):
+        assert frame["motor_pump"].str.fullmatch("[A-Za-z0-9._-]+").all()
+        assert not np.isinf(frame.get("Oil_P", pd.Series(dtype=float))).any()
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.none() | NUMBERS, st.sampled_from(["repr", "e"])), max_size=20))
+def test_every_number_is_taken_to_the_last_digit(path: Path, numbers: list[tuple[float | None, str]]) -> None:
+    texts = ["" if number is None else f"{number:.17e}" if form == "e" else repr(number) for number, form in numbers]
+    lines = [f"2025-01-01T00:00:00Z,ITU-415,{text},\n" for text in texts]
+    frame, refusals = read(path, HEADER + GOOD + "".join(lines))
+    assert not refusals.first
+    expected = [math.nan if number is None else number for number, _ in numbers]
+    np.testing.assert_array_equal(frame["Oil_P"].iloc[1:], expected)

@@ -1,0 +1,132 @@
+"""Whatever telemetry looks like, it is prepared by the rules or refused with a reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.prepare import prepare_data
+from trainingjob_trainer.prepared import Prepared, Telemetry
+from trainingjob_trainer.windows import create_sequences
+from unit.data.telemetry import MACHINE, at, spec
+
+COLUMNS = ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Eng_RPM_variation_percentage", "Head_per_RPM")
+FALSE = (-1.0, 65_535.0, 2_147_483_647.0, -273.2, float("nan"), float("inf"), -100.0)
+LENGTH = 5
+
+
+@st.composite
+def telemetry(draw: st.DrawFn) -> Telemetry:
+    """Some of the columns, with false readings, missing values, constant stretches, repeated instants and gaps."""
+    rows = draw(st.integers(3, 120))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    columns = draw(st.lists(st.sampled_from(COLUMNS), unique=True, min_size=1))
+    values = {}
+    for name in columns:
+        column = random.normal(draw(st.sampled_from([0, 50, 1600])), draw(st.sampled_from([0, 1, 300])), rows)
+        faults = random.random(rows) < draw(st.sampled_from([0, 0.05, 0.9]))
+        column[faults] = random.choice(FALSE, np.count_nonzero(faults))
+        values[name] = column.astype(np.float32)
+    steps = random.choice(draw(st.sampled_from([[10.0], [0.0, 10.0], [9.0, 11.0], [10.0] * 20 + [5000.0]])), rows)
+    return Telemetry(MACHINE, at(np.cumsum(steps)), pd.DataFrame(values), "0" * 64)
+
+
+GRU = spec(missingIndicators="Neutral", data={"minRows": 3})
+XGB = spec("xgb", preFailureWindowMinutes=1, data={"minRows": 3})
+
+
+def prepared_or_refused(telemetry: Telemetry, model: str) -> Prepared | None:
+    """None when it was refused as one refuses data."""
+    try:
+        return prepare_data(telemetry, GRU if model == "gru" else XGB)
+    except TrainingError as error:
+        refusal = error
+    assert refusal.exit_code is ExitCode.DATA
+    assert MACHINE in refusal.message
+    return None
+
+
+@settings(max_examples=80, deadline=None)
+@given(telemetry(), st.sampled_from(["gru", "xgb"]))
+def test_what_is_prepared_is_in_order_finite_and_fitted_on_the_training_part(telemetry: Telemetry, model: str) -> None:
+    prepared = prepared_or_refused(telemetry, model)
+    if prepared is None:
+        return
+    rows = len(prepared.frame)
+    assert rows == prepared.summary.rows_used == len(np.unique(telemetry.timestamps))
+    assert (np.diff(prepared.timestamps) > np.timedelta64(0)).all()
+    assert (np.diff(prepared.segments) >= 0).all()
+    assert 0 < prepared.border < rows
+    assert set(prepared.frame.dtypes) == {np.dtype(np.float32)}
+    training = prepared.frame.iloc[: prepared.border]
+    assert (training[list(prepared.features)].max() > training[list(prepared.features)].min()).all()
+    if model == "xgb":
+        assert not np.isinf(prepared.frame).any(axis=None)
+        return
+    assert prepared.scaler is not None
+    assert prepared.last_scores is not None
+    assert np.isfinite(prepared.frame[list(prepared.features)]).all(axis=None)
+    assert np.isfinite(prepared.last_scores).all()
+    scaled = prepared.scaler.transform(training[list(prepared.features)].astype(np.float64))
+    assert scaled.min() >= -1e-9
+    assert scaled.max() <= 1 + 1e-9
+    scores = training["health_score"].dropna()
+    assert scores.between(-1e-5, 1 + 1e-5).all()
+    known = prepared.frame["health_score"].notna().to_numpy()
+    np.testing.assert_array_equal(prepared.last_scores[known], prepared.frame["health_score"][known])
+
+
+@settings(max_examples=60, deadline=None)
+@given(telemetry())
+def test_no_window_straddles_a_border_or_a_gap_and_every_target_is_known(telemetry: Telemetry) -> None:
+    prepared = prepared_or_refused(telemetry, "gru")
+    if prepared is None:
+        return
+    try:
+        sequences = create_sequences(prepared, LENGTH, 0.25)
+    except TrainingError:
+        return
+    validation = int(prepared.border * 0.75 + 1e-9)
+    parts = (
+        (sequences.training, 0, validation),
+        (sequences.validation, validation, prepared.border),
+        (sequences.test, prepared.border, len(prepared.frame)),
+    )
+    total = sequences.dropped
+    for windows, first, stop in parts:
+        assert windows.starts.min() >= first
+        assert windows.target_rows.max() < stop
+        assert (prepared.segments[windows.starts] == prepared.segments[windows.target_rows]).all()
+        inputs, targets = windows.gather(slice(None))
+        assert np.isfinite(inputs).all()
+        assert np.isfinite(targets).all()
+        total += len(windows)
+    # And none is forgotten: every stretch gives its length less that of a window.
+    assert total == sum(max(int(stop - start) - LENGTH, 0) for windows, _, _ in parts for start, stop in windows.runs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(telemetry(), st.sampled_from(["gru", "xgb"]), st.integers(0, 2**32 - 1))
+def test_the_values_of_the_test_part_decide_nothing(telemetry: Telemetry, model: str, seed: int) -> None:
+    before = prepared_or_refused(telemetry, model)
+    if before is None:
+        return
+    values = telemetry.values.copy()
+    border = int(np.searchsorted(telemetry.timestamps, before.timestamps[before.border]))
+    shape = (len(values) - border, values.shape[1])
+    values.iloc[border:] = np.random.default_rng(seed).choice([*FALSE, 3.0, 900.0], shape).astype(np.float32)
+    after = prepared_or_refused(replace(telemetry, values=values), model)
+    assert after is not None
+    assert after.features == before.features
+    assert after.health == before.health
+    assert after.summary.step_seconds == before.summary.step_seconds
+    used = before.usable[: before.border]
+    pd.testing.assert_frame_equal(
+        after.frame.iloc[: after.border][used], before.frame.iloc[: before.border][used], check_exact=True
+    )
+    if before.scaler is not None:
+        assert after.scaler is not None
+        np.testing.assert_array_equal(after.scaler.scale_, before.scaler.scale_)
