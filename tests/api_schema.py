@@ -53,6 +53,17 @@ _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "startDate": _DAYS | _INSTANTS,
     "endDate": _DAYS | _INSTANTS,
     "metric": st.sampled_from(["skill", "rmse", "r2", "recall", "auc_score", "f1"]),
+    "tolerations": st.lists(
+        st.sampled_from(
+            [
+                {"operator": "Exists"},
+                {"key": "a.b/c", "value": "d", "effect": "NoSchedule"},
+                {"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0},
+                {"effect": "NoSchedule"},
+            ]
+        ),
+        max_size=3,
+    ),
 }
 _KEYS: Mapping[str, SearchStrategy[str]] = {
     "healthRanges": st.sampled_from(["Oil_P", "Oil_L", "Recalque", "Succao"]),
@@ -91,6 +102,11 @@ def _objects(name: str, schema: Schema) -> SearchStrategy[dict[str, Any]]:
     if "additionalProperties" in schema:
         return st.dictionaries(_KEYS[name], _values("", schema["additionalProperties"]), max_size=3)
     values = {key: _values(key, child) for key, child in schema["properties"].items()}
+    if {"min", "max"} <= values.keys():
+        # Mostly a range: what is wrong with a range has tests of its own, and would drown everything else here.
+        ends = st.tuples(values.pop("min"), values.pop("max")).filter(lambda pair: pair[0] != pair[1]).map(sorted)
+        rest = st.fixed_dictionaries(values)
+        return st.tuples(rest, ends).map(lambda parts: {**parts[0], "min": parts[1][0], "max": parts[1][1]})
     required = {key: values.pop(key) for key in schema.get("required", ())}
     if name == "model":
         return st.sampled_from(["gru", "xgb"]).flatmap(

@@ -6,8 +6,11 @@ from typing import Any
 
 import yaml
 
-from api_schema import nodes, spec_schema
+from api_schema import nodes, root_schema, spec_schema
+from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import DEFAULTS
+from trainingjob_trainer.gru import MAXIMUM_STEPS, MINIMUM_STEPS
+from trainingjob_trainer.progress import Stage
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.spec_types import GATE_METRICS, MAXIMUM_SEARCH_SETTINGS
 
@@ -116,3 +119,14 @@ def test_the_rules_of_the_crd_know_the_metrics_that_the_trainer_knows() -> None:
 def test_the_rules_of_the_crd_bound_the_search_as_the_trainer_does() -> None:
     (rule,) = CRD["model.xgb.search"]["x-kubernetes-validations"]
     assert f"<= {MAXIMUM_SEARCH_SETTINGS}" in rule["rule"]
+
+
+def test_the_crd_names_every_reason_and_stage() -> None:
+    status = dict(nodes(root_schema()["properties"]["status"]))
+    assert status["progress.stage"]["enum"] == [stage.label for stage in Stage]
+    described = status["conditions[].reason"]["description"].partition("one of ")[2]
+    assert re.findall(r"[A-Z]\w+", described) == [str(reason) for reason in Reason]
+
+
+def test_the_crd_says_how_long_an_epoch_is() -> None:
+    assert f"at least {MINIMUM_STEPS} and at most {MAXIMUM_STEPS}" in CRD["model.gru.stepsPerEpoch"]["description"]
