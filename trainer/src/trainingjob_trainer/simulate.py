@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import count
 from typing import TextIO
 
 import numpy as np
@@ -29,7 +28,7 @@ _OUTAGE_EVERY = 5
 
 
 def simulate(
-    machine: str, *, start: datetime, rows: int | None = None, step_seconds: float = 10.0, seed: int = 42
+    machine: str, *, start: datetime, rows: int, step_seconds: float = 10.0, seed: int = 42
 ) -> Iterator[pd.DataFrame]:
     """Simulate the telemetry of one machine.
 
@@ -39,8 +38,7 @@ def simulate(
     Args:
         machine: Its name; machines of different names differ.
         start: When the first session begins, with a time zone.
-        rows: How many rows; None goes on for ever, for :func:`until` to cut. They span longer than rows x step,
-            because a machine is often off.
+        rows: How many rows. They span longer than rows x step, because a machine is often off.
         step_seconds: Mean time between two rows.
         seed: Another seed gives another history.
 
@@ -52,7 +50,8 @@ def simulate(
     condition = Condition()
     previous: pd.DataFrame | None = None
     left = rows
-    for number in count():
+    number = 0
+    while left > 0:
         random = np.random.default_rng((seed, zlib.crc32(machine.encode()), number))
         seconds, sensors, condition = simulate_session(random, condition, _failure(number), step_seconds)
         sensors.insert(0, "timestamp", begin + (seconds * 1e6).astype("timedelta64[us]"))
@@ -63,26 +62,9 @@ def simulate(
         previous = session.iloc[-1:]
         session = _with_duplicates(random, session).iloc[:left].copy()
         session.insert(1, "motor_pump", machine)
-        if left is not None:
-            left -= len(session)
         yield session
-        if left == 0:
-            return
-
-
-def until(frames: Iterable[pd.DataFrame], end: datetime) -> Iterator[pd.DataFrame]:
-    """Cut simulated telemetry at a moment.
-
-    Args:
-        frames: In time order.
-        end: With a time zone; no row is at or after it.
-    """
-    instant = _instant(end)
-    for frame in frames:
-        before = frame["timestamp"] < instant
-        yield frame[before]
-        if not before.all():
-            return
+        left -= len(session)
+        number += 1
 
 
 def write_csv(frames: Iterable[pd.DataFrame], stream: TextIO) -> int:

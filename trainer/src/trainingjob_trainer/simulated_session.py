@@ -72,7 +72,7 @@ def simulate_session(
         each; what is left to the next session.
     """
     timetable = _timetable(random, failure)
-    rows = int(timetable.end / step_seconds)
+    rows = max(int(timetable.end / step_seconds), 2)
     seconds = np.arange(rows) * step_seconds + random.uniform(0, 0.2 * step_seconds, rows)
     noise = _Noise(random, rows, step_seconds)
     fault, drift = _drift(random, seconds, timetable, failure)
