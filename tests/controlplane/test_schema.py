@@ -135,6 +135,18 @@ INVALID = {
         "machine: M\nmodel: {type: xgb, xgb: {search: {maxDepth: [4, 4]}}}",
         ["spec.model.xgb.search.maxDepth must not repeat a value"],
     ),
+    "a number of trees twice": (
+        "machine: M\nmodel: {type: xgb, xgb: {search: {nEstimators: [100, 100]}}}",
+        ["spec.model.xgb.search.nEstimators must not repeat a value"],
+    ),
+    "a rate twice": (
+        "machine: M\nmodel: {type: xgb, xgb: {search: {learningRate: [0.1, 0.10]}}}",
+        ["spec.model.xgb.search.learningRate must not repeat a value"],
+    ),
+    "a share twice": (
+        "machine: M\nmodel: {type: xgb, xgb: {search: {subsample: [1, 1.0]}}}",
+        ["spec.model.xgb.search.subsample must not repeat a value"],
+    ),
     "an endless search": (
         f"machine: M\nmodel: {{type: xgb, xgb: {{search: {{nEstimators: {list(range(1, 17))},"
         f" maxDepth: {list(range(1, 17))}}}}}}}",
@@ -192,6 +204,10 @@ INVALID = {
         "machine: M\nmodel: {type: gru}\ndata: {limits: {Oil_P: {min: 2, max: 1}}}",
         ["spec.data.limits[Oil_P]", "min must be below max"],
     ),
+    "limits of the timestamp": (
+        "machine: M\nmodel: {type: gru}\ndata: {limits: {timestamp: {min: 0}}}",
+        ["spec.data.limits must name columns", "none of id, timestamp and motor_pump"],
+    ),
     "nothing left to train on": (
         "machine: M\nmodel: {type: gru}\ndata: {testFraction: 1}",
         ["spec.data.testFraction", "less than 1"],
@@ -231,6 +247,10 @@ INVALID = {
     "a node selector that is no label": (
         "machine: M\nmodel: {type: gru}\nscheduling: {nodeSelector: {'a b': c}}",
         ["spec.scheduling.nodeSelector must have label names as keys"],
+    ),
+    "a node selector of the accelerator that is no label": (
+        "machine: M\nmodel: {type: gru}\naccelerator: {nodeSelector: {'/': c}}",
+        ["spec.accelerator.nodeSelector must have label names as keys"],
     ),
     "a toleration of nothing": (
         "machine: M\nmodel: {type: gru}\nscheduling: {tolerations: [{effect: NoSchedule}]}",
