@@ -1,0 +1,117 @@
+"""A place to run TrainingJobs in: an own database with simulated telemetry, an own bucket, and runs on them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from trainingjob_trainer.accelerator import Device
+from trainingjob_trainer.artifacts import ObjectStore as Bucket
+from trainingjob_trainer.copy_rows import copy_rows
+from trainingjob_trainer.database import create_tables, with_connection
+from trainingjob_trainer.launch import Surroundings, launch
+from trainingjob_trainer.outcome import Ending, Findings
+from trainingjob_trainer.progress import Listener, RunProgress
+from trainingjob_trainer.simulate import simulate
+from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun, Window
+from trainingjob_trainer.training_job import spec_hash
+
+MACHINE = "ITU-415"
+UID = "1f0c9a3e-5d1c-4b8e-9d53-0d2a5e3c1b11"
+OTHER_UID = "77777777-5d1c-4b8e-9d53-0d2a5e3c1b11"
+ROWS = 3000
+
+_SEARCH = {"nEstimators": [5, 10], "maxDepth": [3], "learningRate": [0.3], "subsample": [1]}
+_SMALL: Mapping[str, Mapping[str, Any]] = {
+    "xgb": {"search": _SEARCH},
+    "gru": {"sequenceLength": 10, "units": [4, 3], "epochs": 2, "stepsPerEpoch": 5},
+}
+
+
+def small_spec(model_type: str, bucket: str, **more: Any) -> TrainingJobSpec:
+    """A spec that trains in seconds."""
+    model = {"type": model_type, model_type: _SMALL[model_type]}
+    spec = {"machine": MACHINE, "model": model, "artifacts": {"bucket": bucket}}
+    return TrainingJobSpec.model_validate_json(json.dumps(spec | more))
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Database, bucket and what is in them."""
+
+    database: Database
+    object_store: ObjectStore
+    bucket: str
+
+    @classmethod
+    def create(
+        cls, database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> "Installation":
+        """Create the tables, fill them, and let this process find the servers by its environment."""
+        for name, value in (database.environment() | object_store.environment()).items():
+            monkeypatch.setenv(name, value)
+        with_connection(create_tables, reason="RegistryFailed")
+        sessions = list(simulate(MACHINE, start=datetime(2025, 1, 1, tzinfo=UTC), rows=ROWS, step_seconds=60))
+        with_connection(
+            lambda session: sum(copy_rows(session, "processed_data", frame) for frame in sessions),
+            reason="DataUnavailable",
+        )
+        return cls(database, object_store, bucket)
+
+    def training_run(self, spec: TrainingJobSpec, uid: str = UID, **more: Any) -> TrainingRun:
+        """What an operator would hand over for the first attempt of the first run."""
+        return TrainingRun(
+            namespace="pumps",
+            name="itu-415",
+            uid=uid,
+            run=more.pop("run", 1),
+            attempt=more.pop("attempt", 1),
+            spec_hash=spec_hash(spec),
+            window=Window(),
+            accelerator_policy="Disabled",
+            adopt=more.pop("adopt", True),
+            spec=spec,
+            **more,
+        )
+
+    def launch(self, run: TrainingRun, listeners: Sequence[Listener] = ()) -> tuple[Ending, Findings]:
+        """Run as a process would."""
+        return launch(run, Surroundings(listeners=listeners))
+
+    def execute(self, run: TrainingRun, patience_seconds: float, listeners: Sequence[Listener] = ()) -> Ending:
+        """Run the stages alone, with an object store that is given up soon."""
+        from trainingjob_trainer.run import execute
+
+        store = Bucket.from_environment(self.object_store.environment(), self.bucket, patience_seconds)
+        return execute(run, Device("CPU", 1), RunProgress(listeners), store, Findings())
+
+    def objects(self) -> set[str]:
+        """Every key in the bucket."""
+        return {entry.object_name or "" for entry in self.client.list_objects(self.bucket, recursive=True)}
+
+    def read(self, key: str) -> bytes:
+        """The content of an object."""
+        response = self.client.get_object(self.bucket, key)
+        try:
+            return response.read()
+        finally:
+            response.close()
+            response.release_conn()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query answers; or nothing, for a command."""
+        with closing(self.database.connect()) as session, session, session.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def client(self) -> Minio:
+        """A client of the object store."""
+        return self.object_store.client()

@@ -1,0 +1,219 @@
+"""Whole runs, from telemetry in PostgreSQL to objects in S3 and rows of the registry, on real servers."""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
+from trainingjob_trainer.errors import ExitCode
+from trainingjob_trainer.progress import Progress, Stage
+
+_STAMP = r"\d{4}(_\d\d){5}"
+_RUN_FILES = {"manifest.json", "report.html", f"run-{UID[:8]}-1-1.json"}
+
+
+@pytest.fixture
+def installation(
+    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Installation:
+    return Installation.create(database, object_store, bucket, monkeypatch)
+
+
+def models(installation: Installation) -> list[str]:
+    return [address for (address,) in installation.rows("SELECT bucket_address FROM models ORDER BY id")]
+
+
+def recorded(installation: Installation) -> list[tuple[str, int, str]]:
+    return installation.rows("SELECT uid, run, outcome FROM training_runs ORDER BY recorded_at")
+
+
+def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation) -> None:
+    ending, findings = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
+    assert (ending.reason, ending.exit_code) == ("Completed", ExitCode.DONE), ending.message
+
+    (address,) = models(installation)
+    stamp = re.fullmatch(rf"xgb_model_{MACHINE}_({_STAMP})\.pkl", address)
+    assert stamp
+    folder = f"runs/{MACHINE}/{stamp[1]}/"
+    own = {f"{folder}{name}" for name in {"model.ubj", "search.json"} | _RUN_FILES}
+    assert installation.objects() == {address} | own
+
+    ((machine, model_type, metrics, span),) = installation.rows(
+        "SELECT machine_name, model_type, metrics, data_end_date - data_start_date > interval '1 day' FROM models"
+    )
+    assert (machine, model_type, span) == (MACHINE, "xgb", True)
+    assert {"auc_score", "best_params", "classification_report", "failure_events_test", "versions"} <= metrics.keys()
+    assert metrics["run"]["uid"] == UID
+    assert recorded(installation) == [(UID, 1, "registered")]
+
+    classifier = pickle.loads(installation.read(address))
+    rows = pd.DataFrame(np.zeros((3, len(metrics["features_used"])), np.float32), columns=metrics["features_used"])
+    assert np.isfinite(classifier.predict_proba(rows)).all()
+
+    files = {file["key"]: file for file in json.loads(installation.read(f"{folder}manifest.json"))["files"]}
+    assert set(files) == {address, f"{folder}model.ubj", f"{folder}search.json", f"{folder}report.html"}
+    for key, file in files.items():
+        content = installation.read(key)
+        assert (file["sha256"], file["sizeBytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert {file["name"]: file["uri"] for file in findings.artifacts}[
+        "model"
+    ] == f"s3://{installation.bucket}/{address}"
+    assert findings.registration == {"modelID": "1", "bucketAddress": address}
+    assert findings.data["rowsRead"] >= findings.data["rowsUsed"] > 0
+
+
+def test_a_gru_run_leaves_a_model_and_the_scaler_that_its_name_leads_to(installation: Installation) -> None:
+    ending, findings = installation.launch(installation.training_run(small_spec("gru", installation.bucket)))
+    assert ending.reason == "Completed", ending.message
+
+    (address,) = models(installation)
+    stamp = re.fullmatch(rf"gru_model_weights_{MACHINE}_({_STAMP})\.h5", address)
+    assert stamp
+    folder = f"runs/{MACHINE}/{stamp[1]}/"
+    scaler_address = address.replace("weights", "scaler").replace(".h5", ".pkl")
+    own = {f"{folder}{name}" for name in {"scaler.json"} | _RUN_FILES}
+    assert installation.objects() == {address, scaler_address} | own
+
+    ((metrics,),) = installation.rows("SELECT metrics FROM models")
+    wanted = "mae rmse r2 r2_score mse train_size test_size sequence_length features_used epochs_trained"
+    wanted += " final_train_loss final_val_loss health_score_mean_train health_score_mean_test"
+    wanted += " health_score_std_train health_score_std_test scaler_path skill data_fingerprint health_ranges versions"
+    assert set(wanted.split()) <= metrics.keys()
+    assert metrics["scaler_path"] == scaler_address
+    scaler = pickle.loads(installation.read(scaler_address))
+    assert list(scaler.feature_names_in_) == metrics["features_used"]
+    assert re.fullmatch(r"skill -?\d+\.\d\d", findings.summary)
+
+
+def test_a_second_attempt_of_a_registered_run_reports_it_and_trains_nothing(installation: Installation) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    _, first = installation.launch(installation.training_run(spec))
+    before = installation.objects()
+    seen: list[Progress] = []
+    ending, second = installation.launch(installation.training_run(spec, attempt=2), [seen.append])
+    assert ending.reason == "Completed"
+    assert vars(second) == vars(first)
+    assert {progress.stage for progress in seen} == {Stage.STARTING}
+    assert installation.objects() == before
+    assert len(models(installation)) == 1
+
+
+def test_an_equal_run_is_adopted_and_a_retrain_run_is_not(installation: Installation) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    _, first = installation.launch(installation.training_run(spec))
+    before = installation.objects()
+    ending, second = installation.launch(installation.training_run(spec, OTHER_UID))
+    assert (ending.reason, ending.exit_code) == ("AdoptedExistingRun", ExitCode.DONE)
+    assert (second.registration, second.summary) == (first.registration, first.summary)
+    assert installation.objects() == before
+    ending, _ = installation.launch(installation.training_run(spec, OTHER_UID, run=2, adopt=False))
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 2
+    assert recorded(installation) == [(UID, 1, "registered"), (OTHER_UID, 1, "adopted"), (OTHER_UID, 2, "registered")]
+
+
+def test_a_model_whose_object_was_changed_is_not_adopted(installation: Installation) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    installation.launch(installation.training_run(spec))
+    (address,) = models(installation)
+    installation.client.remove_object(installation.bucket, address)
+    ending, _ = installation.launch(installation.training_run(spec, OTHER_UID))
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 2
+    ending, _ = installation.launch(installation.training_run(spec, attempt=2))
+    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+
+
+def test_an_equal_model_that_fails_a_new_gate_is_not_adopted(installation: Installation) -> None:
+    installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
+    strict = small_spec("xgb", installation.bucket, gates=[{"metric": "auc_score", "min": 2}])
+    ending, _ = installation.launch(installation.training_run(strict, OTHER_UID))
+    assert ending.reason == "GateFailed"
+
+
+def test_a_model_that_fails_a_gate_is_kept_apart_and_never_registered(installation: Installation) -> None:
+    spec = small_spec("xgb", installation.bucket, gates=[{"metric": "auc_score", "min": 2}])
+    ending, findings = installation.launch(installation.training_run(spec))
+    assert (ending.reason, ending.exit_code, ending.outcome) == ("GateFailed", ExitCode.GATE_FAILED, "Failed")
+    assert "auc_score" in ending.message
+    assert models(installation) == []
+    assert recorded(installation) == [(UID, 1, "rejected")]
+    assert {key.split("/")[0] for key in installation.objects()} == {"rejected"}
+    assert {key.split("/")[-1] for key in installation.objects()} == _RUN_FILES | {
+        "model.pkl",
+        "model.ubj",
+        "search.json",
+    }
+    assert not findings.registration
+    again, _ = installation.launch(installation.training_run(spec, attempt=2))
+    assert (again.reason, again.message) == (ending.reason, ending.message)
+    assert len(recorded(installation)) == 1
+
+
+def test_a_gru_told_to_stop_goes_on_from_its_checkpoint_in_the_next_attempt(installation: Installation) -> None:
+    spec = small_spec("gru", installation.bucket)
+
+    def terminate(progress: Progress) -> None:
+        if progress.epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    ending, _ = installation.launch(installation.training_run(spec), [terminate])
+    assert (ending.reason, ending.exit_code, ending.outcome) == ("Suspended", ExitCode.STOPPED, "Stopped")
+    run = installation.training_run(spec, attempt=2)
+    assert installation.objects() == {f"checkpoints/pumps/itu-415/{run.spec_hash}/{UID[:8]}-1-1"}
+    seen: list[int] = []
+    ending, findings = installation.launch(run, [lambda progress: seen.append(progress.epoch)])
+    assert ending.reason == "Completed"
+    assert 1 not in seen
+    assert findings.metrics["epochs_trained"] == 2
+    assert not any(key.startswith("checkpoints/") for key in installation.objects())
+
+
+@pytest.mark.parametrize(("model_type", "reason"), [("gru", "InsufficientData"), ("xgb", "InsufficientData")])
+def test_a_machine_without_rows_is_refused_as_a_data_error(
+    installation: Installation, model_type: str, reason: str
+) -> None:
+    installation.rows("DELETE FROM processed_data")
+    ending, _ = installation.launch(installation.training_run(small_spec(model_type, installation.bucket)))
+    assert (ending.reason, ending.exit_code) == (reason, ExitCode.DATA)
+    assert MACHINE in ending.message
+    assert installation.objects() == set()
+
+
+def test_every_end_is_written_as_termination_message(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from trainingjob_trainer.launch import Surroundings, launch
+
+    path = tmp_path_factory.mktemp("pod") / "termination-log"
+    spec = small_spec("xgb", installation.bucket)
+    ending, findings = launch(installation.training_run(spec), Surroundings(path))
+    told = json.loads(path.read_bytes())
+    assert (told["outcome"], told["reason"]) == ("Succeeded", "Completed")
+    assert (told["uid"], told["run"], told["attempt"], told["exitCode"]) == (UID, 1, 1, 0)
+    assert (told["registration"], told["data"], told["device"]) == (
+        findings.registration,
+        findings.data,
+        {"used": "CPU"},
+    )
+    missing = small_spec("xgb", "no-such-bucket")
+    ending, _ = launch(installation.training_run(missing, OTHER_UID), Surroundings(path))
+    assert json.loads(path.read_bytes()) == {
+        "uid": OTHER_UID,
+        "run": 1,
+        "attempt": 1,
+        "outcome": "Failed",
+        "reason": "ArtifactStoreFailed",
+        "message": ending.message,
+        "exitCode": 12,
+        "device": {"used": "CPU"},
+    }
