@@ -1,0 +1,63 @@
+"""A training that is killed or asked to stop goes on from its checkpoint on the store, and ends in the same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster.object_store import ObjectStore as Server
+from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.errors import ExitCode
+
+PROGRAM = Path(__file__).with_name("training_program.py")
+
+
+def start(server: Server, bucket: str, attempt: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, **server.environment(), "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(PROGRAM), bucket, str(attempt)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+def finish(training: subprocess.Popen[str]) -> list[str]:
+    """Lets it run to its end; what it said."""
+    said, _ = training.communicate("\n" * 9)
+    return said.splitlines()
+
+
+def until_epoch(training: subprocess.Popen[str], epoch: int) -> None:
+    """Lets it run until it waits after an epoch."""
+    assert training.stdin is not None
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line == f"epoch {epoch}\n":
+            return
+        training.stdin.write("\n")
+        training.stdin.flush()
+    pytest.fail(f"the training ended before epoch {epoch}")
+
+
+def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Server, bucket: str) -> None:
+    whole = finish(start(object_store, bucket, 9))
+    store = ObjectStore.from_environment(object_store.environment(), bucket)
+    for stored in store.list("checkpoints/"):
+        store.delete(stored.key)
+
+    killed = start(object_store, bucket, 1)
+    until_epoch(killed, 2)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+
+    stopped = start(object_store, bucket, 2)
+    until_epoch(stopped, 2)
+    stopped.terminate()
+    assert finish(stopped) == ["Suspended"]
+    assert stopped.returncode == ExitCode.STOPPED
+
+    keys = [stored.key for stored in store.list("checkpoints/")]
+    assert keys == [f"checkpoints/pumps/health/{'a' * 64}/01234567-1-{attempt}" for attempt in (1, 2)]
+    assert finish(start(object_store, bucket, 3)) == whole[2:]
+    assert whole[-1].startswith("model ")

@@ -1,0 +1,102 @@
+"""Trains a small gru in a process of its own, with checkpoints on a real S3 server; for tests that kill it.
+
+Called with the bucket and the number of the attempt. Says ``epoch N`` after each epoch and waits for a line on stdin
+then; says ``model SHA-256`` at the end. SIGTERM asks it to stop.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import MinMaxScaler
+
+from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.checkpoint import Checkpoints
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.gru import train_gru
+from trainingjob_trainer.prepared import DataSummary, HealthScore, Prepared
+from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
+
+FEATURES = ("Recalque", "Eng_RPM")
+ROWS, BORDER = 400, 320
+
+
+class Obedient:
+    """Reports epochs on stdout, one at a time, and hears SIGTERM."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        say(f"epoch {epoch}")
+        sys.stdin.readline()
+
+    def advanced(self) -> None:
+        pass
+
+    def should_stop(self) -> bool:
+        return self.stopping
+
+
+def prepared() -> Prepared:
+    """A pressure that follows the revolutions."""
+    random = np.random.default_rng(5)
+    revolutions = 1600 + np.cumsum(random.normal(0, 20, ROWS))
+    frame = pd.DataFrame({"Recalque": revolutions / 20 + random.normal(0, 2, ROWS), "Eng_RPM": revolutions}, dtype="f4")
+    training = frame[:BORDER]
+    low, high = float(training["Recalque"].min()), float(training["Recalque"].max())
+    score = (0.375 + 0.25 * (frame["Recalque"] - low) / (high - low)).astype("f4")
+    times = np.datetime64("2025-01-01", "us") + np.arange(ROWS) * np.timedelta64(10, "s")
+    everywhere = np.ones(ROWS, dtype=bool)
+    return Prepared(
+        machine="PUMP-1",
+        frame=frame.assign(health_score=score),
+        timestamps=times,
+        segments=np.zeros(ROWS, np.int32),
+        border=BORDER,
+        features=FEATURES,
+        running=everywhere,
+        usable=everywhere,
+        summary=DataSummary(ROWS, ROWS, 1, 10.0, "f" * 64, times[0], times[-1]),
+        scaler=MinMaxScaler().fit(training),
+        health=HealthScore({"Recalque": (low, high)}, 0.375, ("Oil_P", "Oil_L", "Succao")),
+        last_scores=score.to_numpy(),
+    )
+
+
+def say(line: str) -> None:
+    """Prints a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(bucket: str, attempt: int) -> int:
+    """Trains; the exit code is that of the trainer."""
+    gru = {"sequenceLength": 20, "units": [6, 4], "epochs": 4, "stepsPerEpoch": 6, "reduceLROnPlateauPatience": 1}
+    spec = {"machine": "PUMP-1", "model": {"type": "gru", "gru": gru}}
+    told = {"namespace": "pumps", "name": "health", "uid": "0123456789", "run": 1, "attempt": attempt, "spec": spec}
+    told |= {"specHash": "a" * 64, "window": {}, "acceleratorPolicy": "Disabled", "adopt": False}
+    run = TrainingRun.model_validate(told)
+    store = ObjectStore.from_environment(os.environ, bucket)
+    checkpoints = Checkpoints(store, run, "f" * 64, every_seconds=0)
+    try:
+        trained = train_gru(prepared(), TrainingJobSpec.model_validate(spec), Obedient(), checkpoints)
+    except TrainingError as error:
+        say(error.reason)
+        return error.exit_code
+    model = next(file.content for file in trained.files if file.role == "model")
+    say(f"model {hashlib.sha256(model).hexdigest()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
