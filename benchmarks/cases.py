@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load_cases, search_cases
+from benchmarks import load_cases, search_cases, whole_cases
 from trainingjob_trainer.accelerator import Device, cpu_threads, process_environment
 
 CASES: dict[str, Callable[..., dict[str, Any]]] = {
@@ -15,6 +15,8 @@ CASES: dict[str, Callable[..., dict[str, Any]]] = {
     "load-product": load_cases.product,
     "search-reference": search_cases.reference,
     "search-product": search_cases.product,
+    "whole-reference": whole_cases.reference,
+    "whole-product": whole_cases.product,
 }
 
 

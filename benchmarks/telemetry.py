@@ -48,7 +48,7 @@ def trainer(*arguments: str) -> None:
 
 def simulate(rows: int) -> None:
     """Puts a simulated machine into the database."""
-    trainer("simulate", simulated(rows), "--rows", str(rows))
+    trainer("simulate", "--machine", simulated(rows), "--rows", str(rows))
 
 
 def import_real_series() -> Sequence[str]:

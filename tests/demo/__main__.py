@@ -73,7 +73,7 @@ def _announce(
         trainer.run(environment, "import", str(data))
     else:
         for machine in sorted({job["spec"]["machine"] for job in jobs}):
-            trainer.run(environment, "simulate", machine, "--rows", str(SIMULATED_ROWS))
+            trainer.run(environment, "simulate", "--machine", machine, "--rows", str(SIMULATED_ROWS))
     announcements = [trainer.announced(environment, job) for job in jobs]
     for announcement in announcements:
         console.print(f"Announced for {announcement.name}: {announcement.ending}, because {announcement.because}")
