@@ -1,8 +1,10 @@
 """Real series of machines, where they are at hand: what is found in them is what was counted by other means."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trainingjob_trainer.columns import TELEMETRY_COLUMNS
@@ -16,23 +18,24 @@ from trainingjob_trainer.windows import create_sequences
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
+@functools.cache
+def blocks(path: Path) -> list[pd.DataFrame]:
+    """The rows of a file, none of which is refused."""
+    refusals = Refusals()
+    frames = list(read_csv(path, TELEMETRY_COLUMNS, refusals))
+    assert not refusals.first
+    return frames
+
+
 def series(file: str, machine: str) -> Telemetry:
     """One machine of a file, or a skipped test where the file is absent."""
     path = DATA / file
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    refusals = Refusals()
-    frames = [frame[frame["motor_pump"] == machine] for frame in read_csv(path, TELEMETRY_COLUMNS, refusals)]
-    assert not refusals.first
-    timestamps = np.concatenate([frame["timestamp"].to_numpy() for frame in frames])
-    columns = {name: np.concatenate([frame[name] for frame in frames]) for name in TELEMETRY_COLUMNS}
-    order = np.argsort(timestamps, kind="stable")
-    values = (
-        frames[0][[]]
-        .reindex(range(len(order)))
-        .assign(**{name: column[order].astype(np.float32) for name, column in columns.items()})
-    )
-    return Telemetry(machine, timestamps[order], values, "0" * 64)
+    frames = [frame[frame["motor_pump"] == machine] for frame in blocks(path)]
+    rows = pd.concat(frames).sort_values("timestamp", kind="stable", ignore_index=True)
+    values = rows[list(TELEMETRY_COLUMNS)].astype(np.float32)
+    return Telemetry(machine, rows["timestamp"].to_numpy(), values, "0" * 64)
 
 
 def spec(machine: str, model: str, **block: object) -> TrainingJobSpec:

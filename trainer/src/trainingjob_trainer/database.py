@@ -8,7 +8,7 @@ from typing import TypeVar
 import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from trainingjob_trainer.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.errors import TrainingError
@@ -65,7 +65,7 @@ def with_connection(
     """
     retrying = Retrying(
         retry=retry_if_exception_type(_TransientError),
-        wait=wait_exponential_jitter(initial=0.2, max=10),
+        wait=wait_random_exponential(multiplier=0.5, max=10),
         stop=stop_after_delay(patience_seconds),
         reraise=True,
     )
@@ -81,7 +81,9 @@ def with_connection(
 
 
 def _try_once(work: Callable[[connection], Result], reason: str, read_only: bool) -> Result:
-    with _told(reason), closing(_connected()) as session:
+    with _told(reason):
+        session = _connected()
+    with closing(session), _told(reason, session):
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
@@ -104,7 +106,7 @@ def _connected() -> connection:
 
 
 @contextmanager
-def _told(reason: str) -> Iterator[None]:
+def _told(reason: str, session: connection | None = None) -> Iterator[None]:
     """Turn what PostgreSQL says into what the person who must act can use."""
     try:
         yield
@@ -114,11 +116,10 @@ def _told(reason: str) -> Iterator[None]:
     except errors.UndefinedTable as error:
         hint = "Run `trainingjob-trainer init-db` once as an owner of the database, or correct the name."
         raise TrainingError(reason, f"PostgreSQL: {_one_line(error)}. {hint}") from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError, errors.SerializationFailure) as error:
-        if is_transient(error):
-            raise _TransientError(_one_line(error)) from error
-        raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
     except psycopg2.Error as error:
+        # A connection that breaks during COPY says nothing but is closed afterwards.
+        if is_transient(error) or (session is not None and session.closed):
+            raise _TransientError(_one_line(error)) from error
         raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
 
 
@@ -126,6 +127,8 @@ def is_transient(error: psycopg2.Error) -> bool:
     """Whether the same connection or statement may succeed later without any change."""
     if error.pgcode:
         return error.pgcode.startswith(_TRANSIENT_CLASSES)
+    if not isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return False
     text = str(error)
     return bool(_SERVER_WILL_COME.search(text)) or not _WRONG_CONFIGURATION.search(text)
 

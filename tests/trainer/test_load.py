@@ -1,0 +1,331 @@
+"""Loading from a real PostgreSQL server: what is read, in which order, and what happens when something is wrong."""
+
+import contextlib
+import socket
+import threading
+import tracemalloc
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from psycopg2.extensions import connection
+
+from cluster.postgres import Database
+from cluster.processes import free_ports
+from trainingjob_trainer import database as database_module
+from trainingjob_trainer.columns import TELEMETRY_COLUMNS
+from trainingjob_trainer.copy_rows import copy_rows
+from trainingjob_trainer.database import create_tables, with_connection
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.load import load_telemetry, read_telemetry
+from trainingjob_trainer.simulate import simulate
+from trainingjob_trainer.spec import TrainingJobSpec, Window
+
+MACHINE = "MOTOBOMBA-007"
+START = datetime(2025, 1, 1, tzinfo=UTC)
+EVERYTHING = Window()
+
+
+def spec(model: str = "gru", data: dict[str, object] | None = None, **block: object) -> TrainingJobSpec:
+    return TrainingJobSpec.model_validate(
+        {"machine": MACHINE, "model": {"type": model, model: block}, "data": data or {}}
+    )
+
+
+@pytest.fixture
+def session(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
+    """A connection as the owner of the tables; libpq's environment points at the same database."""
+    for name, value in database.environment().items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(database.connect()) as session:
+        create_tables(session)
+        session.commit()
+        yield session
+
+
+def write(session: connection, sql: str, *values: object) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(sql, values)
+    session.commit()
+
+
+def write_simulated(session: connection, rows: int, machine: str = MACHINE) -> pd.DataFrame:
+    table = pd.concat(simulate(machine, start=START, rows=rows), ignore_index=True)
+    copy_rows(session, "processed_data", table)
+    session.commit()
+    return table
+
+
+def refusal(spec: TrainingJobSpec, window: Window = EVERYTHING) -> TrainingError:
+    with pytest.raises(TrainingError) as refusal:
+        load_telemetry(spec, window)
+    return refusal.value
+
+
+def test_a_gru_gets_the_columns_it_may_use_sorted_to_the_last_float(session: connection) -> None:
+    table = write_simulated(session, 3000)
+    write_simulated(session, 100, machine="ITU-415")
+    telemetry = load_telemetry(spec(), EVERYTHING)
+    assert list(telemetry.values) == [
+        *("Bat_V", "Cool_T", "Eng_RPM", "Oil_L", "Oil_P", "Recalque", "Succao", "running"),
+        *("FlexAnalogue4_1", "FlexAnalogue4_2"),
+    ]
+    assert telemetry.machine == MACHINE
+    expected = table.assign(present=table[list(telemetry.values)].notna().sum(axis=1))
+    expected = expected.sort_values(["timestamp", "present"], kind="stable")
+    np.testing.assert_array_equal(telemetry.timestamps, expected["timestamp"].to_numpy())
+    np.testing.assert_array_equal(telemetry.values, expected[list(telemetry.values)].to_numpy(np.float32))
+
+
+def test_an_xgb_gets_every_numeric_column_and_text_is_left_out(session: connection) -> None:
+    write(session, "ALTER TABLE processed_data ADD hours integer, ADD note text, ADD alarm boolean, ADD cost numeric")
+    write(
+        session,
+        'INSERT INTO processed_data ("timestamp", motor_pump, hours, note, alarm, cost) VALUES (%s, %s, %s, %s, %s, %s)',
+        *(START, MACHINE, 7, "x", True, 2.5),
+    )
+    telemetry = load_telemetry(spec("xgb"), EVERYTHING)
+    assert telemetry.values.shape == (1, len(TELEMETRY_COLUMNS) + 3)
+    assert telemetry.values[["hours", "alarm", "cost"]].iloc[0].tolist() == [7, 1, 2.5]
+    assert "note" not in telemetry.values
+    assert telemetry.values["Oil_P"].isna().all()
+
+
+def test_chosen_features_and_sources_of_renames_are_loaded(session: connection) -> None:
+    write(session, 'ALTER TABLE processed_data ADD "Pressao 2" real')
+    write_simulated(session, 10)
+    wanted = spec(data={"columns": {"Oil_T": "Pressao 2"}}, features=["Fuel_L"], output="Direct")
+    columns = set(load_telemetry(wanted, EVERYTHING).values)
+    assert columns >= {"Fuel_L", "Pressao 2", "Oil_P", "Oil_L", "Recalque", "Succao", "running", "Eng_RPM"}
+    assert "Cool_T" not in columns
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        *(("'NaN'", np.nan), ("NULL", np.nan), ("'Infinity'", np.inf), ("'-Infinity'", -np.inf)),
+        *(("1e300", np.inf), ("1e-300", 0.0), ("2147483647", 2147483648.0), ("-273.2", np.float32(-273.2))),
+    ],
+)
+def test_any_number_that_the_table_can_hold_is_read(session: connection, stored: str, read: float) -> None:
+    write(
+        session, f'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P") VALUES (now(), %s, {stored})', MACHINE
+    )
+    np.testing.assert_array_equal(load_telemetry(spec(), EVERYTHING).values["Oil_P"], np.float32([read]))
+
+
+def test_of_rows_of_one_instant_the_one_with_most_values_comes_last_then_the_highest_id(session: connection) -> None:
+    rows = [(9, 1, None, 20), (8, 2, 2, 20), (7, 3, 3, 20), (6, 4, None, 20), (5, 5, 5, 10)]
+    for id_, oil_pressure, oil_level, second in rows:
+        write(
+            session,
+            'INSERT INTO processed_data (id, "timestamp", motor_pump, "Oil_P", "Oil_L") VALUES (%s, %s, %s, %s, %s)',
+            *(str(uuid.UUID(int=id_)), START.replace(second=second), MACHINE, oil_pressure, oil_level),
+        )
+    assert load_telemetry(spec(), EVERYTHING).values["Oil_P"].tolist() == [5, 4, 1, 3, 2]
+
+
+def test_the_window_holds_its_start_and_not_its_end(session: connection) -> None:
+    for second in range(5):
+        write(
+            session,
+            'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)',
+            *(START.replace(second=second), MACHINE),
+        )
+    write(session, "INSERT INTO processed_data (\"timestamp\", motor_pump) VALUES ('infinity', %s)", MACHINE)
+    window = Window(start=START.replace(second=1), end=START.replace(second=3))
+    expected = np.array(["2025-01-01T00:00:01", "2025-01-01T00:00:02"], "datetime64[us]")
+    np.testing.assert_array_equal(load_telemetry(spec(), window).timestamps, expected)
+    assert len(load_telemetry(spec(), EVERYTHING).timestamps) == 5
+    assert len(load_telemetry(spec(), Window(end=START.replace(second=3))).timestamps) == 3
+
+
+def test_equal_data_has_an_equal_fingerprint_however_it_is_stored(session: connection) -> None:
+    table = write_simulated(session, 2000)
+    table = table.drop_duplicates("timestamp")
+    write(session, "DELETE FROM processed_data")
+    copy_rows(session, "processed_data", table)
+    session.commit()
+    first = load_telemetry(spec(), EVERYTHING).fingerprint
+    write(session, "DELETE FROM processed_data")
+    copy_rows(session, "processed_data", table.sample(frac=1, random_state=1))
+    session.commit()
+    assert load_telemetry(spec(), EVERYTHING).fingerprint == first
+    write(session, 'UPDATE processed_data SET "Fuel_Con" = 1, "Oil_P_variation" = 7')
+    assert load_telemetry(spec(), EVERYTHING).fingerprint == first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'UPDATE processed_data SET "Oil_P" = 1 WHERE "timestamp" = (SELECT max("timestamp") FROM processed_data)',
+        'UPDATE processed_data SET "timestamp" = "timestamp" + interval \'1 microsecond\'',
+        'DELETE FROM processed_data WHERE "timestamp" = (SELECT min("timestamp") FROM processed_data)',
+        'ALTER TABLE processed_data ADD "Oil_T" real',
+    ],
+)
+def test_other_data_has_another_fingerprint(session: connection, change: str) -> None:
+    write_simulated(session, 200)
+    before = load_telemetry(spec(), EVERYTHING).fingerprint
+    write(session, change)
+    assert load_telemetry(spec(), EVERYTHING).fingerprint != before
+
+
+def test_an_old_table_without_id_and_zones_in_another_schema_is_read(session: connection) -> None:
+    write(session, "CREATE SCHEMA plant")
+    write(
+        session,
+        'CREATE TABLE plant."Telemetry" ("timestamp" timestamp, motor_pump varchar(40), "Oil_P" real, "Oil_L" int2)',
+    )
+    write(
+        session,
+        "INSERT INTO plant.\"Telemetry\" VALUES ('2025-01-01 00:00:01', %s, 1.5, 2), ('2025-01-01', %s, 3.5, NULL)",
+        *(MACHINE, MACHINE),
+    )
+    telemetry = load_telemetry(spec(data={"table": "plant.Telemetry"}), Window(start=START))
+    assert telemetry.timestamps[0] == np.datetime64("2025-01-01")
+    np.testing.assert_array_equal(telemetry.values, np.array([[3.5, np.nan], [1.5, 2]], np.float32))
+
+
+def test_a_table_of_many_columns_is_read(session: connection) -> None:
+    write(session, f"ALTER TABLE processed_data {', '.join(f'ADD extra_{index} real' for index in range(250))}")
+    write_simulated(session, 20)
+    assert load_telemetry(spec("xgb"), EVERYTHING).values.shape == (20, len(TELEMETRY_COLUMNS) + 250)
+
+
+@pytest.mark.parametrize("table", ["Processed_Data", "nowhere.processed_data"])
+def test_a_table_that_is_not_there_is_named(session: connection, table: str) -> None:
+    error = refusal(spec(data={"table": table}))
+    assert error.reason == "DataUnavailable"
+    assert f"no table {table} " in error.message
+
+
+def test_a_table_that_is_no_telemetry_is_refused_with_what_it_has(session: connection) -> None:
+    write(session, 'CREATE TABLE other ("timestamp" text, motor_pump text, "Oil_P" real)')
+    error = refusal(spec(data={"table": "other"}))
+    assert error.reason == "DataUnavailable"
+    assert "timestamp (text)" in error.message
+
+
+def test_a_machine_without_rows_is_refused_with_what_there_is(session: connection) -> None:
+    error = refusal(spec())
+    assert (error.reason, error.exit_code) == ("InsufficientData", ExitCode.DATA)
+    assert f"machine {MACHINE}: table processed_data has no row of it" in error.message
+    write(session, 'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)', START, MACHINE)
+    error = refusal(spec(), Window(start=START.replace(month=2)))
+    assert "has rows from 2025-01-01 00:00:00+00 to 2025-01-01 00:00:00+00, none in this period" in error.message
+
+
+def test_loading_cannot_write(session: connection) -> None:
+    with pytest.raises(TrainingError, match="read-only transaction"):
+        with_connection(lambda session: write(session, "DELETE FROM models"), reason="DataUnavailable", read_only=True)
+
+
+def test_extra_memory_is_bounded_by_the_final_arrays(session: connection) -> None:
+    write(
+        session,
+        'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P", "Oil_L", "Recalque", "Succao") '
+        "SELECT %s + n * interval '1 second', %s, n, n, n, n FROM generate_series(1, 150000) AS n",
+        *(START, MACHINE),
+    )
+    load_telemetry(spec(), EVERYTHING)
+    tracemalloc.start()
+    try:
+        telemetry = load_telemetry(spec(), EVERYTHING)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    final = telemetry.timestamps.nbytes + telemetry.values.memory_usage(index=False).sum()
+    assert peak - final <= 2 * final
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("PGPASSWORD", "wrong", "password authentication failed"),
+        ("PGDATABASE", "nowhere", 'database "nowhere" does not exist'),
+        ("PGUSER", "nobody", "nobody"),
+        ("PGSSLMODE", "require", "does not support SSL"),
+        ("PGSSLMODE", "maybe", "invalid sslmode"),
+        ("PGPORT", "port", "invalid integer"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_at_once(
+    session: connection, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    error = refusal(spec())
+    assert (error.reason, error.transient) == ("DataUnavailable", False)
+    assert told in error.message
+
+
+def test_a_server_that_stays_away_is_transient_trouble(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", str(free_ports(1)[0]))
+    with pytest.raises(TrainingError, match="Connection refused") as refusal:
+        with_connection(lambda _: None, reason="DataUnavailable", patience_seconds=0.5)
+    assert refusal.value.transient
+    assert refusal.value.exit_code is ExitCode.UNEXPECTED
+
+
+@contextlib.contextmanager
+def proxy(database: Database, bytes_of_connection: Callable[[int], int | None]) -> Iterator[int]:
+    """A port in front of the server that cuts its n-th connection after so many bytes from the server, None never."""
+
+    def forward(source: socket.socket, target: socket.socket, budget: int | None) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                if budget is not None:
+                    budget -= len(data)
+                    if budget < 0:
+                        break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve(listener: socket.socket) -> None:
+        number = 0
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection((database.host, database.port))
+                for ends in ((client, server, None), (server, client, bytes_of_connection(number))):
+                    threading.Thread(target=forward, args=ends, daemon=True).start()
+                number += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_connection_that_breaks_while_loading_is_taken_up_anew(
+    session: connection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_simulated(session, 4000)
+    whole = load_telemetry(spec(), EVERYTHING)
+    limits = {0: 0, 1: 100_000}
+    with proxy(database, limits.get) as port:
+        monkeypatch.setenv("PGPORT", str(port))
+        again = load_telemetry(spec(), EVERYTHING)
+    assert again.fingerprint == whole.fingerprint
+    np.testing.assert_array_equal(again.values, whole.values)
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(
+    session: connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(TrainingError, match="statement timeout") as refusal:
+        with_connection(lambda session: write(session, "SELECT pg_sleep(60)"), reason="DataUnavailable")
+    assert refusal.value.transient
+
+
+def test_two_machines_of_one_table_do_not_mix(session: connection) -> None:
+    write_simulated(session, 300)
+    write_simulated(session, 300, machine="ITU-415")
+    telemetry = read_telemetry(session, spec(), EVERYTHING)
+    assert len(telemetry.timestamps) == 300
