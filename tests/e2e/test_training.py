@@ -1,0 +1,181 @@
+"""TrainingJobs on a real node, with the operator as a pod: applied by kubectl, trained, stored, registered."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.bed import Bed
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from cluster.processes import wait_until
+from demo import trainer
+from demo.deployment import apply, deploy_operator, look
+from demo.story import condition, ending, is_over
+
+pytestmark = pytest.mark.needs("controllers", "node")
+
+MACHINE = "MOTOBOMBA-007"
+CONSUMER = Path(__file__).parents[1] / "trainer" / "consumer_program.py"
+PATIENCE_SECONDS = 240
+LONG_TRAINING = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
+
+
+class Pumps:
+    """One namespace with its Secrets, telemetry and bucket, as a person with kubectl sees it."""
+
+    def __init__(self, bed: Bed, namespace: str, database: Database, bucket: str) -> None:
+        """Takes over what the fixtures made."""
+        self.cluster, self.store = bed.cluster, bed.object_store
+        self.namespace, self.database, self.bucket = namespace, database, bucket
+
+    def apply(self, model: str, block: dict[str, Any], **spec: Any) -> None:
+        """Applies a TrainingJob named pump."""
+        job = {
+            "apiVersion": "training.pumphealth.io/v1alpha1",
+            "kind": "TrainingJob",
+            "metadata": {"name": "pump"},
+            "spec": {
+                "machine": MACHINE,
+                "model": {"type": model, model: block},
+                "artifacts": {"bucket": self.bucket},
+                **spec,
+            },
+        }
+        apply(self.cluster, [job], self.namespace)
+
+    def wait(self, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Waits until the TrainingJob is as wanted, and gives it."""
+        last: dict[str, Any] = {}
+
+        def seen() -> bool:
+            last.update(next(iter(look(self.cluster, self.namespace)), {}))
+            return bool(holds(last))
+
+        try:
+            wait_until(seen, what, patience_seconds=PATIENCE_SECONDS)
+        except Exception as error:
+            raise AssertionError(f"{error}; the status is {json.dumps(last.get('status'), indent=1)}") from error
+        return last
+
+    def names(self, kind: str) -> list[str]:
+        """What there is of a kind in the namespace."""
+        return self.cluster.run_kubectl("get", kind, f"--namespace={self.namespace}", "--output=name").split()
+
+    def read(self, key: str) -> bytes:
+        """The content of an object."""
+        answer = self.store.client().get_object(self.bucket, key)
+        with closing(answer):
+            return answer.read()
+
+
+@pytest.fixture
+def pumps(bed: Bed, namespace: str, database: Database, bucket: str, object_store: ObjectStore) -> Pumps:
+    """A namespace to train in, looked after by the operator's pod."""
+    environment = database.environment() | object_store.environment()
+    trainer.run(environment, "init-db")
+    trainer.run(environment, "simulate", "--machine", MACHINE, "--rows", "4000")
+    deploy_operator(bed.cluster, database, object_store, namespace)
+    return Pumps(bed, namespace, database, bucket)
+
+
+def test_an_applied_gru_shows_its_progress_and_ends_with_a_model_that_a_reader_can_use(
+    pumps: Pumps, tmp_path: Path
+) -> None:
+    pumps.apply("gru", {"epochs": 40})
+    training = pumps.wait("progress is seen", lambda job: progress(job).get("epoch", 0) > 0)
+    assert training["status"]["phase"] == "Running"
+    assert 0 < progress(training)["percentage"] < 100
+    status = pumps.wait("the training has ended", is_over)["status"]
+    assert (status["phase"], condition({"status": status}, "Succeeded")["reason"]) == ("Succeeded", "Completed"), status
+    assert status["metrics"]["rmse"] > 0
+    assert {each["name"] for each in status["artifacts"]} >= {"model", "scaler", "report"}
+    for artifact in status["artifacts"]:
+        content = pumps.read(artifact["uri"].removeprefix(f"s3://{pumps.bucket}/"))
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (artifact["sha256"], artifact["sizeBytes"])
+
+    address = status["registration"]["bucketAddress"]
+    with closing(pumps.database.connect()) as session, session.cursor() as cursor:
+        cursor.execute("SELECT bucket_address, machine_name, model_type, metrics FROM models")
+        ((registered, machine, model_type, metrics),) = cursor.fetchall()
+        features = metrics["features_used"]
+        columns = ", ".join(f'"{name}"' for name in features)
+        cursor.execute(f'SELECT {columns} FROM processed_data ORDER BY "timestamp" DESC LIMIT 60')
+        rows = np.nan_to_num(np.array(cursor.fetchall()[::-1], dtype=float))
+    assert (registered, machine, model_type) == (address, MACHINE, "gru")
+    for key in (address, address.replace("weights", "scaler").replace(".h5", ".pkl")):
+        (tmp_path / key).write_bytes(pumps.read(key))
+    request = tmp_path / "request.json"
+    request.write_text(
+        json.dumps(
+            {
+                "bucket_address": address,
+                "features_used": features,
+                "rows": dict(zip(features, rows.T.tolist(), strict=True)),
+            }
+        )
+    )
+    said = subprocess.run(
+        [sys.executable, CONSUMER, tmp_path, request],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    ((score, again),) = json.loads(said.rpartition("scores:")[2])
+    assert np.isfinite(score)
+    assert score == again
+
+
+def test_data_that_cannot_train_a_model_fail_it_once_with_the_reason(pumps: Pumps) -> None:
+    pumps.apply("gru", {}, data={"minRows": 100_000})
+    job = pumps.wait("the training has ended", is_over)
+    assert ending(job) == "InsufficientData"
+    assert "100000 are needed" in condition(job, "Failed")["message"]
+    assert job["status"]["lastFailure"]["exitCode"] == 11
+    assert len(pumps.names("jobs")) == 1
+    assert len(pumps.names("pods")) == 1
+
+
+def test_a_trainer_that_needs_more_memory_than_its_limit_is_told_so(pumps: Pumps) -> None:
+    pumps.apply("gru", {}, resources={"limits": {"memory": "64Mi"}}, runPolicy={"backoffLimit": 0})
+    job = pumps.wait("the training has ended", is_over)
+    assert (ending(job), job["status"]["lastFailure"]["reason"]) == ("BackoffLimitExceeded", "OutOfMemory")
+
+
+def test_a_training_suspended_on_the_way_goes_on_from_its_checkpoint(pumps: Pumps) -> None:
+    pumps.apply("gru", {"epochs": 200, "earlyStoppingPatience": 200, "stepsPerEpoch": 20})
+    stopped = progress(pumps.wait("it trains", lambda job: progress(job).get("epoch", 0) > 3))["epoch"]
+    pumps.apply("gru", {"epochs": 200, "earlyStoppingPatience": 200, "stepsPerEpoch": 20}, runPolicy={"suspend": True})
+    pumps.wait("it is suspended", lambda job: condition(job, "Suspended").get("status") == "True")
+    wait_until(lambda: not pumps.names("pods"), "its pod is gone", patience_seconds=PATIENCE_SECONDS)
+    pumps.apply("gru", {"epochs": 200, "earlyStoppingPatience": 200, "stepsPerEpoch": 20})
+    resumed = pumps.wait(
+        "it trains again", lambda job: job["status"].get("attempt") == 2 and progress(job).get("epoch", 0) > 0
+    )
+    assert progress(resumed)["epoch"] >= stopped
+    assert ending(pumps.wait("the training has ended", is_over)) == "Succeeded"
+
+
+def test_a_training_job_deleted_on_the_way_takes_its_job_and_pod_with_it(pumps: Pumps) -> None:
+    pumps.apply("gru", LONG_TRAINING)
+    pumps.wait("it runs", lambda job: job.get("status", {}).get("phase") == "Running")
+    pumps.cluster.run_kubectl("delete", "tj", "pump", f"--namespace={pumps.namespace}")
+    wait_until(
+        lambda: not pumps.names("jobs") and not pumps.names("pods"),
+        "nothing is left of it",
+        patience_seconds=PATIENCE_SECONDS,
+    )
+
+
+def progress(job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = job.get("status", {}).get("progress", {})
+    return found
