@@ -84,8 +84,8 @@ def test_an_xgb_gets_every_numeric_column_and_text_is_left_out(session: connecti
     write(session, "ALTER TABLE processed_data ADD hours integer, ADD note text, ADD alarm boolean, ADD cost numeric")
     write(
         session,
-        'INSERT INTO processed_data ("timestamp", motor_pump, hours, note, alarm, cost) VALUES (%s, %s, %s, %s, %s, %s)',
-        *(START, MACHINE, 7, "x", True, 2.5),
+        'INSERT INTO processed_data ("timestamp", motor_pump, hours, note, alarm, cost) VALUES %s',
+        (START, MACHINE, 7, "x", True, 2.5),
     )
     telemetry = load_telemetry(spec("xgb"), EVERYTHING)
     assert telemetry.values.shape == (1, len(TELEMETRY_COLUMNS) + 3)

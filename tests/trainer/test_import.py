@@ -1,0 +1,126 @@
+"""Import into a real PostgreSQL server: all rows or none, as they stand in the file."""
+
+import contextlib
+import gzip
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from psycopg2.extensions import connection
+
+from cluster.postgres import Database
+from trainingjob_trainer.copy_rows import copy_rows
+from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK
+from trainingjob_trainer.database import create_tables
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.importer import import_csv
+
+HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"
+GOOD = "2025-01-01T03:00:00+03:00,ITU-415,480.123456789,\n"
+
+
+@pytest.fixture
+def session(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
+    """A connection that sees at once what others commit; libpq's environment points at the same database."""
+    for name, value in database.environment().items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(database.connect()) as session:
+        session.autocommit = True
+        create_tables(session)
+        yield session
+
+
+def select(session: connection, query: str) -> list[tuple[Any, ...]]:
+    with session.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def execute(session: connection, statement: str) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_rows_stand_in_the_table_as_in_the_file_each_under_an_id_of_its_own(
+    session: connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "telemetry.csv.gz"
+    path.write_bytes(gzip.compress((HEADER + GOOD + GOOD + "2025-01-01T00:00:10Z,MOTOBOMBA-007,,inf\n").encode()))
+    imported = import_csv(path)
+    assert imported.rows == {"ITU-415": 2, "MOTOBOMBA-007": 1}
+    rows = select(
+        session,
+        'SELECT "timestamp", motor_pump, "Oil_P", "Eng_RPM_variation_percentage", "Oil_L" FROM processed_data '
+        'ORDER BY "timestamp"',
+    )
+    first = (datetime(2025, 1, 1, tzinfo=UTC), "ITU-415", 480.123456789, None, None)
+    assert rows == [first, first, (datetime(2025, 1, 1, 0, 0, 10, tzinfo=UTC), "MOTOBOMBA-007", None, math.inf, None)]
+    ids = [id_ for (id_,) in select(session, "SELECT id::text FROM processed_data")]
+    assert len(set(ids)) == 3
+    assert {(id_[14], id_[19] in "89ab") for id_ in ids} == {("4", True)}
+
+
+def test_one_bad_line_among_many_keeps_all_out_and_is_named(session: connection, tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD * (ROWS_OF_A_BLOCK + 5) + "2025-01-01T00:00:00Z,ITU-415,NAN,\n" + GOOD)
+    with pytest.raises(TrainingError) as refusal:
+        import_csv(path)
+    assert refusal.value.reason == "DataUnavailable"
+    assert "nothing was imported. 1 lines are refused" in refusal.value.message
+    assert f"line {ROWS_OF_A_BLOCK + 7}: Oil_P is not a finite number" in refusal.value.message
+    assert select(session, "SELECT count(*) FROM processed_data") == [(0,)]
+
+
+def test_right_lines_are_imported_beside_bad_ones_when_asked_for(session: connection, tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD + "yesterday,ITU-415,1,\n" + GOOD)
+    imported = import_csv(path, skip_refused=True)
+    assert imported.rows.total() == 2
+    assert [refusal.line for refusal in imported.refusals.first] == [3]
+    assert select(session, "SELECT count(*) FROM processed_data") == [(2,)]
+
+
+def test_a_table_of_reals_with_ids_of_its_own_is_served(session: connection, tmp_path: Path) -> None:
+    execute(session, "CREATE SCHEMA plant")
+    execute(
+        session,
+        'CREATE TABLE plant.telemetry (id serial, "timestamp" timestamp, motor_pump varchar(20), "Oil_P" real, '
+        '"Eng_RPM_variation_percentage" float8)',
+    )
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD)
+    import_csv(path, "plant.telemetry")
+    assert select(session, 'SELECT id, "timestamp", round("Oil_P"::numeric, 2)::text FROM plant.telemetry') == [
+        (1, datetime(2025, 1, 1), "480.12")
+    ]
+
+
+def test_a_table_that_cannot_take_the_columns_is_refused_by_name(session: connection, tmp_path: Path) -> None:
+    execute(session, 'CREATE TABLE odd ("timestamp" text, motor_pump text, "Oil_P" float8)')
+    path = tmp_path / "telemetry.csv"
+    path.write_text("timestamp,motor_pump,Oil_P\n" + GOOD.rsplit(",", 1)[0] + "\n")
+    with pytest.raises(TrainingError, match=r"timestamp \(text, needed timestamptz") as refusal:
+        import_csv(path, "odd")
+    assert refusal.value.reason == "InvalidConfiguration"
+    with pytest.raises(TrainingError, match="no table nowhere"):
+        import_csv(path, "nowhere")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        import_csv(tmp_path / "absent.csv")
+
+
+def test_any_float_and_name_is_written_to_the_last_bit(session: connection) -> None:
+    random = np.random.default_rng(0)
+    values = random.integers(0, 2**63, 1000, dtype=np.uint64).view(np.float64)
+    names = ["A", "ITU-415", "MOTOBOMBA-" + "x" * 53, "bomba-ção"]
+    instants = np.datetime64("2025-01-01", "us") + np.arange(1000).astype("timedelta64[us]")
+    frame = pd.DataFrame({"timestamp": instants, "motor_pump": np.resize(names, 1000), "Oil_P": values})
+    assert copy_rows(session, "processed_data", frame) == 1000
+    rows = select(session, 'SELECT motor_pump, "Oil_P" FROM processed_data ORDER BY "timestamp"')
+    assert [name for name, _ in rows] == list(frame["motor_pump"])
+    stored = np.array([math.nan if value is None else value for _, value in rows])
+    np.testing.assert_array_equal(stored, values)

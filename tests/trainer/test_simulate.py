@@ -1,0 +1,62 @@
+"""Simulated telemetry on its way: into PostgreSQL, or as CSV and import, it trains both models."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster.postgres import Database
+from trainingjob_trainer.check import check
+from trainingjob_trainer.copy_rows import copy_rows
+from trainingjob_trainer.database import create_tables, with_connection
+from trainingjob_trainer.importer import import_csv
+from trainingjob_trainer.load import load_telemetry
+from trainingjob_trainer.simulate import simulate, write_csv
+from trainingjob_trainer.spec import TrainingJobSpec, Window
+
+MACHINE = "MOTOBOMBA-007"
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def spec(model: str) -> TrainingJobSpec:
+    return TrainingJobSpec.model_validate({"machine": MACHINE, "model": {"type": model}})
+
+
+@pytest.fixture(autouse=True)
+def _tables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in database.environment().items():
+        monkeypatch.setenv(name, value)
+    with_connection(create_tables, reason="RegistryFailed")
+
+
+def test_simulated_telemetry_in_the_table_suits_both_models() -> None:
+    with_connection(
+        lambda session: [
+            copy_rows(session, "processed_data", frame) for frame in simulate(MACHINE, start=START, rows=8000)
+        ],
+        reason="DataUnavailable",
+    )
+    gru, xgb = check(spec("gru"), Window()), check(spec("xgb"), Window())
+    assert "8000 read" in gru
+    assert "windows" in gru
+    assert "rows lie shortly before a failure" in xgb
+
+
+def test_the_way_over_csv_and_import_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.csv"
+    with path.open("w") as stream:
+        write_csv(simulate(MACHINE, start=START, rows=2500), stream)
+    assert import_csv(path).rows == {MACHINE: 2500}
+    imported = load_telemetry(spec("xgb"), Window())
+    with_connection(
+        lambda session: [
+            session.cursor().execute("DELETE FROM processed_data"),
+            *(copy_rows(session, "processed_data", frame) for frame in simulate(MACHINE, start=START, rows=2500)),
+        ],
+        reason="DataUnavailable",
+    )
+    direct = load_telemetry(spec("xgb"), Window())
+    np.testing.assert_array_equal(imported.timestamps, direct.timestamps)
+    np.testing.assert_array_equal(imported.values, direct.values)
+    assert imported.fingerprint == direct.fingerprint
