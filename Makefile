@@ -48,6 +48,14 @@ cluster-down: .venv/.ready ## Stop it and leave nothing behind
 image: .venv/.ready ## Build the images of operator and trainer, by buildah, without a registry
 	@$(RUN) cluster image
 
+.PHONY: bench
+bench: .venv/.ready ## Measure the product against the reference, all tables (over an hour; TABLES="load search": some)
+	@$(RUN) benchmarks $(TABLES)
+
+.PHONY: bench-quick
+bench-quick: .venv/.ready ## The same on small sizes, in minutes
+	@$(RUN) benchmarks --quick $(TABLES)
+
 .PHONY: requirements
 requirements: .venv/.ready ## Resolve the hashed requirement files anew from the pyproject files
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/pip install --quiet uv
