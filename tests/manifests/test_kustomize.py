@@ -12,6 +12,7 @@ import yaml
 
 from api_schema import CRD_FILE
 from cluster.clusters import Cluster
+from cluster.processes import wait_until
 from trainingjob_operator.configuration import Configuration
 from trainingjob_trainer.training_job import load_training_job
 
@@ -135,11 +136,11 @@ def test_the_operator_may_hold_a_lease_in_its_own_namespace(cluster: Cluster) ->
         assert may(cluster, verb, "leases.coordination.k8s.io", "trainingjob-system")
 
 
-def may(cluster: Cluster, verb: str, resource: str, namespace: str) -> bool:
+def may(cluster: Cluster, verb: str, resource: str, namespace: str, user: str = ACCOUNT) -> bool:
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
-        "spec": {"user": ACCOUNT, "resourceAttributes": _attributes(verb, resource) | {"namespace": namespace}},
+        "spec": {"user": user, "resourceAttributes": _attributes(verb, resource) | {"namespace": namespace}},
     }
     answer = cluster.run_kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(review))
     return bool(json.loads(answer)["status"]["allowed"])
@@ -165,3 +166,16 @@ def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sam
     jobs = [document for document in documents if document["kind"] == "TrainingJob"]
     if jobs:
         assert load_training_job(sample.read_text()).name == jobs[0]["metadata"]["name"]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.needs("controllers")
+def test_who_edits_a_namespace_may_edit_its_training_jobs_but_not_their_status(
+    cluster: Cluster, namespace: str
+) -> None:
+    cluster.run_kubectl(
+        "create", "rolebinding", "jane", f"--namespace={namespace}", "--clusterrole=edit", "--user=jane"
+    )
+    resource = "trainingjobs.training.pumphealth.io"
+    wait_until(lambda: may(cluster, "create", resource, namespace, "jane"), "the role edit has the aggregated rules")
+    assert not may(cluster, "patch", f"{resource}/status", namespace, "jane")

@@ -54,7 +54,7 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
     if not metadata.get("name"):
         raise TrainingError("InvalidConfiguration", "The TrainingJob is not valid: metadata.name is missing")
     try:
-        spec = TrainingJobSpec.model_validate_json(json.dumps(document.get("spec") or {}))
+        spec = TrainingJobSpec.model_validate_json(json.dumps(_without_nulls(document.get("spec") or {})))
     except ValidationError as error:
         raise TrainingError("InvalidConfiguration", f"The TrainingJob is not valid: {_told(error, 'spec')}") from error
     return TrainingRun(
@@ -109,6 +109,13 @@ def spec_hash(spec: TrainingJobSpec) -> str:
 
 def _kind(document: Any) -> tuple[Any, Any] | None:
     return (document.get("apiVersion"), document.get("kind")) if isinstance(document, dict) else None
+
+
+def _without_nulls(value: Any) -> Any:
+    """The same without fields that are written but empty, which the API server drops too."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _set(part: BaseModel, without: tuple[str, ...] = ()) -> dict[str, Any]:
