@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ PROGRAM = Path(__file__).with_name("training_program.py")
 
 def start(server: Server, bucket: str, attempt: int) -> subprocess.Popen[str]:
     environment = {**os.environ, **server.environment(), "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "trainingjob-jax")
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     command = [sys.executable, str(PROGRAM), bucket, str(attempt)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
@@ -61,3 +64,7 @@ def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Serve
     assert keys == [f"checkpoints/pumps/health/{'a' * 64}/01234567-1-{attempt}" for attempt in (1, 2)]
     assert finish(start(object_store, bucket, 3)) == whole[2:]
     assert whole[-1].startswith("model ")
+
+
+def test_a_training_on_jax_pays_for_no_other_library(object_store: Server, bucket: str) -> None:
+    assert "imported jax" in finish(start(object_store, bucket, 1))

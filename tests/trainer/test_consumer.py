@@ -49,14 +49,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         LinearScore(random.random((rows, len(FEATURES))) / (rows * len(FEATURES)), 0.1) for rows in (1, LENGTH)
     )
     shape = gru_network.Shape(LENGTH, len(FEATURES), (64, 32), 0.2)
-    trained = gru_network.training_network(shape, LENGTH, seed=3).get_weights()
+    weights = gru_network.fold(gru_network.training_network(shape, LENGTH, seed=3).get_weights(), 0.02, 0.5)
     requests, scores = [], []
     for number, skip in enumerate((None, last, whole)):
         model = gru_network.prediction_network(shape, skip)
-        gru_network.set_folded_weights(model, trained, 0.02, 0.5)
+        gru_network.set_trained_weights(model, weights)
         address = f"gru_model_weights_PUMP-{number}_2025_01_02_03_04_05.h5"
         files = {
-            file.role: file.content for file in [save_model(model), *save_scaler(scaler, HealthScore({}, 1.0, ()))]
+            file.role: file.content
+            for file in [save_model(shape, weights, skip), *save_scaler(scaler, HealthScore({}, 1.0, ()))]
         }
         (bucket / address).write_bytes(files["model"])
         (bucket / address.replace("weights", "scaler").replace(".h5", ".pkl")).write_bytes(files["scaler"])

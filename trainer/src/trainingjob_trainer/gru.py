@@ -65,7 +65,7 @@ def train_gru(
     checked = evenly(validation, VALIDATION_WINDOWS)
 
     def validation_loss(weights: list[Floats]) -> float:
-        gru_network.set_folded_weights(checking, weights, scale, offset)
+        gru_network.set_trained_weights(checking, gru_network.fold(weights, scale, offset))
         error = predict(checking, validation, checked).astype(np.float64) - validation.target[checked]
         return float(np.mean(error**2))
 
@@ -84,11 +84,12 @@ def train_gru(
     ridge = fit_ridge(training)
     share = 1.0
     if base is not None:
-        gru_network.set_folded_weights(checking, best, scale, offset)
+        gru_network.set_trained_weights(checking, gru_network.fold(best, scale, offset))
         share = mixture(validation.target, predict(checking, validation), ridge(validation))
         base = base.mixed_with(ridge, share)
     model = gru_network.prediction_network(shape, base)
-    gru_network.set_folded_weights(model, best, share * scale, share * offset)
+    folded = gru_network.fold(best, share * scale, share * offset)
+    gru_network.set_trained_weights(model, folded)
     predicted = predict(model, test)
     reporter.advanced()
 
@@ -120,7 +121,7 @@ def train_gru(
         "importance_unit": "RMSE of the health score",
     }
     summary = "skill unknown" if metrics["skill"] is None else f"skill {metrics['skill']:.2f}"
-    files = [gru_saving.save_model(model), *gru_saving.save_scaler(prepared.scaler, prepared.health)]
+    files = [gru_saving.save_model(shape, folded, base), *gru_saving.save_scaler(prepared.scaler, prepared.health)]
     return TrainedModel(files, metrics, summary, report)
 
 

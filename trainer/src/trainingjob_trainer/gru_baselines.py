@@ -37,6 +37,10 @@ class LinearScore:
             total += (windows.inputs @ weights.astype(np.float32))[windows.target_rows - age]
         return total
 
+    def as_dense(self) -> list[NDArray[np.float32]]:
+        """Kernel and bias of a dense layer over the flattened rows."""
+        return [self.weights.reshape(-1, 1).astype(np.float32), np.array([self.constant], np.float32)]
+
     def mixed_with(self, other: "LinearScore", share: float) -> "LinearScore":
         """``share`` of this score and the rest of another one that reaches at least as far back."""
         if share == 1:

@@ -34,13 +34,20 @@ class Shape:
 
 def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
     """Builds the network that reads chunks: (length + scored - 1, features) to (scored, 1)."""
-    keras.utils.set_random_seed(seed)
     inputs = keras.Input((shape.length + scored - 1, shape.features))
-    hidden = layers.GRU(shape.units[0], return_sequences=True)(inputs)
+    hidden = layers.GRU(shape.units[0], return_sequences=True, **_initial(seed))(inputs)
     hidden = layers.Dropout(shape.dropout)(hidden)
-    hidden = layers.GRU(shape.units[1], return_sequences=True)(hidden)
+    hidden = layers.GRU(shape.units[1], return_sequences=True, **_initial(seed + 1))(hidden)
     hidden = layers.Cropping1D((shape.length - 1, 0))(hidden)
-    return keras.Model(inputs, layers.Dense(1)(hidden))
+    return keras.Model(inputs, layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed))(hidden))
+
+
+def _initial(seed: int) -> dict[str, keras.Initializer]:
+    """The default initializers of a GRU, as a function of the seed alone."""
+    return {
+        "kernel_initializer": keras.initializers.GlorotUniform(seed),
+        "recurrent_initializer": keras.initializers.Orthogonal(seed=seed),
+    }
 
 
 def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
@@ -55,26 +62,26 @@ def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
         recent = layers.Cropping1D((shape.length - rows, 0), name="last_rows")(inputs)
         linear = layers.Dense(1, trainable=False, name="skip")
         output = layers.Add(name="score")([output, linear(layers.Flatten(name="flatten")(recent))])
-        linear.set_weights([skip.weights.reshape(-1, 1).astype(np.float32), np.array([skip.constant], np.float32)])
+        linear.set_weights(skip.as_dense())
     return keras.Model(inputs, output, name="health_score")
 
 
-def set_folded_weights(model: keras.Model, weights: Sequence[NDArray[np.float32]], scale: float, offset: float) -> None:
-    """Gives a prediction network trained weights, with mean and scale of the target folded into the last layer.
+def fold(weights: Sequence[NDArray[np.float32]], scale: float, offset: float) -> list[NDArray[np.float32]]:
+    """Weights whose last layer speaks in units of the score.
 
     Args:
-        model: A prediction network.
         weights: Those of a training network: two GRU layers, then kernel and bias of the dense one.
         scale: Units of the score that one unit of the trained output stands for.
         offset: Score of a trained output of 0.
     """
     *recurrent, kernel, bias = weights
-    folded = [*recurrent, kernel * np.float32(scale), bias * np.float32(scale) + np.float32(offset)]
-    trained = [layer for layer in model.layers if layer.name != "skip" and layer.weights]
-    for layer in trained:
-        count = len(layer.weights)
-        layer.set_weights(folded[:count])
-        folded = folded[count:]
+    return [*recurrent, kernel * np.float32(scale), bias * np.float32(scale) + np.float32(offset)]
+
+
+def set_trained_weights(model: keras.Model, weights: Sequence[NDArray[np.float32]]) -> None:
+    """Gives a prediction network the weights of its GRU layers and its dense one; the skip stays."""
+    for name, own in (("gru", weights[:3]), ("gru_1", weights[3:6]), ("dense", weights[6:8])):
+        model.get_layer(name).set_weights(own)
 
 
 def backend() -> str:

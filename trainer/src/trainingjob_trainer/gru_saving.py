@@ -1,86 +1,92 @@
-"""The files of a trained GRU, in forms that readers old and new can load."""
+"""The files of a trained GRU, in forms that readers old and new can load.
 
+The HDF5 file is written here and not by Keras: the newest Keras writes a configuration that older ones reject, and
+imports TensorFlow to do so. What is written is what Keras 2 wrote, which every Keras 3 reads.
+"""
+
+import io
 import json
-import logging
 import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import h5py
-import keras
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_trainer.gru_baselines import LinearScore
+from trainingjob_trainer.gru_network import Shape, backend
 from trainingjob_trainer.prepared import HealthScore, ModelFile
 
-COMMON_ARGUMENTS = frozenset(
-    ("name", "trainable", "units", "activation", "recurrent_activation", "use_bias", "return_sequences", "reset_after")
-) | {"rate", "cropping", "data_format", "sparse", "ragged"}
-"""Arguments of layers that Keras 2 and every Keras 3 know; all others have the defaults of both."""
+Floats = NDArray[np.float32]
+
+_GRU = ("gru_cell/kernel", "gru_cell/recurrent_kernel", "gru_cell/bias")
+_DENSE = ("kernel", "bias")
 
 
-def save_model(model: keras.Model) -> ModelFile:
-    """The whole model as HDF5 for ``keras.models.load_model``, without an optimizer and not compiled.
+def save_model(shape: Shape, weights: Sequence[Floats], skip: LinearScore | None) -> ModelFile:
+    """The whole model for ``keras.models.load_model``, without an optimizer and not compiled.
 
-    The configuration inside is written as Keras 2 wrote it, which Keras 3 reads too, whatever it writes itself.
+    Args:
+        shape: Of the network.
+        weights: Of its prediction network, scale and mean of the target folded in: two GRU layers, the dense one.
+        skip: What is added to its output, if anything.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.h5"
-        with _without_advice():
-            model.save(path, include_optimizer=False)
-        with h5py.File(path, "r+") as file:
-            written = json.loads(file.attrs["model_config"])
-            file.attrs["model_config"] = json.dumps(portable_config(written))
-        return ModelFile("model", ".h5", path.read_bytes())
+    saved = {"gru": (_GRU, weights[:3]), "gru_1": (_GRU, weights[3:6]), "dense": (_DENSE, weights[6:8])}
+    if skip is not None:
+        saved["skip"] = (_DENSE, skip.as_dense())
+    config = json.dumps(model_config(shape, skip))
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        group = file.create_group("model_weights")
+        for attributes in (file.attrs, group.attrs):
+            attributes["keras_version"] = version("keras")
+            attributes["backend"] = backend()
+        file.attrs["model_config"] = config
+        group.attrs["layer_names"] = np.array(list(saved), "S")
+        for layer, (names, arrays) in saved.items():
+            paths = [f"{layer}/{name}:0" for name in names]
+            group.create_group(layer).attrs["weight_names"] = np.array(paths, "S")
+            for path, values in zip(paths, arrays, strict=True):
+                group[layer].create_dataset(path, data=values)
+    return ModelFile("model", ".h5", content.getvalue())
 
 
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Keras advises against HDF5 at each save; the readers ask for it."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def portable_config(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Rewrites the configuration of a functional model by Keras 3 in the words that Keras 2 shares with it."""
-    config = written["config"]
-    return {
-        "class_name": "Functional",
-        "config": {
-            "name": config["name"],
-            "layers": [_portable_layer(layer) for layer in config["layers"]],
-            "input_layers": [config["input_layers"]],
-            "output_layers": [config["output_layers"]],
-        },
+def model_config(shape: Shape, skip: LinearScore | None) -> dict[str, Any]:
+    """The prediction network in the words that Keras 2 and Keras 3 share; what is not said is the default of both."""
+    units, window = shape.units, ["window"]
+    layers = [
+        _layer("InputLayer", "window", [], batch_input_shape=[None, shape.length, shape.features]),
+        _layer("GRU", "gru", window, units=units[0], return_sequences=True),
+        _layer("Dropout", "dropout", ["gru"], rate=shape.dropout),
+        _layer("GRU", "gru_1", ["dropout"], units=units[1]),
+        _layer("Dense", "dense", ["gru_1"], units=1),
+    ]
+    if skip is not None:
+        layers += [
+            _layer("Cropping1D", "last_rows", window, cropping=[shape.length - len(skip.weights), 0]),
+            _layer("Flatten", "flatten", ["last_rows"]),
+            _layer("Dense", "skip", ["flatten"], units=1, trainable=False),
+            _layer("Add", "score", ["dense", "skip"]),
+        ]
+    config = {
+        "name": "health_score",
+        "layers": layers,
+        "input_layers": [["window", 0, 0]],
+        "output_layers": [[layers[-1]["name"], 0, 0]],
     }
+    return {"class_name": "Functional", "config": config}
 
 
-def _portable_layer(layer: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = {name: value for name, value in layer["config"].items() if name in COMMON_ARGUMENTS}
-    arguments["dtype"] = "float32"
-    if layer["class_name"] == "InputLayer":
-        arguments["batch_input_shape"] = layer["config"]["batch_shape"]
-    sources = [[*history, {}] for node in layer["inbound_nodes"] for history in _histories(node["args"])]
+def _layer(kind: str, name: str, sources: Sequence[str], **arguments: Any) -> dict[str, Any]:
     return {
-        "class_name": layer["class_name"],
-        "config": arguments,
-        "name": layer["name"],
-        "inbound_nodes": [sources] if sources else [],
+        "class_name": kind,
+        "name": name,
+        "config": {"name": name, "dtype": "float32", **arguments},
+        "inbound_nodes": [[[source, 0, 0, {}] for source in sources]] if sources else [],
     }
-
-
-def _histories(argument: Any) -> list[list[Any]]:
-    """Layer, node and tensor of every input in the arguments of a call."""
-    if isinstance(argument, list):
-        return [history for item in argument for history in _histories(item)]
-    return [argument["config"]["keras_history"]]
 
 
 def save_scaler(scaler: MinMaxScaler, health: HealthScore) -> list[ModelFile]:
