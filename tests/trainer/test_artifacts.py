@@ -1,15 +1,12 @@
 """The object store against a real S3 server: what it keeps, and what it says when something is wrong."""
 
 import dataclasses
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
+from trainer.proxy import proxy_to
 from trainingjob_trainer.artifacts import ObjectStore
 from trainingjob_trainer.errors import ExitCode, TrainingError
 
@@ -104,54 +101,10 @@ def test_a_wrong_configuration_names_the_variable(change: dict[str, str], named:
 @pytest.mark.parametrize("cuts", [1, 3])
 def test_connections_cut_in_mid_upload_are_tried_again(object_store: Server, bucket: str, cuts: int) -> None:
     content = bytes(range(256)) * 4096
-    with cutting_proxy(object_store.endpoint, cuts=cuts) as endpoint:
-        store = store_of(dataclasses.replace(object_store, endpoint=endpoint), bucket)
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        store = store_of(dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}"), bucket)
+        proxy.cut_next(cuts, after_bytes=100_000)
         store.put("model", content)
+    assert proxy.cuts == cuts
     assert store_of(object_store, bucket).get("model") == content
-
-
-@contextmanager
-def cutting_proxy(target: str, cuts: int) -> Iterator[str]:
-    """A TCP proxy that resets its first connections after 100,000 bytes of upload, then lets everything pass."""
-    host, port = target.split(":")
-    listener = socket.create_server(("127.0.0.1", 0))
-    budgets = iter([100_000] * cuts)
-
-    def forward(source: socket.socket, sink: socket.socket, budget: float) -> None:
-        with source, sink:
-            while budget > 0 and (data := _received(source)):
-                budget -= len(data)
-                sink.sendall(data)
-            for end in (source, sink):
-                _shut(end)
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection((host, int(port)))
-            budget = next(budgets, float("inf"))
-            threading.Thread(target=forward, args=(client, server, budget), daemon=True).start()
-            threading.Thread(target=forward, args=(server, client, float("inf")), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.close()
-
-
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
-
-
-def _shut(end: socket.socket) -> None:
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return

@@ -1,0 +1,79 @@
+"""A TCP proxy between a program and a real server, which cuts connections when a test says so."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cut:
+    """When a connection is cut: once the server was sent so many bytes, and these among them."""
+
+    after_bytes: int = 0
+    after: bytes = b""
+
+
+class Proxy:
+    """Forwards connections to a server.
+
+    Attributes:
+        port: Where it listens, on 127.0.0.1.
+        cuts: How many connections were cut so far.
+    """
+
+    def __init__(self, listener: socket.socket, target: tuple[str, int]) -> None:
+        self.port: int = listener.getsockname()[1]
+        self.cuts = 0
+        self._listener = listener
+        self._target = target
+        self._to_cut: list[Cut] = []
+
+    def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"") -> None:
+        """Cut the next connections, each once the server was sent so many bytes, and these among them."""
+        self._to_cut += [Cut(after_bytes, after)] * connections
+
+    def serve(self) -> None:
+        """Accept connections until the listener is closed."""
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            cut = self._to_cut.pop() if self._to_cut else None
+            self.cuts += cut is not None
+            if cut == Cut():
+                client.close()
+                continue
+            server = socket.create_connection(self._target)
+            threading.Thread(target=_forward, args=(client, server, cut), daemon=True).start()
+            threading.Thread(target=_forward, args=(server, client, None), daemon=True).start()
+
+
+@contextmanager
+def proxy_to(host: str, port: int) -> Iterator[Proxy]:
+    """A proxy to a server, until the context ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = Proxy(listener, (host, port))
+        thread = threading.Thread(target=proxy.serve, daemon=True)
+        thread.start()
+        yield proxy
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def _forward(source: socket.socket, sink: socket.socket, cut: Cut | None) -> None:
+    sent, end_of_sent = 0, b""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+            sent, end_of_sent = sent + len(data), end_of_sent[-64:] + data
+            if cut and sent >= cut.after_bytes and cut.after in end_of_sent:
+                # The program hears nothing more; the server still reads what it was sent.
+                source.shutdown(socket.SHUT_RDWR)
+                break
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,119 @@
+"""Runs while servers fail: what is told, what is left behind, and that a later attempt makes it good."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from cluster.processes import free_ports
+from trainer.installation import UID, Installation, small_spec
+from trainer.proxy import proxy_to
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.progress import Progress, Stage
+
+
+@pytest.fixture
+def installation(
+    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Installation:
+    return Installation.create(database, object_store, bucket, monkeypatch)
+
+
+def once(stage: Stage, act: Callable[[], object], advances: int = 0) -> Callable[[Progress], None]:
+    """A listener that does something once, when a stage begins or so many signs of life later."""
+    heard = iter(range(1_000_000))
+
+    def listen(progress: Progress) -> None:
+        if progress.stage is stage and next(heard) == advances:
+            act()
+
+    return listen
+
+
+def models(installation: Installation) -> list[str]:
+    return [address for (address,) in installation.rows("SELECT bucket_address FROM models ORDER BY id")]
+
+
+def test_wrong_store_credentials_end_the_run_before_anything_is_loaded(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_SECRET_KEY", "wrong-and-long-enough")
+    seen: list[Progress] = []
+    run = installation.training_run(small_spec("xgb", installation.bucket))
+    ending, _ = installation.launch(run, [seen.append])
+    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+    assert "accessKey and secretKey" in ending.message
+    assert seen[-1].stage is Stage.STARTING
+
+
+def test_a_missing_bucket_ends_the_run_before_anything_is_loaded(installation: Installation) -> None:
+    ending, _ = installation.launch(installation.training_run(small_spec("xgb", "nobody-made-this")))
+    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+    assert "init-db --bucket nobody-made-this" in ending.message
+
+
+def test_a_store_that_is_down_fails_as_transient(installation: Installation) -> None:
+    (port,) = free_ports(1)
+    nobody = dataclasses.replace(installation.object_store, endpoint=f"127.0.0.1:{port}")
+    lost = dataclasses.replace(installation, object_store=nobody)
+    with pytest.raises(TrainingError) as failure:
+        lost.execute(lost.training_run(small_spec("xgb", installation.bucket)), patience_seconds=0.5)
+    assert (failure.value.reason, failure.value.transient) == ("ArtifactStoreFailed", True)
+
+
+@pytest.mark.parametrize("advances", [0, 1, 4])
+def test_a_store_lost_while_publishing_leaves_nothing_that_readers_look_for(
+    installation: Installation, advances: int
+) -> None:
+    def lose() -> None:
+        installation.object_store.drop_bucket(installation.bucket)
+
+    run = installation.training_run(small_spec("xgb", installation.bucket))
+    with pytest.raises(TrainingError) as failure:
+        installation.execute(run, 0.5, [once(Stage.PUBLISHING, lose, advances)])
+    assert failure.value.exit_code is ExitCode.ARTIFACT_STORE
+    assert models(installation) == []
+    assert installation.rows("SELECT * FROM training_runs") == []
+    installation.object_store.create_bucket(installation.bucket)
+    ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 1
+
+
+def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_once(installation: Installation) -> None:
+    run = installation.training_run(small_spec("xgb", installation.bucket))
+    rename = once(Stage.REGISTERING, lambda: installation.rows("ALTER TABLE models RENAME TO models_elsewhere"))
+    ending, _ = installation.launch(run, [rename])
+    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert installation.rows("SELECT * FROM training_runs") == []
+    installation.rows("ALTER TABLE models_elsewhere RENAME TO models")
+    ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 1
+    assert installation.rows("SELECT uid, run, outcome FROM training_runs") == [(UID, 1, "registered")]
+
+
+def test_a_database_lost_for_a_moment_at_registration_is_tried_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_to(installation.database.host, installation.database.port) as proxy:
+        monkeypatch.setenv("PGPORT", str(proxy.port))
+        lose = once(Stage.REGISTERING, lambda: proxy.cut_next(3))
+        ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
+    assert proxy.cuts == 3
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 1
+
+
+def test_a_commit_whose_answer_is_lost_registers_once(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy_to(installation.database.host, installation.database.port) as proxy:
+        monkeypatch.setenv("PGPORT", str(proxy.port))
+        lose = once(Stage.REGISTERING, lambda: proxy.cut_next(1, after=b"COMMIT"))
+        ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
+    assert proxy.cuts == 1
+    assert ending.reason == "Completed"
+    assert len(models(installation)) == 1
