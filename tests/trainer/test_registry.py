@@ -79,7 +79,7 @@ def test_tables_of_another_owner_stay_as_they_are(session: connection) -> None:
 
 
 def test_a_registered_model_is_the_row_that_readers_know(tables: connection) -> None:
-    recorded = registry.register(KEY, MODEL)
+    recorded = registry.save_model_metadata(KEY, MODEL)
     assert select(
         tables,
         "SELECT id::text, machine_name, model_type, bucket_address, data_start_date, data_end_date, metrics "
@@ -102,15 +102,15 @@ def test_a_table_of_models_without_id_and_with_other_types_is_served(session: co
         "data_end_date date, metrics json, model_type varchar(10), active boolean DEFAULT true)",
     )
     with_connection(create_tables, reason="RegistryFailed")
-    assert registry.register(KEY, MODEL).model_id is None
+    assert registry.save_model_metadata(KEY, MODEL).model_id is None
     assert select(session, "SELECT data_start_date::text, data_end_date::text, active FROM models") == [
         ("2025-01-01 00:00:00", "2025-03-01", True)
     ]
 
 
 def test_a_run_is_registered_once(tables: connection) -> None:
-    first = registry.register(KEY, MODEL)
-    again = registry.register(KEY, replace(MODEL, bucket_address="other.h5", metrics={}))
+    first = registry.save_model_metadata(KEY, MODEL)
+    again = registry.save_model_metadata(KEY, replace(MODEL, bucket_address="other.h5", metrics={}))
     assert again == first
     assert registry.record_rejected(KEY, "other.h5", {}) == first
     assert select(tables, "SELECT count(*) FROM models") == [(1,)]
@@ -119,7 +119,7 @@ def test_a_run_is_registered_once(tables: connection) -> None:
 def test_a_run_is_registered_once_by_several_at_a_time(tables: connection) -> None:
     recorded = []
     models = [replace(MODEL, bucket_address=f"{number}.h5") for number in range(5)]
-    in_parallel(*(lambda model=model: recorded.append(registry.register(KEY, model)) for model in models))
+    in_parallel(*(lambda model=model: recorded.append(registry.save_model_metadata(KEY, model)) for model in models))
     assert len(recorded) == 5
     assert len({run.bucket_address for run in recorded}) == 1
     assert select(tables, "SELECT bucket_address FROM models") == [(recorded[0].bucket_address,)]
@@ -128,7 +128,7 @@ def test_a_run_is_registered_once_by_several_at_a_time(tables: connection) -> No
 def test_a_model_that_cannot_be_registered_leaves_no_trace(tables: connection) -> None:
     execute(tables, "ALTER TABLE models ADD CHECK (model_type = 'xgb')")
     with pytest.raises(TrainingError, match="violates check constraint") as refusal:
-        registry.register(KEY, MODEL)
+        registry.save_model_metadata(KEY, MODEL)
     assert (refusal.value.reason, refusal.value.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
     assert not refusal.value.transient
     assert registry.find_run(KEY.uid, KEY.run) is None
@@ -136,7 +136,7 @@ def test_a_model_that_cannot_be_registered_leaves_no_trace(tables: connection) -
 
 def test_a_number_that_strict_json_has_not_is_never_stored(tables: connection) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        registry.register(KEY, replace(MODEL, metrics={"r2": float("nan")}))
+        registry.save_model_metadata(KEY, replace(MODEL, metrics={"r2": float("nan")}))
     assert select(tables, "SELECT count(*) FROM models") == [(0,)]
 
 
@@ -149,7 +149,7 @@ def test_a_rejected_model_is_recorded_and_no_model(tables: connection) -> None:
 
 
 def test_an_equal_run_is_found_and_adopted_without_another_model(tables: connection) -> None:
-    first = registry.register(KEY, MODEL)
+    first = registry.save_model_metadata(KEY, MODEL)
     other = replace(KEY, uid="another", run=1)
     found = registry.find_equal_run(other)
     assert found == first
@@ -164,24 +164,24 @@ def test_an_equal_run_is_found_and_adopted_without_another_model(tables: connect
 
 @pytest.mark.parametrize("field", [{"spec_hash": "b" * 64}, {"recipe": 2}, {"fingerprint": "e" * 64}])
 def test_a_run_that_differs_is_not_equal(tables: connection, field: dict[str, Any]) -> None:
-    registry.register(KEY, MODEL)
+    registry.save_model_metadata(KEY, MODEL)
     assert registry.find_equal_run(replace(KEY, **field)) is None
 
 
 def test_of_equal_runs_the_newest_is_found(tables: connection) -> None:
-    registry.register(KEY, MODEL)
-    newer = registry.register(replace(KEY, run=3), replace(MODEL, bucket_address="newer.h5"))
+    registry.save_model_metadata(KEY, MODEL)
+    newer = registry.save_model_metadata(replace(KEY, run=3), replace(MODEL, bucket_address="newer.h5"))
     assert registry.find_equal_run(KEY) == newer
 
 
 def test_a_model_that_its_owner_removed_is_not_adopted(tables: connection) -> None:
-    registry.register(KEY, MODEL)
+    registry.save_model_metadata(KEY, MODEL)
     execute(tables, "DELETE FROM models")
     assert registry.find_equal_run(KEY) is None
 
 
 def test_missing_tables_are_told_with_the_command_that_creates_them(session: connection) -> None:
-    for work in (lambda: registry.find_run("uid", 1), lambda: registry.register(KEY, MODEL)):
+    for work in (lambda: registry.find_run("uid", 1), lambda: registry.save_model_metadata(KEY, MODEL)):
         with pytest.raises(TrainingError, match="trainingjob-trainer init-db") as refusal:
             work()
         assert (refusal.value.reason, refusal.value.transient) == ("RegistryFailed", False)

@@ -107,7 +107,7 @@ def find_equal_run(key: RunKey) -> RecordedRun | None:
     return with_connection(look_up, reason="RegistryFailed", read_only=True)
 
 
-def register(key: RunKey, model: ModelRow) -> RecordedRun:
+def save_model_metadata(key: RunKey, model: ModelRow) -> RecordedRun:
     """Register a model: one row in ``models``, one in ``training_runs``, together or not at all, once for each run.
 
     Returns:

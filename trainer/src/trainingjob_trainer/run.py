@@ -176,7 +176,7 @@ def _facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _record(run: TrainingRun, key: RunKey, prepared: Prepared, place: Place, metrics: Mapping[str, Any]) -> RecordedRun:
     if place.rejected:
         return registry.record_rejected(key, place.address, metrics)
-    return registry.register(
+    return registry.save_model_metadata(
         key,
         ModelRow(
             machine_name=run.spec.machine,
