@@ -48,7 +48,7 @@ def main() -> int:
     jobs = (
         own_jobs(arguments.machine, arguments.models.split(","))
         if arguments.data
-        else [yaml.load((SAMPLES / name).read_text(), yaml.BaseLoader) for name in SHOWN_SAMPLES]
+        else [yaml.safe_load((SAMPLES / name).read_text()) for name in SHOWN_SAMPLES]
     )
     try:
         console.rule("A Kubernetes on this machine")

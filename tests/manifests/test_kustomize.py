@@ -164,6 +164,9 @@ def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sam
         if document["kind"] != "TrainingJob":
             kubernetes_validate.validate(document, "1.36", strict=True)
     jobs = [document for document in documents if document["kind"] == "TrainingJob"]
+    for job in jobs:
+        dates = [value for field, value in job["spec"]["data"].items() if field in ("startDate", "endDate")]
+        assert all(isinstance(date, str) for date in dates), "unquoted, it is a date and no string to most programs"
     if jobs:
         assert load_training_job(sample.read_text()).name == jobs[0]["metadata"]["name"]
 
