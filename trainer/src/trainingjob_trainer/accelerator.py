@@ -92,7 +92,7 @@ def cpu_threads(environment: Mapping[str, str]) -> int:
     told = environment.get("TRAINER_THREADS", "")
     if told and (not told.isdecimal() or int(told) < 1):
         raise TrainingError("InvalidConfiguration", f"TRAINER_THREADS must be a whole number from 1, not {told!r}.")
-    limit = float(told) if told else _cgroup_cpus()
+    limit = float(told) if told else cpu_limit()
     return max(1, math.ceil(min(available, limit)))
 
 
@@ -108,7 +108,7 @@ def visible_gpus() -> int:
     return count.value
 
 
-def _cgroup_cpus(root: Path = _CGROUP) -> float:
+def cpu_limit(root: Path = _CGROUP) -> float:
     """The CPU limit of the container in CPUs, infinite without one; cgroup v2, then v1."""
     for quota_file, period_file in (
         ("cpu.max", "cpu.max"),

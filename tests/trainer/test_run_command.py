@@ -1,0 +1,142 @@
+"""The command line as people and pods use it: as a process of its own, on real servers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.object_store import ObjectStore
+from cluster.postgres import Database
+from cluster.processes import free_ports, wait_until
+from trainer.installation import MACHINE, UID, small_spec
+from trainingjob_trainer.errors import ExitCode
+from trainingjob_trainer.training_job import spec_hash
+
+Environment = dict[str, str]
+
+
+@pytest.fixture
+def servers(database: Database, object_store: ObjectStore) -> Environment:
+    return dict(os.environ) | database.environment() | object_store.environment()
+
+
+def command(environment: Environment, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    program = [sys.executable, "-m", "trainingjob_trainer", *map(str, arguments)]
+    return subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+
+
+def epochs_shown(port: int) -> float:
+    """Epochs that the metrics endpoint shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        lines = response.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("trainingjob_epoch "))
+
+
+def training_job(path: Path, spec: dict[str, Any]) -> Path:
+    job = {"apiVersion": "training.pumphealth.io/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "itu-415"}}
+    path.write_text(json.dumps(job | {"spec": spec}))
+    return path
+
+
+def test_from_an_empty_database_to_a_registered_model_with_nothing_but_the_command_line(
+    servers: Environment, object_store: ObjectStore, database: Database, tmp_path: Path
+) -> None:
+    bucket = "made-on-the-command-line"
+    for _ in range(2):
+        assert command(servers, "init-db", "--bucket", bucket).returncode == 0
+    simulated = command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60")
+    assert simulated.returncode == 0, simulated.stderr
+    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    job = training_job(tmp_path / "job.yaml", spec)
+    checked = command(servers, "check", "--file", job)
+    assert (checked.returncode, MACHINE in checked.stdout) == (0, True), checked.stderr
+    told = tmp_path / "told.json"
+    done = command(servers, "run", "--file", job, "--termination-log", told)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(told.read_text())["reason"] == "Completed"
+    assert "auc_score" in done.stdout
+    with database.connect() as session, session.cursor() as rows:
+        rows.execute("SELECT count(*) FROM models")
+        assert rows.fetchall() == [(1,)]
+    object_store.drop_bucket(bucket)
+
+
+def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment, tmp_path: Path) -> None:
+    file = tmp_path / "telemetry.csv"
+    assert (
+        command(servers, "simulate", "--machine", "A", "--machine", "B", "--rows", "500", "--csv", file).returncode == 0
+    )
+    assert command(servers, "init-db").returncode == 0
+    assert command(servers, "import", file).returncode == 0
+    file.write_text(file.read_text().replace(",A,", ",A,N/A", 1))
+    assert command(servers, "import", file).returncode == ExitCode.DATA
+
+
+def test_a_pod_without_a_readable_training_job_says_so_where_the_kubelet_looks(
+    servers: Environment, tmp_path: Path
+) -> None:
+    told = tmp_path / "termination-log"
+    done = command(servers | {"TRAINING_JOB": '{"uid": 3}'}, "run", "--termination-log", told)
+    assert done.returncode == ExitCode.CONFIGURATION
+    facts = json.loads(told.read_text())
+    assert (facts["outcome"], facts["reason"], facts["exitCode"]) == ("Failed", "InvalidConfiguration", 10)
+    assert "specHash" in facts["message"]
+
+
+def test_a_file_that_is_no_training_job_is_refused_with_the_field(servers: Environment, tmp_path: Path) -> None:
+    job = training_job(tmp_path / "job.yaml", {"machine": "PUMP-1", "model": {"type": "svm"}})
+    refused = command(servers, "run", "--file", job)
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert "model.type" in refused.stderr
+
+
+def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(
+    servers: Environment, bucket: str, tmp_path: Path
+) -> None:
+    assert command(servers, "init-db").returncode == 0
+    assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
+    spec = small_spec("gru", bucket)
+    epochs = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
+    body = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    body["model"]["gru"] |= epochs
+    (port,) = free_ports(1)
+    training = {
+        "namespace": "pumps",
+        "name": "itu-415",
+        "uid": UID,
+        "run": 1,
+        "attempt": 1,
+        "specHash": spec_hash(spec),
+        "window": {"start": None, "end": None},
+        "accelerator": None,
+        "acceleratorPolicy": "Disabled",
+        "adopt": True,
+        "spec": body,
+    }
+    told = tmp_path / "termination-log"
+    program = [
+        sys.executable,
+        "-m",
+        "trainingjob_trainer",
+        "run",
+        "--termination-log",
+        told,
+        "--metrics-port",
+        str(port),
+    ]
+    process = subprocess.Popen(program, env=servers | {"TRAINING_JOB": json.dumps(training)})
+    try:
+        wait_until(lambda: process.poll() is not None or epochs_shown(port) >= 1, "the first epoch has ended")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == ExitCode.STOPPED
+    finally:
+        process.kill()
+        process.wait()
+    facts = json.loads(told.read_text())
+    assert (facts["outcome"], facts["reason"], facts["exitCode"]) == ("Stopped", "Suspended", 14)

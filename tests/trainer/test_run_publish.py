@@ -1,0 +1,65 @@
+"""Publishing to a real S3 server: timestamps that are ours alone, and objects that are what they shall be."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+
+from cluster.object_store import ObjectStore as Server
+from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.prepared import ModelFile
+from trainingjob_trainer.publication import Place
+from trainingjob_trainer.publish import publish, reserve, verify
+
+NOON = datetime(2025, 8, 31, 12, 0, 0, tzinfo=UTC)
+PLACE = Place("xgb", "PUMP-1", NOON)
+FILES = [ModelFile("model", ".pkl", b"pickled"), ModelFile("model-ubj", ".ubj", b"twin")]
+
+
+@pytest.fixture
+def store(object_store: Server, bucket: str) -> ObjectStore:
+    return ObjectStore.from_environment(object_store.environment(), bucket, patience_seconds=5)
+
+
+def test_an_occupied_timestamp_is_moved_on_by_a_second(store: ObjectStore) -> None:
+    assert reserve(store, PLACE, "a", b"{}") == PLACE
+    assert reserve(store, PLACE, "b", b"{}").timestamp == NOON + timedelta(seconds=1)
+    store.put(Place("xgb", "PUMP-1", NOON + timedelta(seconds=2)).address, b"by an older program")
+    assert reserve(store, PLACE, "c", b"{}").timestamp == NOON + timedelta(seconds=3)
+    assert reserve(store, Place("xgb", "PUMP-2", NOON), "d", b"{}").timestamp == NOON
+
+
+def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStore) -> None:
+    publishers = 8
+    start = Barrier(publishers)
+
+    def take(name: str) -> datetime:
+        start.wait()
+        return reserve(store, PLACE, name, b"{}").timestamp
+
+    with ThreadPoolExecutor(publishers) as threads:
+        taken = list(threads.map(take, [f"publisher-{number}" for number in range(publishers)]))
+    assert len(set(taken)) == publishers
+    assert len(store.list("runs/PUMP-1/")) == publishers
+
+
+def test_a_publication_is_verified_against_its_manifest(store: ObjectStore) -> None:
+    advances: list[int] = []
+    artifacts = publish(store, PLACE, FILES, {"run": {}}, lambda: advances.append(1))
+    assert [artifact.name for artifact in artifacts] == ["model-ubj", "model", "manifest"]
+    assert len(advances) == 3
+    assert verify(store, PLACE.manifest_key) == artifacts
+
+
+@pytest.mark.parametrize("change", ["removed", "changed", "no manifest", "manifest broken"])
+def test_a_publication_that_is_not_whole_says_what_is_wrong(store: ObjectStore, change: str) -> None:
+    publish(store, PLACE, FILES, {}, lambda: None)
+    key = PLACE.manifest_key if "manifest" in change else PLACE.address
+    if change in ("removed", "no manifest"):
+        store.delete(key)
+    else:
+        store.put(key, b"pickleD")
+    fault = verify(store, PLACE.manifest_key)
+    assert isinstance(fault, str)
+    assert key in fault

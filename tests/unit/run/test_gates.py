@@ -1,0 +1,25 @@
+"""Gates: bounds are allowed, a metric without a value is not."""
+
+from typing import Any
+
+import pytest
+
+from trainingjob_trainer.gates import failed_gates
+from trainingjob_trainer.spec import Gate
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "holds"),
+    [
+        ({"min": 0.0}, 0.0, True),
+        ({"min": 0.0}, -0.01, False),
+        ({"max": 0.1}, 0.1, True),
+        ({"max": 0.1}, 0.11, False),
+        ({"min": 0.0, "max": 0.1}, 0.05, True),
+        ({"min": 0.0}, None, False),
+    ],
+)
+def test_a_gate_holds_within_its_bounds(gate: dict[str, float], value: Any, holds: bool) -> None:
+    failures = failed_gates([Gate(metric="skill", **gate)], {"skill": value})
+    assert (failures == []) is holds
+    assert all("skill" in failure for failure in failures)

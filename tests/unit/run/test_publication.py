@@ -1,0 +1,83 @@
+"""Names of objects and the manifest, as readers and the registry rely on them."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainingjob_trainer.prepared import ModelFile
+from trainingjob_trainer.publication import Place, files_of, manifest, manifest_key_of, uploads
+
+NOON = datetime(2025, 8, 31, 12, 0, 5, tzinfo=UTC)
+MACHINES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", fullmatch=True).filter(
+    lambda name: "weights" not in name and ".h5" not in name
+)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "role", "suffix", "key"),
+    [
+        ("gru", "model", ".h5", "gru_model_weights_MOTOBOMBA-007_2025_08_31_12_00_05.h5"),
+        ("gru", "scaler", ".pkl", "gru_model_scaler_MOTOBOMBA-007_2025_08_31_12_00_05.pkl"),
+        ("gru", "scaler-json", ".json", "runs/MOTOBOMBA-007/2025_08_31_12_00_05/scaler.json"),
+        ("gru", "report", ".html", "runs/MOTOBOMBA-007/2025_08_31_12_00_05/report.html"),
+        ("xgb", "model", ".pkl", "xgb_model_MOTOBOMBA-007_2025_08_31_12_00_05.pkl"),
+        ("xgb", "model-ubj", ".ubj", "runs/MOTOBOMBA-007/2025_08_31_12_00_05/model.ubj"),
+    ],
+)
+def test_objects_have_the_names_of_the_contract(model_type: str, role: str, suffix: str, key: str) -> None:
+    assert Place(model_type, "MOTOBOMBA-007", NOON).key(role, suffix) == key
+
+
+@pytest.mark.parametrize(("model_type", "suffix"), [("gru", ".h5"), ("xgb", ".pkl")])
+def test_a_rejected_model_has_no_name_that_readers_look_for(model_type: str, suffix: str) -> None:
+    place = Place(model_type, "MOTOBOMBA-007", NOON, rejected=True)
+    assert place.address == f"rejected/MOTOBOMBA-007/2025_08_31_12_00_05/model{suffix}"
+    assert place.key("model", suffix) == place.address
+
+
+@given(machine=MACHINES)
+def test_readers_find_the_scaler_by_the_name_of_the_model(machine: str) -> None:
+    place = Place("gru", machine, NOON)
+    assert place.address.replace("weights", "scaler").replace(".h5", ".pkl") == place.key("scaler", ".pkl")
+
+
+@given(machine=MACHINES, model_type=st.sampled_from(["gru", "xgb"]), moment=st.datetimes(datetime(1970, 1, 1)))
+def test_the_manifest_is_found_from_the_registered_address(machine: str, model_type: str, moment: datetime) -> None:
+    place = Place(model_type, machine, moment.replace(microsecond=0, tzinfo=UTC))
+    assert manifest_key_of(place.address, machine, model_type) == place.manifest_key
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["xgb_model_PUMP-2_2025_08_31_12_00_05.pkl", "xgb_model_PUMP_2025.pkl", "model.h5", ""],
+)
+def test_an_address_of_another_machine_leads_nowhere(address: str) -> None:
+    with pytest.raises(ValueError, match="not the address"):
+        manifest_key_of(address, "PUMP", "xgb")
+
+
+def test_readers_see_the_model_only_after_everything_else() -> None:
+    files = [
+        ModelFile(role, suffix, b"x") for role, suffix in (("model", ".h5"), ("scaler", ".pkl"), ("report", ".html"))
+    ]
+    stored = uploads(Place("gru", "PUMP", NOON), files)
+    assert [upload.artifact.name for upload in stored] == ["report", "scaler", "model"]
+
+
+def test_the_manifest_names_every_file_with_size_and_hash_and_is_read_back() -> None:
+    place = Place("xgb", "PUMP", NOON)
+    stored = uploads(place, [ModelFile("model", ".pkl", b"abc"), ModelFile("model-ubj", ".ubj", b"")])
+    read = files_of(manifest(place, stored, {"run": {"uid": "1"}}))
+    assert read == [upload.artifact for upload in stored]
+    assert {file.name: (file.size, file.sha256[:8]) for file in read} == {
+        "model": (3, "ba7816bf"),
+        "model-ubj": (0, "e3b0c442"),
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"files": [{"name": "model"}]}', b'{"files": 3}'])
+def test_what_is_no_manifest_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="manifest"):
+        files_of(content)
