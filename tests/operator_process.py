@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Operator:
         self.processes: list[Server] = []
         self._ports: dict[int, int] = {}
 
-    def start(self, **configuration: str) -> Server:
+    def start(self, *, wait: bool = True, **configuration: str) -> Server:
         """Starts one more process, and waits until it has read what there is."""
         (port,) = free_ports(1)
         environment = {
@@ -61,6 +62,8 @@ class Operator:
         )
         self.processes.append(server)
         self._ports[server.process.pid] = port
+        if not wait:
+            return server
         wait_until(
             lambda: self.metric(server, "trainingjob_operator_last_resync_timestamp_seconds") > 0,
             "the operator has read what there is",
@@ -154,9 +157,31 @@ class TrainingJobs:
         """Deletes a Job by hand, and its pods with it."""
         self._batch.delete_namespaced_job(name, self.namespace, propagation_policy="Background")
 
-    def set_ttl(self, name: str, seconds: int) -> None:
-        """Lets the API server delete a finished Job soon."""
-        self._batch.patch_namespaced_job(name, self.namespace, {"spec": {"ttlSecondsAfterFinished": seconds}})
+    def release(self, job_name: str) -> None:
+        """Lets a Job go on that a queue held."""
+        self._batch.patch_namespaced_job(job_name, self.namespace, {"spec": {"suspend": False}})
+
+    def set_quota(self, hard: Mapping[str, str]) -> None:
+        """Limits what the namespace may hold, and waits until the limit is counted."""
+        body = {"metadata": {"name": "quota"}, "spec": {"hard": dict(hard)}}
+        if self._core.list_namespaced_resource_quota(self.namespace).items:
+            self._core.patch_namespaced_resource_quota("quota", self.namespace, body)
+        else:
+            self._core.create_namespaced_resource_quota(self.namespace, body)
+        wait_until(
+            lambda: self._core.read_namespaced_resource_quota("quota", self.namespace).status.hard == dict(hard),
+            "the quota is counted",
+        )
+
+    def wait_gone(self, job_name: str) -> None:
+        """Lets deleted pods go, as the kubelet does, until a Job is gone."""
+
+        def gone() -> bool:
+            self.node.remove_deleted(self.namespace)
+            jobs = self._batch.list_namespaced_job(self.namespace, field_selector=f"metadata.name={job_name}")
+            return not jobs.items
+
+        wait_until(gone, f"Job {job_name} is gone")
 
     def events(self, name: str = "pump") -> list[str]:
         """The reasons of the Events about a TrainingJob."""
@@ -207,6 +232,28 @@ class TrainingJobs:
             }
         )
 
+    def play_kubelet(self) -> None:
+        """Takes every pod of the namespace a step further: pending pods run, running ones end well."""
+        for pod in self.node.pods(self.namespace):
+            if pod.metadata.deletion_timestamp is not None:
+                continue
+            if pod.status.phase == "Pending":
+                self.node.run(pod)
+            elif pod.status.phase == "Running":
+                self.node.finish(pod, 0, self.report(pod, reason="Completed"))
+        self.node.remove_deleted(self.namespace)
+
+    def phases(self) -> Counter[str]:
+        """How many TrainingJobs are in which phase."""
+        found = self._objects.list_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL)
+        return Counter(item.get("status", {}).get("phase", "") for item in found["items"])
+
+    def job_names_ever(self) -> Counter[str]:
+        """How many Jobs of each name were ever created, by the Events of the Job controller about their first pod."""
+        events = self._core.list_namespaced_event(self.namespace, field_selector="reason=SuccessfulCreate").items
+        created = {(e.involved_object.name, e.involved_object.uid) for e in events if e.involved_object.kind == "Job"}
+        return Counter(name for name, _ in created)
+
     def succeed(self, pod: Any, **content: Any) -> dict[str, Any]:
         """Ends a pod with a report of success, and waits for the status."""
         content = {"reason": "Completed", "summary": "skill 0.31", "metrics": {"skill": 0.31}, **content}
@@ -256,9 +303,9 @@ def trainer_metrics(address: str) -> Iterator[TrainerMetrics]:
 
 
 def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
-    """Status and reason of a condition."""
-    found = next(c for c in status["conditions"] if c["type"] == kind)
-    return found["status"], found["reason"]
+    """Status and reason of a condition, both empty before there is one."""
+    found = [c for c in status.get("conditions", ()) if c["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
 
 @pytest.fixture(scope="session")

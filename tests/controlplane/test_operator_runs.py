@@ -43,6 +43,7 @@ def test_a_trainingjob_becomes_one_job_and_ends_succeeded_with_what_the_trainer_
     assert status["data"]["rowsUsed"] == 4900
     assert status["history"][0]["bucketAddress"] == "x.h5"
     assert status["observedGeneration"] == 1
+    assert operator.metric(process, "trainingjob_operator_watch_restarts_total") == 0
     assert operator.writes(process) == {"PATCH trainingjobs": 3, "POST jobs": 1, "PATCH jobs": 1}
 
 
@@ -134,7 +135,7 @@ def test_a_job_that_vanishes_is_reported_and_not_created_again(operator: Operato
     jobs.running()
     (job,) = jobs.jobs()
     jobs.delete_job(job.metadata.name)
-    wait_until(lambda: bool(jobs.node.remove_deleted(jobs.namespace)) or not jobs.jobs(), "the Job is gone")
+    jobs.wait_gone(job.metadata.name)
     status = jobs.wait_phase("Failed")
     assert condition(status, "Failed") == ("True", "JobDeleted")
     assert jobs.jobs() == []
@@ -146,7 +147,7 @@ def test_a_finished_job_expires_only_after_the_end_is_stored_and_is_never_run_ag
     process = operator.start()
     jobs.apply(runPolicy={"jobTTLSecondsAfterFinished": 0})
     jobs.succeed(jobs.running())
-    wait_until(lambda: not jobs.jobs(), "the Job has expired")
+    jobs.wait_gone(jobs.status()["jobName"])
     operator.kill(process)
     second = operator.start()
     assert operator.writes(second) == {}
@@ -179,7 +180,7 @@ def test_a_pod_without_a_node_is_queued_until_the_scheduling_timeout(operator: O
     assert condition(status, "Succeeded") == ("Unknown", "Unschedulable")
     status = jobs.wait_phase("Failed")
     assert condition(status, "Failed") == ("True", "SchedulingTimeout")
-    wait_until(lambda: not jobs.jobs(), "the Job holds nothing any more")
+    jobs.wait_gone(status["jobName"])
 
 
 def test_a_pod_that_does_not_start_fails_the_run_and_frees_what_it_holds(
@@ -193,5 +194,4 @@ def test_a_pod_that_does_not_start_fails_the_run_and_frees_what_it_holds(
     assert condition(status, "Stalled")[0] == "False"
     status = jobs.wait_phase("Failed")
     assert condition(status, "Failed") == ("True", "ImagePullFailed")
-    jobs.node.remove_deleted(jobs.namespace)
-    wait_until(lambda: not jobs.jobs(), "the Job holds nothing any more")
+    jobs.wait_gone(status["jobName"])

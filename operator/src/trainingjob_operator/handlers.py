@@ -63,6 +63,8 @@ def registry(store: Store, queue: WorkQueue, started: Callable[[], None]) -> kop
         started: Called once kopf's own start is over.
     """
     registry = kopf.OperatorRegistry()
+    # A registry of one's own cannot log in by itself.
+    kopf.on.login(registry=registry)(kopf.login_via_client)
 
     def heard(kind: type[TrainingJob | Job | Pod], event: kopf.RawEvent) -> None:
         known: Known = kind.parse(event["object"])
