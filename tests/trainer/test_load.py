@@ -101,6 +101,8 @@ def test_chosen_features_and_sources_of_renames_are_loaded(session: connection) 
     columns = set(load_telemetry(wanted, EVERYTHING).values)
     assert columns >= {"Fuel_L", "Pressao 2", "Oil_P", "Oil_L", "Recalque", "Succao", "running", "Eng_RPM"}
     assert "Cool_T" not in columns
+    derived = spec(features=["Head_per_RPM"], output="Direct")
+    assert set(load_telemetry(derived, EVERYTHING).values) >= set(TELEMETRY_COLUMNS)
 
 
 @pytest.mark.parametrize(

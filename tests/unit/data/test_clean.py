@@ -124,10 +124,11 @@ def test_the_longest_gap_may_be_given() -> None:
 
 
 def test_the_usual_step_is_that_of_the_training_part() -> None:
-    seconds = np.concatenate((np.arange(80), 80 + np.arange(20) * 60))
-    cleaned = clean(telemetry({"Oil_P": np.arange(100)}, seconds), DATA)
+    # Of the 79 steps of the training part 41 are of 1 s; of all 99 steps most are longer.
+    steps = np.array([1.0] * 41 + [2] * 38 + [15] * 20)
+    cleaned = clean(telemetry({"Oil_P": np.arange(100)}, np.r_[0, np.cumsum(steps)]), DATA)
     assert cleaned.step_seconds == 1
-    assert cleaned.segments[79:].tolist() == [0, 0, *range(1, 20)]
+    assert cleaned.segments[79:].tolist() == list(range(21))
 
 
 def test_too_few_rows_are_refused_with_the_number_found_and_needed() -> None:

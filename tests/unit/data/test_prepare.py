@@ -194,7 +194,13 @@ def test_whether_the_engine_ran_is_told_by_running_else_by_its_speed(
 
 
 def test_an_xgb_gets_every_numeric_column_but_the_analogue_inputs() -> None:
-    others = {"FlexAnalogue4_1": np.arange(300), "hours": np.arange(300), "Auto": np.ones(300), "Oil_T": [NAN] * 300}
+    others = {
+        "FlexAnalogue4_1": np.arange(300),
+        "failure_label": np.arange(300),
+        "hours": np.arange(300),
+        "Auto": np.ones(300),
+        "Oil_T": [NAN] * 300,
+    }
     prepared = prepare_data(telemetry(with_events(300, (60, 200), **others)), spec("xgb", preFailureWindowMinutes=5))
     assert prepared.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", DROP, "hours")
     assert list(prepared.frame) == [*prepared.features, "failure_label"]

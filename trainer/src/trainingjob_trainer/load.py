@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from trainingjob_trainer.columns import ANALOGUE_COLUMNS, GRU_FEATURES
+from trainingjob_trainer.columns import ANALOGUE_COLUMNS, GRU_FEATURES, is_derived
 from trainingjob_trainer.database import column_types, table_identifier, with_connection
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.prepared import Telemetry
@@ -71,13 +71,17 @@ def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str
     """The numeric columns of the table that the spec's model may use, in the order of the table.
 
     Args:
-        spec: A gru needs its features, the health indicators and what tells whether the engine ran; an xgb every one.
+        spec: A gru needs its features, the health indicators and what tells whether the engine ran; an xgb, or a
+            gru with derived features, every one.
         types: Column to type.
     """
     numeric = [name for name, type_name in types.items() if type_name in _NUMERIC_TYPES and name not in KEY_COLUMNS]
     if spec.model.type == "xgb":
         return tuple(numeric)
     features = spec.model.gru.features or GRU_FEATURES
+    if any(map(is_derived, features)):
+        # A false reading in any sensor spoils them.
+        return tuple(numeric)
     wanted = {*features, *HEALTH_INDICATORS, *ANALOGUE_COLUMNS, "Eng_RPM", "running", *spec.data.columns.values()}
     return tuple(name for name in numeric if name in wanted)
 

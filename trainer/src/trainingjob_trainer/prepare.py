@@ -102,7 +102,7 @@ def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb) -> Prepared:
     past = looks_past_border(cleaned.timestamps, border, window)
     usable = ~past
     _refuse_single_class(telemetry, cleaned, events, labels[:border][usable[:border]], xgb)
-    candidates = [str(name) for name in values.columns if name not in ANALOGUE_COLUMNS]
+    candidates = [str(name) for name in values.columns if name not in (*ANALOGUE_COLUMNS, "failure_label")]
     features = _informative(values.iloc[:border], candidates, notes)
     frame = values[list(features)].copy(deep=False)
     frame["failure_label"] = labels.astype(np.float32)
@@ -221,7 +221,7 @@ def _filled(name: str, values: NDArray[np.float32], cleaned: Cleaned, notes: _No
     missing = int(np.count_nonzero(np.isnan(values)))
     if not missing:
         return values
-    carried = carried_forward(values, cleaned.first_of_segment)
+    carried = carried_forward(values, cleaned.segments)
     rest = np.isnan(carried)
     notes.count(f"{name} carried forward", missing - int(np.count_nonzero(rest)))
     notes.count(f"{name} filled with the training median", int(np.count_nonzero(rest)))
