@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -54,14 +54,8 @@ def settings() -> kopf.OperatorSettings:
     return settings
 
 
-def registry(store: Store, queue: WorkQueue, started: Callable[[], None]) -> kopf.OperatorRegistry:
-    """Handlers for the three kinds.
-
-    Args:
-        store: Takes in what is heard of.
-        queue: Is told what to look at.
-        started: Called once kopf's own start is over.
-    """
+def registry(store: Store, queue: WorkQueue) -> kopf.OperatorRegistry:
+    """Handlers for the three kinds: the store takes in what is heard, the queue is told what to look at."""
     registry = kopf.OperatorRegistry()
     # A registry of one's own cannot log in by itself.
     kopf.on.login(registry=registry)(kopf.login_via_client)
@@ -83,9 +77,5 @@ def registry(store: Store, queue: WorkQueue, started: Callable[[], None]) -> kop
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
         heard(Pod, event)
-
-    @kopf.on.startup(registry=registry)
-    async def kopf_started(**_: Any) -> None:
-        started()
 
     return registry

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kopf
+from aiohttp import web
 from prometheus_client import REGISTRY
 
 from trainingjob_operator import handlers, metrics
-from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.configuration import Configuration, ConfigurationError
 from trainingjob_operator.events import Recorder
 from trainingjob_operator.kube import ApiError, Kube
 from trainingjob_operator.model import Key
@@ -51,12 +52,13 @@ class Supervisor:
         """Run until a signal or a fault that only a person can mend.
 
         Raises:
+            ConfigurationError: The port of the metrics is taken.
             NotInstalledError: The CRD is missing.
         """
         self._take_signals()
         counts = metrics.Counts(self._phases, lambda: len(self._queue))
         REGISTRY.register(counts)
-        server = await metrics.serve(self._configuration.metrics_port, self._unhealthy)
+        server = await self._serve()
         # Kopf cancels every task that was started after it: all of ours are started before.
         workers = [self._start(self._work(), f"worker {n}") for n in range(self._configuration.concurrency)]
         others = [
@@ -79,6 +81,13 @@ class Supervisor:
         REGISTRY.unregister(counts)
         for task in done:
             task.result()
+
+    async def _serve(self) -> web.AppRunner:
+        port = self._configuration.metrics_port
+        try:
+            return await metrics.serve(port, self._unhealthy)
+        except OSError as error:
+            raise ConfigurationError(f"METRICS_PORT {port} cannot be served: {error}") from error
 
     def _start(self, part: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         return asyncio.create_task(part, name=name)
@@ -116,13 +125,17 @@ class Supervisor:
         while True:
             began = time.monotonic()
             try:
-                await kopf.operator(
-                    registry=handlers.registry(self._store, self._queue, self._take_signals),
+                ours = asyncio.all_tasks()
+                tasks = await kopf.spawn_tasks(
+                    registry=handlers.registry(self._store, self._queue),
                     settings=handlers.settings(),
                     clusterwide=not self._configuration.namespaces,
                     namespaces=self._configuration.namespaces,
                     standalone=True,
                 )
+                # Kopf takes the signals too, but needs seconds to end.
+                self._take_signals()
+                await kopf.run_tasks(tasks, ignored=ours)
             except Exception:
                 logger.exception("Watching ended, and starts again")
             metrics.WATCH_RESTARTS.inc()
@@ -131,7 +144,7 @@ class Supervisor:
             self._resync.request()
 
     def _take_signals(self) -> None:
-        """Handle signals here: kopf takes them too, but needs seconds to end."""
+        """Stop on SIGTERM and SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
