@@ -7,11 +7,13 @@ import numpy as np
 
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
 from benchmarks.telemetry import prepared, spec
-from trainingjob_trainer import gru_network, gru_training
+from trainingjob_trainer import gru_assembly, gru_network, gru_training
 from trainingjob_trainer.evaluate import regression_metrics
-from trainingjob_trainer.gru import VALIDATION_WINDOWS, standardise, train_gru
-from trainingjob_trainer.gru_prediction import evenly, predict
+from trainingjob_trainer.gru import train_gru
+from trainingjob_trainer.gru_assembly import VALIDATION_WINDOWS
+from trainingjob_trainer.gru_prediction import evenly
 from trainingjob_trainer.gru_schedule import Schedule
+from trainingjob_trainer.gru_target import standardise
 from trainingjob_trainer.reporter import SilentReporter
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.windows import Sequences, create_sequences
@@ -78,18 +80,12 @@ def same_arithmetic(machine: str, seed: int, epochs: int) -> dict[str, Any]:
     wanted = spec(machine, "gru", output="Direct")
     settings = wanted.model.gru
     cut = _cut(wanted)
-    training, validation = cut.training, cut.validation
+    training = cut.training
     curve = _Curve()
-    standardised, scale, offset = standardise(training, None)
+    target = standardise(training, None)
     shape = gru_network.Shape(settings.sequence_length, training.inputs.shape[1], settings.units, settings.dropout)
-    checking = gru_network.prediction_network(shape, None)
-    checked = evenly(validation, VALIDATION_WINDOWS)
-
-    def validation_loss(weights: gru_training.Weights) -> float:
-        gru_network.set_folded_weights(checking, weights, scale, offset)
-        return float(np.mean((predict(checking, validation, checked) - validation.target[checked]) ** 2))
-
-    material = gru_training.Material(training, standardised, scale, 1, BATCH_SIZE, validation_loss)
+    assembly = gru_assembly.Assembly(shape, target, None, cut.validation)
+    material = gru_training.Material(training, target, 1, BATCH_SIZE, assembly.validation_loss)
     schedule = Schedule(
         epochs=epochs,
         steps=material.steps_in_pass,

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ import pytest
 from trainingjob_trainer.checkpoint import Checkpoints
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.gru import train_gru
+from trainingjob_trainer.gru_schedule import Schedule
+from trainingjob_trainer.gru_target import standardise
 from trainingjob_trainer.prepared import Prepared, TrainedModel
 from trainingjob_trainer.reporter import SilentReporter
 from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
+from trainingjob_trainer.windows import Sequences
 
 MakeSpec = Callable[..., TrainingJobSpec]
 
@@ -135,10 +138,15 @@ def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prep
     assert not store.objects
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(prepared: Prepared, make_spec: MakeSpec) -> None:
-    prepared.scaler.min_ = prepared.scaler.min_ * np.nan
-    with pytest.raises(TrainingError, match="not finite") as caught:
-        train_gru(prepared, make_spec(output="Direct"), SilentReporter())
+def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
+    from trainingjob_trainer import gru_network, gru_training
+
+    broken = replace(sequences.training, inputs=sequences.training.inputs * np.nan)
+    material = gru_training.Material(broken, standardise(sequences.training, None), 8, 2, lambda weights: 0.1)
+    network = gru_network.training_network(gru_network.Shape(8, 5, (4, 3), 0.2), 8, 7)
+    schedule = Schedule(epochs=3, steps=2, rate=1e-3, stop_patience=9, rate_patience=9, seed=7)
+    with pytest.raises(TrainingError, match="not finite after epoch 1") as caught:
+        gru_training.train(network, material, schedule, SilentReporter(), None)
     assert caught.value.reason == "Diverged"
 
 

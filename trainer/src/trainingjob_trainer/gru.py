@@ -1,30 +1,25 @@
 """The gru model: how a network that predicts the health score one step ahead is trained, judged and saved."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainingjob_trainer.checkpoint import Checkpoints
 from trainingjob_trainer.evaluate import strict_json
-from trainingjob_trainer.gru_baselines import LinearScore, fit_ridge, last_score, mixture
+from trainingjob_trainer.gru_baselines import fit_ridge, last_score
 from trainingjob_trainer.gru_metrics import health_metrics, test_metrics
-from trainingjob_trainer.gru_prediction import evenly, permutation_importance, predict
+from trainingjob_trainer.gru_prediction import permutation_importance, predict
 from trainingjob_trainer.gru_schedule import Schedule
+from trainingjob_trainer.gru_target import standardise
 from trainingjob_trainer.prepared import Prepared, TrainedModel
 from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.versions import versions
-from trainingjob_trainer.windows import Windows, create_sequences
-
-Floats = NDArray[np.float32]
+from trainingjob_trainer.windows import create_sequences
 
 WINDOWS_PER_CHUNK = 4
 """``batchSize`` counts windows; a step takes one chunk for so many of them: 8 chunks for the default of 32."""
 
 MINIMUM_STEPS, MAXIMUM_STEPS = 125, 1000
 """Optimiser steps of an epoch where ``stepsPerEpoch`` is absent: one pass over the data, but within these bounds."""
-
-VALIDATION_WINDOWS = 2048
-"""Windows, evenly spaced, that the validation loss of an epoch is taken from at most."""
 
 
 def train_gru(
@@ -47,30 +42,24 @@ def train_gru(
             ``Suspended`` when asked to stop, after a checkpoint.
     """
     # Keras reads its backend when it is imported, and nothing but a gru pays for the import.
-    from trainingjob_trainer import gru_network, gru_saving, gru_training
+    from trainingjob_trainer import gru_assembly, gru_network, gru_saving, gru_training
 
     if prepared.scaler is None or prepared.health is None:
         raise ValueError("train_gru needs data prepared for a gru")
     settings, seed = spec.model.gru, spec.model.seed
     sequences = create_sequences(prepared, settings.sequence_length, settings.validation_fraction)
-    training, validation, test = sequences.training, sequences.validation, sequences.test
+    training, test = sequences.training, sequences.test
+    ridge = fit_ridge(training)
     residual = settings.output == "Residual"
-    base = last_score(prepared.health, prepared.scaler, prepared.features) if residual else None
-    standardised, scale, offset = standardise(training, base)
+    target = standardise(
+        training, last_score(prepared.health, prepared.scaler, prepared.features) if residual else None
+    )
     reporter.advanced()
 
     shape = gru_network.Shape(settings.sequence_length, len(prepared.features), settings.units, settings.dropout)
-    network = gru_network.training_network(shape, settings.sequence_length, seed)
-    checking = gru_network.prediction_network(shape, base)
-    checked = evenly(validation, VALIDATION_WINDOWS)
-
-    def validation_loss(weights: list[Floats]) -> float:
-        gru_network.set_trained_weights(checking, gru_network.fold(weights, scale, offset))
-        error = predict(checking, validation, checked).astype(np.float64) - validation.target[checked]
-        return float(np.mean(error**2))
-
+    assembly = gru_assembly.Assembly(shape, target, ridge if residual else None, sequences.validation)
     batch = max(1, settings.batch_size // WINDOWS_PER_CHUNK)
-    material = gru_training.Material(training, standardised, scale, settings.sequence_length, batch, validation_loss)
+    material = gru_training.Material(training, target, settings.sequence_length, batch, assembly.validation_loss)
     schedule = Schedule(
         epochs=settings.epochs,
         steps=settings.steps_per_epoch or int(np.clip(material.steps_in_pass, MINIMUM_STEPS, MAXIMUM_STEPS)),
@@ -79,18 +68,10 @@ def train_gru(
         rate_patience=settings.reduce_lr_on_plateau_patience,
         seed=seed,
     )
+    network = gru_network.training_network(shape, settings.sequence_length, seed)
     state, best = gru_training.train(network, material, schedule, reporter, checkpoints)
-
-    ridge = fit_ridge(training)
-    share = 1.0
-    if base is not None:
-        gru_network.set_trained_weights(checking, gru_network.fold(best, scale, offset))
-        share = mixture(validation.target, predict(checking, validation), ridge(validation))
-        base = base.mixed_with(ridge, share)
-    model = gru_network.prediction_network(shape, base)
-    folded = gru_network.fold(best, share * scale, share * offset)
-    gru_network.set_trained_weights(model, folded)
-    predicted = predict(model, test)
+    model = assembly.model(best)
+    predicted = predict(model.network, test)
     reporter.advanced()
 
     losses = {"loss": list(state.losses), "validation_loss": list(state.validation_losses)}
@@ -100,7 +81,7 @@ def train_gru(
             **health_metrics(prepared),
             "sequence_length": settings.sequence_length,
             "output": settings.output,
-            "network_share": share,
+            "network_share": model.share,
             "epochs_trained": state.epoch,
             "best_epoch": state.best_epoch,
             "steps_per_epoch": schedule.steps,
@@ -117,24 +98,12 @@ def train_gru(
         "actual": test.target,
         "predicted": predicted,
         "persistence": test.last_score,
-        "importance": permutation_importance(model, test, prepared.features, seed),
+        "importance": permutation_importance(model.network, test, prepared.features, seed),
         "importance_unit": "RMSE of the health score",
     }
     summary = "skill unknown" if metrics["skill"] is None else f"skill {metrics['skill']:.2f}"
-    files = [gru_saving.save_model(shape, folded, base), *gru_saving.save_scaler(prepared.scaler, prepared.health)]
+    files = [
+        gru_saving.save_model(shape, model.weights, model.skip),
+        *gru_saving.save_scaler(prepared.scaler, prepared.health),
+    ]
     return TrainedModel(files, metrics, summary, report)
-
-
-def standardise(training: Windows, base: LinearScore | None) -> tuple[Floats, float, float]:
-    """What the network shall say for each row: the score less the base, with mean 0 and standard deviation 1.
-
-    Returns:
-        The standardised target of every row, shape (rows,), NaN outside the targets of the training part; the units
-        of the score that 1 stands for; the score that 0 stands for.
-    """
-    wanted = training.target - base(training) if base else training.target
-    offset, scale = float(np.mean(wanted, dtype=np.float64)), float(np.std(wanted, dtype=np.float64))
-    scale = scale if scale > 0 else 1.0
-    standardised = np.full(len(training.targets), np.nan, np.float32)
-    standardised[training.target_rows] = (wanted - offset) / scale
-    return standardised, scale, offset

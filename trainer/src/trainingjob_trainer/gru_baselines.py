@@ -1,7 +1,7 @@
 """What the GRU is measured against and may lean on: the last known score, the mean, and ridge regression on windows."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,11 @@ from trainingjob_trainer.windows import Windows
 
 Floats = NDArray[np.floating[Any]]
 
-RIDGE_WINDOWS = 40_000
-"""Windows that ridge regression is fitted on at most, evenly spaced: more change nothing but the time."""
+RIDGE_ROWS = 120
+"""Last rows of a window that ridge regression reads at most: its cost grows with their square."""
+
+RIDGE_VALUES = 30_000_000
+"""Numbers that ridge regression is fitted on at most, from evenly spaced windows: 120 MB."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,12 @@ def last_score(health: HealthScore, scaler: MinMaxScaler, features: tuple[str, .
 
 def fit_ridge(windows: Windows) -> LinearScore:
     """Ridge regression from the flattened windows to the score, with scikit-learn's default strength."""
-    inputs, score = windows.gather(slice(None, None, math.ceil(len(windows) / RIDGE_WINDOWS)))
+    rows = min(windows.length, RIDGE_ROWS)
+    ends = replace(windows, length=rows, starts=windows.starts + windows.length - rows)
+    at_most = max(1, RIDGE_VALUES // (rows * windows.inputs.shape[1]))
+    inputs, score = ends.gather(slice(None, None, math.ceil(len(windows) / at_most)))
     fitted = Ridge().fit(inputs.reshape(len(inputs), -1), score)
-    return LinearScore(fitted.coef_.reshape(windows.length, -1), float(fitted.intercept_))
+    return LinearScore(fitted.coef_.reshape(rows, -1), float(fitted.intercept_))
 
 
 def mixture(actual: Floats, first: Floats, second: Floats) -> float:

@@ -12,7 +12,7 @@ from trainingjob_trainer.windows import Windows
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-BATCH = 512
+BATCH = 256
 """Windows that are predicted at once."""
 
 IMPORTANCE_WINDOWS = 2048

@@ -19,11 +19,11 @@ from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.gru_chunks import Chunks
 from trainingjob_trainer.gru_resume import resume, snapshot
 from trainingjob_trainer.gru_schedule import Schedule, State, after_epoch, is_finished
+from trainingjob_trainer.gru_target import Target
 from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.windows import Windows
 
-Floats = NDArray[np.float32]
-Weights = list[Floats]
+Weights = list[NDArray[np.float32]]
 
 _SLICE_STEPS = 125
 """Optimiser steps between two looks at whether to stop or to store a checkpoint, at most."""
@@ -35,16 +35,14 @@ class Material:
 
     Attributes:
         windows: Those of the training part without its validation tail.
-        standardised: What the network shall say for each row, shape (rows,); NaN where a row has no target.
-        unit: Units of the score that a standardised 1 stands for.
+        target: What the network shall say for each row.
         scored: Rows of a chunk with a target, at most.
         batch: Chunks of an optimiser step.
-        validation_loss: The loss of given weights on the validation part, in units of the score.
+        validation_loss: The loss of weights on the validation part, in units of the score.
     """
 
     windows: Windows
-    standardised: Floats
-    unit: float
+    target: Target
     scored: int
     batch: int
     validation_loss: Callable[[Weights], float]
@@ -81,7 +79,7 @@ def train(
     while not is_finished(state, schedule):
         steps = min(_SLICE_STEPS, schedule.steps - state.step)
         _seed_dropout(network, schedule.seed, state.epoch * schedule.steps + state.step)
-        loss = _fit(network, material, list(islice(batches, steps))) * material.unit**2
+        loss = _fit(network, material, list(islice(batches, steps))) * material.target.scale**2
         state = replace(state, step=state.step + steps, loss_sum=state.loss_sum + loss * steps)
         if state.step == schedule.steps:
             state = after_epoch(state, schedule, material.validation_loss(network.get_weights()))
@@ -114,7 +112,7 @@ def _refuse_divergence(state: State) -> None:
 def _fit(network: keras.Model, material: Material, batches: list[Chunks]) -> float:
     """Takes one optimiser step for each batch of chunks; returns the mean loss of a target."""
     parts = [
-        gru_chunks.gather(material.windows, material.standardised, batch, material.scored, material.batch)
+        gru_chunks.gather(material.windows, material.target.standardised, batch, material.scored, material.batch)
         for batch in batches
     ]
     inputs, targets, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
