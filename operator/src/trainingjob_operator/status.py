@@ -137,7 +137,9 @@ def _observed(view: View, where: Situation, progress: Progress | None, now: date
     if last is not None:
         status["lastFailure"] = _failure(failure(last, trainingjob.uid, trainingjob.claim[0]))
     if progress is not None and pod is not None and progress.pod == pod.uid and pod.phase == "Running":
-        status["progress"] = _progress(progress)
+        told, before = _progress(progress), status.get("progress") or {}
+        if _advance(told) != _advance(before):
+            status["progress"] = told
     return _told(status, trainingjob, where, now)
 
 
@@ -228,6 +230,11 @@ def _progress(progress: Progress) -> dict[str, Any]:
         estimatedCompletionTime=progress.completion and timestamp(progress.completion),
         lastReportTime=timestamp(progress.time),
     )
+
+
+def _advance(progress: JSON) -> JSON:
+    """What moves when the training does."""
+    return {key: value for key, value in progress.items() if key not in {"lastReportTime", "estimatedCompletionTime"}}
 
 
 def _failure(what: Failure) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class WorkQueue:
     def add_after(self, key: Key, seconds: float) -> None:
         """Look at it in ``seconds`` at the latest; an earlier time that was asked for stands."""
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
-        if due < self._due.get(key, float("inf")):
+        if due < self.due(key):
             self._due[key] = due
             heapq.heappush(self._later, (due, key))
             self._arm()
@@ -53,6 +53,10 @@ class WorkQueue:
         self._troubles[key] = troubles + 1
         longest = min(FIRST_BACKOFF * 2**troubles, LONGEST_BACKOFF)
         self.add_after(key, longest * random.uniform(0.5, 1.0))
+
+    def due(self, key: Key) -> float:
+        """The event loop's time at which it is looked at again, infinite if there is none."""
+        return self._due.get(key, float("inf"))
 
     def forget_trouble(self, key: Key) -> None:
         """It went well: the next trouble is the first."""

@@ -1,0 +1,263 @@
+"""Objects as the API server gives them, and a small world that lives by the API's and the Job controller's rules.
+
+The world takes the operator's decisions as the reconciler does, step by step, so that a test can stop it between any
+two of them. It is what the pure core is tried in, thousands of times a second.
+"""
+
+import copy
+import itertools
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.manifests import build_job
+from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, Progress, Refusal, TrainingJob, View, timestamp
+from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, plan
+from trainingjob_operator.status import derive
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+UID = "1f0c9a3e-0000-4000-8000-000000000001"
+CONFIGURATION = Configuration.read(
+    {"TRAINER_IMAGE_CPU": "trainer:cpu", "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "trainer:gpu"}'}
+)
+SPEC: Mapping[str, Any] = {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}, "accelerator": {"policy": "Disabled"}}
+
+
+class World:
+    """One TrainingJob, its Jobs and pods, and a clock."""
+
+    def __init__(self, configuration: Configuration = CONFIGURATION, **spec: Any) -> None:
+        """Creates the TrainingJob; nothing has happened yet."""
+        self.configuration, self.now = configuration, START
+        self._versions = itertools.count(1)
+        self._numbers = itertools.count(1)
+        self.raw: dict[str, Any] = {
+            "metadata": {
+                "namespace": "pumps",
+                "name": "pump",
+                "uid": UID,
+                "generation": 1,
+                "resourceVersion": str(next(self._versions)),
+            },
+            "spec": {**copy.deepcopy(dict(SPEC)), **spec},
+        }
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.created: list[str] = []
+        self.writes = 0
+        self.refusal: Refusal | None = None
+        self.progress: Progress | None = None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The status of the TrainingJob."""
+        status: dict[str, Any] = self.raw.get("status", {})
+        return status
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """The newest Job."""
+        return list(self.jobs.values())[-1]
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The newest pod."""
+        return list(self.pods.values())[-1]
+
+    def view(self, *, live: bool = True) -> View:
+        """What an operator knows that has heard of everything."""
+        return View(
+            TrainingJob.parse(self.raw),
+            tuple(Job.parse(raw) for raw in self.jobs.values()),
+            tuple(Pod.parse(raw) for raw in self.pods.values()),
+            self.refusal,
+            live,
+        )
+
+    def decide(self) -> Decision:
+        """What the operator decides now."""
+        return plan(self.view(), self.now, self.configuration)
+
+    def step(self) -> Decision | None:
+        """One step of the operator: a write of the status or an effect. None when there is nothing to do."""
+        view = self.view(live=False)
+        decision = plan(view, self.now, self.configuration)
+        if isinstance(decision, Confirm):
+            view = self.view()
+            decision = plan(view, self.now, self.configuration)
+        status = derive(view, decision, self.progress, self.now, self.configuration)
+        if status != self.status:
+            # As the API server does, which knows no tuples and no shared parts.
+            self.raw["status"] = json.loads(json.dumps(status))
+            self._touch(self.raw)
+        elif isinstance(decision, Create) and self.refusal is None:
+            self._create()
+        elif isinstance(decision, Delete):
+            self._delete(decision.job.name)
+        elif isinstance(decision, Expire):
+            self.jobs[decision.job.name]["spec"]["ttlSecondsAfterFinished"] = decision.seconds
+        else:
+            return None
+        self.writes += 1
+        return decision
+
+    def settle(self) -> "World":
+        """Steps until there is nothing to do."""
+        for _ in range(30):
+            if self.step() is None:
+                return self
+        raise AssertionError("the operator does not come to rest")
+
+    def edit(self, **spec: Any) -> "World":
+        """Replaces parts of the spec, as a person does."""
+        changed = {**self.raw["spec"], **spec}
+        if changed != self.raw["spec"]:
+            self.raw["spec"] = changed
+            self.raw["metadata"]["generation"] += 1
+            self._touch(self.raw)
+        return self
+
+    def request_retrain(self, value: str) -> "World":
+        """Annotates the TrainingJob."""
+        self.raw["metadata"]["annotations"] = {RETRAIN_ANNOTATION: value}
+        self._touch(self.raw)
+        return self
+
+    def pass_time(self, seconds: float) -> "World":
+        """Lets the clock run."""
+        self.now += timedelta(seconds=seconds)
+        return self
+
+    def add_pod(self) -> "World":
+        """The Job controller creates a pod for the newest Job."""
+        job, number = self.job, next(self._numbers)
+        name = f"{job['metadata']['name']}-{number}"
+        self.pods[name] = {
+            "metadata": {
+                "namespace": "pumps",
+                "name": name,
+                "uid": f"pod-{number}",
+                "resourceVersion": str(next(self._versions)),
+                "creationTimestamp": timestamp(self.now),
+                "labels": job["metadata"]["labels"],
+                "ownerReferences": [{"kind": "Job", "uid": job["metadata"]["uid"], "controller": True}],
+            },
+            "spec": {},
+            "status": {"phase": "Pending"},
+        }
+        return self
+
+    def bind(self) -> "World":
+        """The scheduler finds a node for the newest pod."""
+        self.pod["spec"]["nodeName"] = "node-1"
+        return self._set(
+            conditions=[{"type": "PodScheduled", "status": "True", "lastTransitionTime": timestamp(self.now)}]
+        )
+
+    def find_no_node(self, message: str = "0/3 nodes are available") -> "World":
+        """The scheduler finds no node for the newest pod."""
+        refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        return self._set(conditions=[refused])
+
+    def wait_for(self, reason: str, message: str = "") -> "World":
+        """The kubelet cannot start the container of the newest pod."""
+        return self._set(
+            containerStatuses=[{"name": "trainer", "state": {"waiting": {"reason": reason, "message": message}}}]
+        )
+
+    def run(self) -> "World":
+        """The container of the newest pod runs."""
+        return self._set(
+            phase="Running", podIP="10.1.2.3", containerStatuses=[{"name": "trainer", "state": {"running": {}}}]
+        )
+
+    def start(self) -> "World":
+        """From an accepted TrainingJob to a running trainer."""
+        return self.settle().add_pod().bind().run().settle()
+
+    def end_pod(
+        self, exit_code: int, message: str = "", *, reason: str = "Error", disruption: str | None = None
+    ) -> "World":
+        """The container of the newest pod ends; the Job does not know yet."""
+        terminated = {"exitCode": exit_code, "reason": reason, "message": message, "finishedAt": timestamp(self.now)}
+        if disruption is not None:
+            self.pod["status"].setdefault("conditions", []).append(
+                {"type": "DisruptionTarget", "status": "True", "reason": disruption}
+            )
+        return self._set(
+            phase="Failed" if exit_code else "Succeeded",
+            containerStatuses=[{"name": "trainer", "state": {"terminated": terminated}}],
+        )
+
+    def end_job(self, kind: str, reason: str = "", message: str = "") -> "World":
+        """The Job controller finds the newest Job Complete or Failed."""
+        status = self.job["status"]
+        status["conditions"] = [
+            {
+                "type": kind,
+                "status": "True",
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": timestamp(self.now),
+            }
+        ]
+        if kind == "Complete":
+            status["completionTime"] = timestamp(self.now)
+        self._touch(self.job)
+        return self
+
+    def succeed(self, **content: Any) -> "World":
+        """The trainer ends well, and the Job with it."""
+        return self.end_pod(0, self.report("Succeeded", **content)).end_job("Complete").settle()
+
+    def fail(self, exit_code: int, message: str = "", **how: Any) -> "World":
+        """The trainer ends badly, and the Job with it."""
+        final = exit_code in {10, 11, 15, 16, 17}
+        self.job["status"]["failed"] = 1
+        self.end_pod(exit_code, message, **how)
+        return self.end_job("Failed", "PodFailurePolicy" if final else "BackoffLimitExceeded").settle()
+
+    def remove_job(self) -> "World":
+        """The newest Job and its pods are gone."""
+        name, job = self.jobs.popitem()
+        self.pods = {key: pod for key, pod in self.pods.items() if not key.startswith(f"{name}-")}
+        del job
+        return self
+
+    def report(self, outcome: str, **content: Any) -> str:
+        """A termination message of the claimed attempt."""
+        run, attempt = self.status["run"], self.status["attempt"]
+        return json.dumps({"uid": UID, "run": run, "attempt": attempt, "outcome": outcome, **content})
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason of a condition."""
+        found = next(c for c in self.status["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"]
+
+    def _create(self) -> None:
+        body = json.loads(json.dumps(build_job(TrainingJob.parse(self.raw), self.configuration)))
+        name, number = body["metadata"]["name"], next(self._numbers)
+        if name in self.jobs:
+            raise AssertionError(f"{name} is created though it is there")
+        body["metadata"] |= {
+            "uid": f"job-{number}",
+            "resourceVersion": str(next(self._versions)),
+            "creationTimestamp": timestamp(self.now),
+        }
+        body["status"] = {} if body["spec"].get("suspend") else {"startTime": timestamp(self.now)}
+        self.jobs[name] = body
+        self.created.append(name)
+
+    def _delete(self, name: str) -> None:
+        self.jobs[name]["metadata"]["deletionTimestamp"] = timestamp(self.now)
+        self._touch(self.jobs[name])
+
+    def _set(self, **status: Any) -> "World":
+        self.pod["status"] |= status
+        self._touch(self.pod)
+        return self
+
+    def _touch(self, raw: dict[str, Any]) -> None:
+        raw["metadata"]["resourceVersion"] = str(next(self._versions))

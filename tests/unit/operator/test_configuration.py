@@ -1,0 +1,36 @@
+"""The operator's environment."""
+
+import pytest
+
+from trainingjob_operator.configuration import Configuration, ConfigurationError
+
+
+def test_defaults_suffice_but_for_the_image() -> None:
+    configuration = Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "WATCH_NAMESPACES": ""})
+    assert (configuration.policy("gru"), configuration.policy("xgb")) == ("Preferred", "Disabled")
+    assert configuration.namespaces == ()
+    assert configuration.resources["limits"] == {"memory": "4Gi"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TRAINER_IMAGE_CPU", ""),
+        ("TRAINER_IMAGES_ACCELERATOR", "nvidia.com/gpu=x"),
+        ("TRAINER_IMAGES_ACCELERATOR", '{"nvidia.com/gpu": 1}'),
+        ("TRAINER_POD_LABELS", "[]"),
+        ("TRAINER_RESOURCES", '{"cpu": "1"}'),
+        ("ACCELERATOR_POLICY_GRU", "Sometimes"),
+        ("START_TIMEOUT_SECONDS", "0"),
+        ("CONCURRENCY", "1.5"),
+    ],
+)
+def test_every_variable_at_fault_is_named(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable) as caught:
+        Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "METRICS_PORT": "x", variable: value})
+    assert "METRICS_PORT" in str(caught.value)
+
+
+def test_the_table_names_every_variable_once() -> None:
+    variables = [variable for variable, _, _ in Configuration.table()]
+    assert len(variables) == len(set(variables)) == 17

@@ -1,0 +1,147 @@
+"""Whatever happens, and wherever an operator dies: never two Jobs for an attempt, and it comes to an end."""
+
+from collections.abc import Callable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operator_objects import World
+
+Action = Callable[[World], object]
+MOST_STEPS = 400
+
+
+def unfinished(world: World) -> list[str]:
+    """Jobs that may still run pods."""
+    return [
+        name
+        for name, job in world.jobs.items()
+        if not job["status"].get("conditions") and "deletionTimestamp" not in job["metadata"]
+    ]
+
+
+def when(possible: Callable[[World], bool], act: Action) -> Action:
+    return lambda world: act(world) if possible(world) else None
+
+
+def has_live_job(world: World) -> bool:
+    return bool(world.jobs) and world.job["metadata"]["name"] in unfinished(world)
+
+
+def pod_phase(world: World) -> str | None:
+    mine = world.jobs and world.pods and world.pod["metadata"]["name"].startswith(world.job["metadata"]["name"] + "-")
+    return str(world.pod["status"]["phase"]) if mine else None
+
+
+def remove_deleted(world: World) -> None:
+    if world.jobs and "deletionTimestamp" in world.job["metadata"]:
+        world.remove_job()
+
+
+def end(exit_code: int, *, report: bool) -> Action:
+    def act(world: World) -> None:
+        outcome = "Failed" if exit_code else "Succeeded"
+        claim = world.job["metadata"]["labels"]
+        mine = claim["training.pumphealth.io/run"] == str(world.status["run"])
+        world.end_pod(exit_code, world.report(outcome) if report and mine else "")
+        if exit_code:
+            world.end_job("Failed", "PodFailurePolicy")
+        else:
+            world.end_job("Complete")
+
+    return when(lambda world: has_live_job(world) and pod_phase(world) == "Running", act)
+
+
+def evict(world: World) -> None:
+    world.end_pod(143, disruption="EvictionByEvictionAPI").add_pod()
+
+
+def delete_by_hand(world: World) -> None:
+    world.job["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+
+
+ACTIONS: dict[str, Action] = {
+    "the operator takes a step": World.step,
+    "the operator settles": World.settle,
+    "the seed changes": lambda world: world.edit(
+        model={"type": "gru", "seed": world.raw["metadata"]["generation"] % 3}
+    ),
+    "the resources change": lambda world: world.edit(
+        resources={"limits": {"cpu": world.raw["metadata"]["generation"]}}
+    ),
+    "the backoff limit changes": lambda world: world.edit(
+        runPolicy={**world.raw["spec"].get("runPolicy", {}), "backoffLimit": world.raw["metadata"]["generation"] % 20}
+    ),
+    "it is suspended": lambda world: world.edit(runPolicy={"suspend": True}),
+    "it is resumed": lambda world: world.edit(runPolicy={"suspend": False}),
+    "a gate is set": lambda world: world.edit(gates=[{"metric": "skill", "min": 0}]),
+    "a retraining is asked for": lambda world: world.request_retrain(str(world.now)),
+    "the Job is deleted by hand": when(has_live_job, delete_by_hand),
+    "the deleted Job goes": remove_deleted,
+    "a pod is created": when(lambda world: has_live_job(world) and pod_phase(world) in {None, "Failed"}, World.add_pod),
+    "a node is found": when(lambda world: has_live_job(world) and pod_phase(world) == "Pending", World.bind),
+    "no node is found": when(
+        lambda world: has_live_job(world) and pod_phase(world) == "Pending" and "nodeName" not in world.pod["spec"],
+        World.find_no_node,
+    ),
+    "the trainer runs": when(
+        lambda world: has_live_job(world) and pod_phase(world) == "Pending" and "nodeName" in world.pod["spec"],
+        World.run,
+    ),
+    "the pod is evicted": when(lambda world: has_live_job(world) and pod_phase(world) == "Running", evict),
+    "the trainer succeeds": end(0, report=True),
+    "the trainer's report is lost": end(0, report=False),
+    "the trainer finds no data": end(11, report=True),
+    "the trainer sees no accelerator": end(15, report=False),
+    "some seconds pass": lambda world: world.pass_time(20),
+    "an hour passes": lambda world: world.pass_time(3600),
+}
+
+
+def check(world: World, before: tuple[int, int], ended: tuple[int, str] | None) -> None:
+    assert len(world.created) == len(set(world.created)), "a Job was created twice"
+    assert len(unfinished(world)) <= 1, "two Jobs may run at once"
+    claim = (world.status.get("run", 0), world.status.get("attempt", 0))
+    assert claim >= before, "a claim went back"
+    if ended is not None and claim[0] == ended[0]:
+        assert world.status["phase"] == ended[1], "a run that had ended changed its mind"
+
+
+def verdict(world: World) -> tuple[int, str] | None:
+    ended = world.view().trainingjob.ended
+    return None if ended is None else (world.status["run"], ended)
+
+
+def finish(world: World) -> None:
+    """From now on nothing goes wrong any more."""
+    world.edit(runPolicy={"suspend": False})
+    for _ in range(MOST_STEPS):
+        if world.step() is not None:
+            continue
+        if world.status["phase"] in {"Succeeded", "Failed"} and not unfinished(world):
+            return
+        remove_deleted(world)
+        for name in ("a pod is created", "a node is found", "the trainer runs", "the trainer succeeds"):
+            ACTIONS[name](world)
+        world.settle()
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    policy=st.sampled_from(["Disabled", "Preferred", "Required"]),
+    names=st.lists(st.sampled_from(sorted(ACTIONS)), max_size=40),
+)
+def test_every_story_keeps_the_promises_and_comes_to_an_end(policy: str, names: list[str]) -> None:
+    world = World(accelerator={"policy": policy}, runPolicy={"schedulingTimeoutSeconds": 900})
+    for name in names:
+        claim, ended = (world.status.get("run", 0), world.status.get("attempt", 0)), verdict(world)
+        ACTIONS[name](world)
+        check(world, claim, ended)
+    finish(world)
+    assert verdict(world) is not None
+    assert world.step() is None
+    assert all(
+        "ttlSecondsAfterFinished" in job["spec"]
+        for job in world.jobs.values()
+        if "deletionTimestamp" not in job["metadata"]
+    )

@@ -1,0 +1,41 @@
+"""Which changes of a status are worth an Event."""
+
+from operator_objects import World
+from trainingjob_operator.events import build_event, transition
+
+
+def events_of(world: World) -> list[tuple[str, bool]]:
+    """The Events of everything that happens from here until it settles."""
+    told = []
+    for _ in range(30):
+        before = world.status
+        if world.step() is None:
+            return told
+        said = transition(before, world.status)
+        if said is not None:
+            told.append((said.reason, said.warning))
+    raise AssertionError("it does not settle")
+
+
+def test_the_life_of_a_run_is_told_in_a_few_events() -> None:
+    world = World()
+    assert events_of(world) == [("Accepted", False)]
+    assert events_of(world.add_pod().bind().run()) == [("Training", False)]
+    world.end_pod(0, world.report("Succeeded")).end_job("Complete")
+    assert events_of(world) == [("Completed", False)]
+
+
+def test_trouble_is_a_warning() -> None:
+    assert events_of(World().settle().add_pod().find_no_node()) == [("Unschedulable", True)]
+    world = World().start()
+    world.end_pod(17).end_job("Failed", "PodFailurePolicy")
+    assert events_of(world) == [("Diverged", True)]
+
+
+def test_two_operators_that_see_the_same_record_it_under_the_same_name() -> None:
+    world = World().start()
+    said = transition({}, world.status)
+    assert said is not None
+    trainingjob = world.view().trainingjob
+    first, second = build_event(trainingjob, said, world.now), build_event(trainingjob, said, world.pass_time(5).now)
+    assert first["metadata"]["name"] == second["metadata"]["name"]

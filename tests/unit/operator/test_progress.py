@@ -1,0 +1,45 @@
+"""What a trainer's metrics say."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Enum, Gauge, generate_latest
+
+from trainingjob_operator.progress import STAGES, parse
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def told(stage: str = "Training", **gauges: float) -> str:
+    registry = CollectorRegistry()
+    Enum("trainingjob_stage", "Stage", states=list(STAGES), registry=registry).state(stage)
+    for name, value in gauges.items():
+        Gauge(f"trainingjob_{name}", "x", registry=registry).set(value)
+    return generate_latest(registry).decode()
+
+
+def test_stage_epochs_and_losses_are_read() -> None:
+    progress = parse(told(progress_ratio=0.42, epoch=42, epochs=100, loss=0.5, validation_loss=0.6), "pod-1", NOW)
+    assert (progress.pod, progress.time, progress.stage) == ("pod-1", NOW, "Training")
+    assert (progress.ratio, progress.epoch, progress.epochs) == (0.42, 42, 100)
+    assert (progress.loss, progress.validation_loss) == (0.5, 0.6)
+
+
+@given(st.floats(), st.floats(), st.floats())
+def test_figures_that_make_no_sense_are_left_out(ratio: float, epoch: float, loss: float) -> None:
+    progress = parse(told(progress_ratio=ratio, epoch=epoch, loss=loss), "pod-1", NOW)
+    assert progress.ratio is None or 0 <= progress.ratio <= 1
+    assert progress.epoch is None or 0 <= progress.epoch < 2**31
+    assert progress.loss is None or abs(progress.loss) < float("inf")
+
+
+def test_another_programs_metrics_say_nothing() -> None:
+    progress = parse("# TYPE up gauge\nup 1\n", "pod-1", NOW)
+    assert (progress.stage, progress.ratio, progress.epoch) == (None, None, None)
+
+
+def test_what_is_no_metrics_text_is_refused() -> None:
+    with pytest.raises(ValueError):
+        parse("<html>{not metrics</html> x y z", "pod-1", NOW)
