@@ -3,6 +3,7 @@
 Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from keras import layers
 from numpy.typing import NDArray
 
 from trainingjob_trainer.gru_baselines import LinearScore
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,17 @@ def backend() -> str:
     return str(keras.backend.backend())
 
 
+def warn_without_cudnn() -> None:
+    """Says so when there is a GPU, but the backend has no cuDNN kernel for GRU layers, whose arguments allow it."""
+    if backend() != "tensorflow" and _processor() == "gpu":
+        _LOG.warning("Keras on %s has no cuDNN kernel for a GRU: KERAS_BACKEND=tensorflow is faster", backend())
+
+
 def device() -> str:
     """What computes, in words: equal ones give equal results, bit by bit."""
-    processor = keras.distribution.list_devices()[0].partition(":")[0]
-    return f"Keras {keras.version()} on {backend()}, {processor}, {os.environ.get('OMP_NUM_THREADS', 'all')} threads"
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    return f"Keras {keras.version()} on {backend()}, {_processor()}, {threads} threads"
+
+
+def _processor() -> str:
+    return str(keras.distribution.list_devices()[0].partition(":")[0]).lower()

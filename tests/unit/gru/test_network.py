@@ -1,0 +1,68 @@
+"""Both forms of the network are one function, in units of the score, and fit for the GPU's own kernel."""
+
+import numpy as np
+import pytest
+
+from trainingjob_trainer.gru_baselines import LinearScore
+from trainingjob_trainer.gru_network import Shape, fold, prediction_network, set_trained_weights, training_network
+from trainingjob_trainer.gru_prediction import evenly, permutation_importance, predict
+from trainingjob_trainer.windows import Sequences
+
+SHAPE = Shape(length=8, features=5, units=(4, 3), dropout=0.2)
+
+
+def test_the_saved_network_says_in_units_of_the_score_what_the_trained_one_learned(sequences: Sequences) -> None:
+    windows = sequences.training
+    trained = training_network(SHAPE, 1, seed=1)
+    skip = LinearScore(np.random.default_rng(0).normal(size=(3, 5)), 0.2)
+    saved = prediction_network(SHAPE, skip)
+    set_trained_weights(saved, fold(trained.get_weights(), scale=0.03, offset=0.004))
+    inputs, _ = windows.gather(slice(None))
+    learned = np.asarray(trained.predict_on_batch(inputs))[:, 0, 0]
+    assert predict(saved, windows) == pytest.approx(skip(windows) + 0.004 + 0.03 * learned, abs=1e-6)
+
+
+def test_a_chunk_gives_its_first_target_what_a_window_gives_it(sequences: Sequences) -> None:
+    windows = sequences.training
+    by_window, by_chunk = (training_network(SHAPE, scored, seed=1) for scored in (1, 6))
+    inputs, _ = windows.gather(slice(20))
+    longer = np.stack([windows.inputs[start : start + 13] for start in windows.starts[:20]])
+    first = np.asarray(by_chunk.predict_on_batch(longer))[:, 0, 0]
+    assert first == pytest.approx(np.asarray(by_window.predict_on_batch(inputs))[:, 0, 0], abs=1e-6)
+
+
+def test_initial_weights_are_a_function_of_the_seed() -> None:
+    def weights(seed: int) -> list[float]:
+        return np.concatenate([values.ravel() for values in training_network(SHAPE, 8, seed).get_weights()]).tolist()
+
+    assert weights(1) == weights(1)
+    assert weights(1) != weights(2)
+
+
+def test_the_gru_layers_allow_the_cudnn_kernel() -> None:
+    import keras
+
+    layers = [layer for layer in training_network(SHAPE, 8, seed=1).layers if isinstance(layer, keras.layers.GRU)]
+    assert len(layers) == 2
+    for layer in layers:
+        assert (layer.activation, layer.recurrent_activation) == (keras.activations.tanh, keras.activations.sigmoid)
+        assert (layer.dropout, layer.recurrent_dropout) == (0, 0)
+        assert (layer.unroll, layer.use_bias, layer.reset_after) == (False, True, True)
+        assert layer.cell.reset_after
+
+
+def test_only_a_feature_that_the_model_reads_is_important(sequences: Sequences) -> None:
+    skip = LinearScore(np.array([[0.5, 0.0, 0.0, 0.0, 0.0]]), 0.0)
+    model = prediction_network(SHAPE, skip)
+    set_trained_weights(model, [np.zeros_like(w) for w in training_network(SHAPE, 1, 1).get_weights()])
+    importance = permutation_importance(model, sequences.test, ("a", "b", "c", "d", "e"), seed=1)
+    assert importance.pop("a") != 0
+    assert set(importance.values()) == {0}
+
+
+def test_windows_are_chosen_evenly_from_first_to_last(sequences: Sequences) -> None:
+    windows = sequences.training
+    assert evenly(windows, 10_000).tolist() == list(range(len(windows)))
+    chosen = evenly(windows, 7)
+    assert (chosen[0], chosen[-1], len(chosen)) == (0, len(windows) - 1, 7)
+    assert set(np.diff(chosen)) <= {len(windows) // 6 - 1, len(windows) // 6, len(windows) // 6 + 1}
