@@ -126,6 +126,21 @@ def test_a_checkpoint_that_does_not_fit_is_discarded_with_a_reason(
     assert why in caplog.text
 
 
+def test_a_store_that_is_down_ends_no_training_but_is_told_to_who_asks_to_stop(
+    prepared: Prepared, make_spec: MakeSpec
+) -> None:
+    class Down(MemoryStore):
+        def put(self, key: str, content: bytes) -> None:
+            raise TrainingError("ArtifactStoreFailed", "down")
+
+    spec, listener = make_spec(), Impatient()
+    train_gru(prepared, spec, listener, Checkpoints(Down(), attempt(spec), "f" * 64, every_seconds=0))
+    assert listener.epochs == [1, 2, 3]
+    with pytest.raises(TrainingError) as caught:
+        train_gru(prepared, spec, Impatient(1), Checkpoints(Down(), attempt(spec), "f" * 64))
+    assert caught.value.reason == "ArtifactStoreFailed"
+
+
 def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prepared, make_spec: MakeSpec) -> None:
     spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
     train_gru(prepared, spec, SilentReporter(), Checkpoints(store, attempt(spec, 1, "b" * 64), "f" * 64))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.spec import TrainingRun
 
 _LOG = logging.getLogger(__name__)
@@ -156,6 +157,14 @@ class Checkpoints:
         """Stores the checkpoint of this attempt over its last one."""
         self._store.put(self._own, encode(checkpoint))
         self._stored_at = time.monotonic()
+
+    def offer(self, checkpoint: Checkpoint) -> None:
+        """Stores it if the store takes it: a training goes on without, and offers its next one as usual."""
+        try:
+            self.put(checkpoint)
+        except TrainingError as error:
+            self._stored_at = time.monotonic()
+            _LOG.warning("the training goes on without a checkpoint: %s", error)
 
     def remove_superseded(self) -> None:
         """Removes what this TrainingJob left behind when it was trained by another spec."""

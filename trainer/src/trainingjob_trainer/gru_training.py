@@ -91,8 +91,10 @@ def train(
             )
         reporter.advanced()
         stopping = reporter.should_stop()
-        if checkpoints and (stopping or checkpoints.is_due() or is_finished(state, schedule)):
+        if checkpoints and stopping:
             checkpoints.put(snapshot(network, state, best, schedule, checkpoints.fingerprint))
+        elif checkpoints and (checkpoints.is_due() or is_finished(state, schedule)):
+            checkpoints.offer(snapshot(network, state, best, schedule, checkpoints.fingerprint))
         if stopping:
             kept = ", after a checkpoint" if checkpoints else ""
             raise TrainingError("Suspended", f"Stopped on request in epoch {state.epoch + 1}{kept}.")
