@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from cluster.processes import wait_until
-from operator_process import Operator, TrainingJobs
+from operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 TRAINING_JOBS = 40
@@ -96,3 +96,24 @@ def test_an_operator_that_is_configured_wrongly_says_what_is_wrong_and_ends(oper
     said = process.log.read_text()
     assert "TRAINER_IMAGE_CPU is missing" in said
     assert "CONCURRENCY must be a whole number above 0" in said
+
+
+def test_of_two_operators_with_a_lease_one_acts_and_the_other_takes_over_when_it_dies(
+    operator: Operator, jobs: TrainingJobs
+) -> None:
+    first, second = (operator.start(POD_NAMESPACE=SYSTEM_NAMESPACE, POD_NAME=name) for name in ("first", "second"))
+    jobs.apply("before")
+    jobs.succeed(jobs.running("before"))
+    assert operator.writes(second) == {}
+    operator.kill(first)
+    jobs.apply("after")
+    jobs.succeed(jobs.running("after"))
+    assert operator.writes(second)["POST jobs"] == 1
+    second.process.send_signal(signal.SIGTERM)
+    assert second.process.wait(10) == 0
+    third = operator.start(POD_NAMESPACE=SYSTEM_NAMESPACE, POD_NAME="third")
+    jobs.apply("last")
+    jobs.running("last")
+    assert operator.writes(third)["POST jobs"] == 1
+    third.process.send_signal(signal.SIGTERM)
+    third.process.wait(10)

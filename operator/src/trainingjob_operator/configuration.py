@@ -110,6 +110,10 @@ class Configuration:
         "WATCH_NAMESPACES", _names, "", "Namespaces to watch, separated by commas; empty: all"
     )
     concurrency: int = _setting("CONCURRENCY", _positive, "32", "TrainingJobs that are worked on at the same time")
+    lease_namespace: str = _setting(
+        "POD_NAMESPACE", _text, "", "Namespace of the Lease that says which replica acts; empty: every one does"
+    )
+    identity: str = _setting("POD_NAME", _text, "trainingjob-operator", "Name of this replica in the Lease")
     metrics_port: int = _setting("METRICS_PORT", _positive, "8080", "Port of /metrics and /healthz")
 
     def policy(self, model: str) -> str:

@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 class ProgressBoard:
     """The latest words of every running trainer."""
 
-    def __init__(self, store: Store, queue: WorkQueue, interval: float) -> None:
-        """Asks each trainer every ``interval`` seconds."""
-        self._store, self._queue, self._interval = store, queue, interval
+    def __init__(self, store: Store, queue: WorkQueue, interval: float, leading: asyncio.Event) -> None:
+        """Asks each trainer every ``interval`` seconds, while ``leading`` is set."""
+        self._store, self._queue, self._interval, self._leading = store, queue, interval, leading
         self._board: dict[str, Progress] = {}
         self._first: dict[str, tuple[datetime, float]] = {}
         self._heard: dict[str, tuple[Key, Progress]] = {}
@@ -49,6 +49,7 @@ class ProgressBoard:
         """Line up the running pods, round after round, for ever."""
         while True:
             await asyncio.sleep(self._interval)
+            await self._leading.wait()
             if not self._pods.empty():
                 continue
             running = list(self._running())

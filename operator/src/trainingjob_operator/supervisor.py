@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import signal
@@ -19,6 +20,7 @@ from trainingjob_operator import handlers, metrics
 from trainingjob_operator.configuration import Configuration, ConfigurationError
 from trainingjob_operator.events import Recorder
 from trainingjob_operator.kube import ApiError, Kube
+from trainingjob_operator.leader import Leader
 from trainingjob_operator.model import Key
 from trainingjob_operator.progress import POLLERS, ProgressBoard
 from trainingjob_operator.reconciler import Reconciler
@@ -42,7 +44,8 @@ class Supervisor:
         self._store = Store()
         self._queue = WorkQueue()
         self._recorder = Recorder(self._kube)
-        self._progress = ProgressBoard(self._store, self._queue, configuration.progress_interval)
+        self._leader = Leader(self._kube, configuration.lease_namespace, configuration.identity)
+        self._progress = ProgressBoard(self._store, self._queue, configuration.progress_interval, self._leader.leading)
         self._reconciler = Reconciler(self._kube, self._store, self._recorder, configuration, self._progress.latest)
         self._resync = Resync(self._kube, self._store, self._queue, configuration.namespaces)
         self._stop = asyncio.Event()
@@ -61,21 +64,25 @@ class Supervisor:
         server = await self._serve()
         # Kopf cancels every task that was started after it: all of ours are started before.
         workers = [self._start(self._work(), f"worker {n}") for n in range(self._configuration.concurrency)]
-        others = [
+        parts = [
             self._start(self._recorder.run(), "events"),
             self._start(self._progress.ask(), "progress"),
             self._start(self._progress.publish(), "progress writes"),
             *(self._start(self._progress.poll(), f"poller {n}") for n in range(POLLERS)),
             self._start(self._resync.run(), "resync"),
+            self._start(self._leader.run(), "leader"),
             self._start(self._stop.wait(), "signals"),
         ]
-        watching = asyncio.create_task(self._watch(), name="kopf")
-        done, _ = await asyncio.wait([*workers, *others, watching], return_when=asyncio.FIRST_COMPLETED)
+        tasks = [*workers, *parts, self._start(self._watch(), "kopf")]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         logger.info("Stopping")
+        self._stop.set()
         await self._finish_work()
-        for task in (*workers, *others, watching):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*workers, *others, watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(ApiError):
+            await self._leader.release()
         await server.cleanup()
         self._kube.close()
         REGISTRY.unregister(counts)
@@ -93,10 +100,11 @@ class Supervisor:
         return asyncio.create_task(part, name=name)
 
     async def _work(self) -> None:
-        """Look at one TrainingJob after the other, once everything is known."""
+        """Look at one TrainingJob after the other, once everything is known and it is this operator's turn."""
         await self._resync.complete.wait()
-        while True:
+        while not self._stop.is_set():
             key = await self._queue.get()
+            await self._leader.leading.wait()
             self._busy[key] = time.monotonic()
             try:
                 with metrics.RECONCILIATION_SECONDS.time():

@@ -33,4 +33,4 @@ def test_every_variable_at_fault_is_named(variable: str, value: str) -> None:
 
 def test_the_table_names_every_variable_once() -> None:
     variables = [variable for variable, _, _ in Configuration.table()]
-    assert len(variables) == len(set(variables)) == 17
+    assert len(variables) == len(set(variables)) == 19
