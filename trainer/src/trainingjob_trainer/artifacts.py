@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -93,7 +94,8 @@ class ObjectStore:
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_SECONDS, read=_READ_TIMEOUT_SECONDS),
             retries=urllib3.Retry(total=0),
             cert_reqs="CERT_REQUIRED",
-            ca_certs=setting("CA_FILE") or None,
+            # In a pod the variable is always set and the file is there only where the Secret has a ca.crt.
+            ca_certs=setting("CA_FILE") if Path(setting("CA_FILE")).is_file() else None,
         )
         try:
             client = Minio(
