@@ -8,7 +8,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 
-# pip and the build backend stay here: the virtual environment that they fill has neither.
+# pip and the build backend stay here: the virtual environment of the images has neither.
 FROM python AS builder
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -21,28 +21,13 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/builder/bin/pip install --require-hashes --requirement /requirements/build.txt
 
 
-FROM builder AS operator-requirements
-COPY requirements/operator.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/builder/bin/pip --python /opt/venv/bin/python install --require-hashes --requirement /requirements/operator.txt
-
-
-# The package itself goes into a layer of its own, small enough to change often.
-FROM operator-requirements AS operator-package
+FROM builder AS operator-package
 COPY operator /source
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source \
     && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-deps --root /installed /wheels/*.whl
 
 
-FROM builder AS trainer-cpu-requirements
-COPY requirements/trainer-cpu.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/builder/bin/pip --python /opt/venv/bin/python install --require-hashes --requirement /requirements/trainer-cpu.txt
-# A fifth of it, which nothing reads here: headers to compile against, and the libraries' own tests.
-RUN find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
-
-
-FROM trainer-cpu-requirements AS trainer-cpu-package
+FROM builder AS trainer-package
 COPY trainer /source
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source \
     && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-deps --root /installed /wheels/*.whl
@@ -51,17 +36,30 @@ RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel
 FROM python AS runtime
 # Libraries that keep caches of their own find them where one can write.
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1
+COPY --from=builder /opt/venv /opt/venv
 WORKDIR /tmp
-USER 65532:65532
 
 
+# What is installed lies in one layer, the project's own package in another, small enough to change often.
 FROM runtime AS operator
-COPY --from=operator-requirements /opt/venv /opt/venv
+COPY requirements/operator.txt /opt/venv/requirements.txt
+RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
+        install --require-hashes --requirement /opt/venv/requirements.txt
 COPY --from=operator-package /installed /
+USER 65532:65532
 ENTRYPOINT ["trainingjob-operator"]
 
 
 FROM runtime AS trainer-cpu
-COPY --from=trainer-cpu-requirements /opt/venv /opt/venv
-COPY --from=trainer-cpu-package /installed /
+COPY requirements/trainer-cpu.txt /opt/venv/requirements.txt
+# A fifth of what is installed is read by nothing here: headers to compile against, and the libraries' own tests.
+RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
+        install --require-hashes --requirement /opt/venv/requirements.txt \
+    && find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
+COPY --from=trainer-package /installed /
+USER 65532:65532
 ENTRYPOINT ["trainingjob-trainer"]

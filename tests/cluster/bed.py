@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cluster import host
 from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, cluster_of
-from cluster.container_runtime import discard_content, load_images
+from cluster.container_runtime import load_images
 from cluster.control_plane import SERVICE_ADDRESS, control_plane_running
 from cluster.images import build_images, export_image
 from cluster.node import node_running
@@ -36,10 +36,8 @@ def bed_running() -> Iterator[Bed]:
     install_missing(NODE_PACKAGES)
     binaries = built_binaries()
     with contextlib.ExitStack() as running:
-        crashed = running.enter_context(host.prepared())
+        running.enter_context(host.prepared())
         images = build_images()
-        if crashed:
-            discard_content()
         folder = host.FOLDER / "control-plane"
         folder.mkdir()
         control_plane = running.enter_context(control_plane_running(folder, binaries, SERVICE_ADDRESS, 443))

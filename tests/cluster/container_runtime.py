@@ -24,6 +24,7 @@ _PAUSE_IMAGE = "docker.io/library/pause:local"
 # Kept between runs: it takes long to fill.
 _CONTENT = cache.ROOT / "containerd"
 _LOADED = _CONTENT / "loaded.json"
+_IN_USE = _CONTENT / "in-use"
 _CONFIGURATION = """
 version = 2
 root = "{content}"
@@ -63,7 +64,11 @@ def containerd_running(pause: Path) -> Iterator[Server]:
     Args:
         pause: the program that holds a pod's namespaces.
     """
+    if _IN_USE.exists():
+        # Its last user crashed, and left containers in it that are not there any more.
+        shutil.rmtree(_CONTENT)
     _CONTENT.mkdir(parents=True, exist_ok=True)
+    _IN_USE.touch()
     (FOLDER / "cni").mkdir()
     (FOLDER / "cni" / "bridge.conflist").write_text(json.dumps(_network()))
     configuration = FOLDER / "containerd.toml"
@@ -75,11 +80,7 @@ def containerd_running(pause: Path) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-
-
-def discard_content() -> None:
-    """Forgets all images, and whatever containers a node that crashed has left."""
-    shutil.rmtree(_CONTENT, ignore_errors=True)
+    _IN_USE.unlink()
 
 
 def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], None]) -> None:
@@ -97,10 +98,22 @@ def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], No
         with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
             archive = Path(folder) / "image.tar"
             export(name, archive)
+            outdated = _images().get(f"docker.io/library/{name}")
             _ctr("images", "import", str(archive))
+        # Only now, so that the layers that both have in common stay.
+        images = _images()
+        leftovers = [other for other, digest in images.items() if digest == outdated]
+        if leftovers and images[f"docker.io/library/{name}"] != outdated:
+            _ctr("images", "remove", *leftovers)
         loaded[name] = identifier
         _LOADED.write_text(json.dumps(loaded))
         logger.info("Loaded %s in %.0f seconds", name, time.monotonic() - started)
+
+
+def _images() -> dict[str, str]:
+    """The digest of each image that containerd has, by its names."""
+    rows = (line.split() for line in _ctr("images", "list").splitlines()[1:])
+    return {row[0]: row[2] for row in rows}
 
 
 def _load_pause(program: Path) -> None:
@@ -147,8 +160,9 @@ def _answers() -> bool:
     return subprocess.run(["ctr", "--address", SOCKET, "version"], check=False, capture_output=True).returncode == 0
 
 
-def _ctr(*arguments: str) -> None:
+def _ctr(*arguments: str) -> str:
     command = ["ctr", "--address", str(SOCKET), "--namespace", "k8s.io", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise ServerError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout

@@ -39,11 +39,8 @@ STRAY_FOLDERS = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/lo
 
 
 @contextlib.contextmanager
-def prepared() -> Iterator[bool]:
+def prepared() -> Iterator[None]:
     """Holds this machine for the one node that it can have, with a bridge and cgroups for it.
-
-    Yields:
-        Whether a node before this one did not stop by itself, but crashed.
 
     Raises:
         ClusterUnavailableError: there is a node already, or this machine lets nobody make one.
@@ -55,7 +52,7 @@ def prepared() -> Iterator[bool]:
     if os.geteuid() != 0:
         raise ClusterUnavailableError("a local node needs root")
     with cache.lock("node", occupied):
-        crashed = restore()
+        restore()
         try:
             _prepare()
         except (OSError, subprocess.CalledProcessError) as error:
@@ -63,7 +60,7 @@ def prepared() -> Iterator[bool]:
             because = error.stderr.decode() if isinstance(error, subprocess.CalledProcessError) else str(error)
             raise ClusterUnavailableError(f"a local node cannot be made on this machine: {because}") from error
         try:
-            yield crashed
+            yield
         finally:
             restore()
 
@@ -89,12 +86,8 @@ def _prepare() -> None:
                 (group / name).write_text((hierarchy / name).read_text())
 
 
-def restore() -> bool:
-    """Ends and removes whatever a node left behind, and puts the kernel's settings back.
-
-    Returns:
-        Whether there was anything, that is, whether a node did not stop by itself.
-    """
+def restore() -> None:
+    """Ends and removes whatever a node left behind, and puts the kernel's settings back."""
     before = json.loads(_BEFORE.read_text()) if _BEFORE.exists() else None
     _end_processes()
     unmount_below(FOLDER)
@@ -107,7 +100,6 @@ def restore() -> bool:
         for folder in before["missing"]:
             shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    return before is not None
 
 
 def unmount_below(folder: Path) -> None:

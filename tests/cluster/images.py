@@ -38,6 +38,7 @@ def build_images() -> dict[str, str]:
     install_missing(IMAGE_PACKAGES)
     with _storage():
         _build_base()
+        _forget_outdated_layers()
         return {name: _build(target, name) for target, name in TARGETS.items()}
 
 
@@ -83,6 +84,17 @@ def _build_base() -> None:
         _buildah("commit", "--quiet", container, name)
     finally:
         _buildah("rm", container)
+
+
+def _forget_outdated_layers() -> None:
+    """Removes the layers of no image when what large layers are made from has changed: they would only pile up."""
+    inputs = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "requirements").glob("*.txt"))]
+    key = cache.digest(file.read_bytes() for file in inputs)
+    seen = _FOLDER / "inputs"
+    if seen.exists() and seen.read_text() != key:
+        logger.info("Removing the layers of images that are out of date")
+        _buildah("rmi", "--prune")
+    seen.write_text(key)
 
 
 def _build(target: str, name: str) -> str:

@@ -79,7 +79,7 @@ except OSError as error:
 
 
 def test_a_pod_over_its_memory_limit_is_killed_for_it(cluster: Cluster, namespace: str) -> None:
-    end = run_to_end(cluster, namespace, "bytes(1 << 30).count(1)", memory="64Mi")
+    end = run_to_end(cluster, namespace, "b'1' * (1 << 30)", memory="64Mi")
     assert (end["exitCode"], end["reason"]) == (137, "OOMKilled")
 
 
