@@ -14,7 +14,8 @@ from typing import Any
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.manifests import build_job
 from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, Progress, Refusal, TrainingJob, View, timestamp
-from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, plan
+from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
+from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -87,6 +88,8 @@ class World:
         if isinstance(decision, Confirm):
             view = self.view()
             decision = plan(view, self.now, self.configuration)
+        if isinstance(decision, Observe) and passing(view, self.now):
+            return None
         status = derive(view, decision, self.progress, self.now, self.configuration)
         if status != self.status:
             # As the API server does, which knows no tuples and no shared parts.

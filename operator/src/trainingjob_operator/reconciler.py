@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from trainingjob_operator import metrics
@@ -18,7 +18,7 @@ from trainingjob_operator.kube import RESOURCES, ApiError, Kube
 from trainingjob_operator.manifests import build_job
 from trainingjob_operator.model import LABEL_UID, Job, Key, Pod, Progress, Refusal, TrainingJob, View
 from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
-from trainingjob_operator.situation import SETTLING, situation
+from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive, merge_patch
 from trainingjob_operator.store import Store
 
@@ -65,27 +65,35 @@ class Reconciler:
                 await self._read_children(view)
                 live = True
                 continue
-            again = _again(view, decision, now)
-            if again is not None and again[1]:
-                return again[0]
+            if isinstance(decision, Observe) and (until := passing(view, now)):
+                return min(until, decision.again or until)
             status = derive(view, decision, self._progress(view.trainingjob), now, self._configuration)
             if status != view.trainingjob.status:
                 await self._write(view.trainingjob, status, now)
                 continue
-            if isinstance(decision, Create) and refused is not None:
+            if isinstance(decision, Observe):
+                return decision.again
+            if refused is not None:
                 raise refused
+            refused = await self._act(view.trainingjob, decision)
             live = False
-            match decision:
-                case Create():
-                    refused = await self._create(view.trainingjob)
-                case Delete(job=job):
-                    await self._delete(job)
-                case Expire(job=job, seconds=seconds):
-                    await self._expire(job, seconds)
-                case _:
-                    return again[0] if again else None
         logger.warning("%s takes more than %d steps", key, ROUNDS)
         return now
+
+    async def _act(self, trainingjob: TrainingJob, decision: Decision) -> ApiError | None:
+        """Do what was decided.
+
+        Returns:
+            The API server's refusal, if it may change its mind.
+        """
+        match decision:
+            case Create():
+                return await self._create(trainingjob)
+            case Delete(job=job):
+                await self._delete(job)
+            case Expire(job=job, seconds=seconds):
+                await self._expire(job, seconds)
+        return None
 
     async def _write(self, trainingjob: TrainingJob, status: dict[str, object], now: datetime) -> None:
         patch = merge_patch(trainingjob.status, status)
@@ -106,11 +114,7 @@ class Reconciler:
             metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, told.reason).inc()
 
     async def _create(self, trainingjob: TrainingJob) -> ApiError | None:
-        """POST the Job of the claim, or find that it is there.
-
-        Returns:
-            The API server's refusal, if it may change its mind.
-        """
+        """POST the Job of the claim, or find that it is there."""
         body = build_job(trainingjob, self._configuration)
         resource, name = RESOURCES[Job], body["metadata"]["name"]
         try:
@@ -174,15 +178,3 @@ class Reconciler:
             listing = await self._kube.list_all(RESOURCES[kind], trainingjob.namespace, selector)
             objects = [kind.parse(item) for item in listing.items]
             self._store.replace(kind, trainingjob.namespace, objects, listing.version, trainingjob.uid)
-
-
-def _again(view: View, decision: Decision, now: datetime) -> tuple[datetime, bool] | None:
-    """When to look again, and whether to leave it at that: what passes within seconds is not worth a write."""
-    if not isinstance(decision, Observe) or view.trainingjob.ended:
-        return None
-    where = situation(view, now)
-    # A passing situation that lies too far ahead is another machine's clock.
-    if where.passing is not None and now < where.passing <= now + SETTLING:
-        return where.passing, True
-    times = [time for time in (decision.again, where.again) if time is not None]
-    return (max(min(times), now + timedelta(seconds=0.1)), False) if times else None

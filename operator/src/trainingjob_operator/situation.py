@@ -11,9 +11,9 @@ from trainingjob_operator.model import Job, Pod, View
 from trainingjob_operator.reasons import Reason
 
 PATIENCE = timedelta(seconds=30)
-"""How long the Job controller may take to create a pod before that is worth a word."""
+"""How long the Job controller and the scheduler may take over a pod before that is worth a word."""
 SETTLING = timedelta(seconds=5)
-"""What may pass this quickly is not written to the status: it would cost a write and tell nobody anything."""
+"""How long a pod may take to start, or a Job to end after its pod, before that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Situation:
         reason: Why.
         message: Why, as a sentence.
         node: The node that the pod is bound to.
-        passing: Until when this will probably have passed; None for what is worth a write at once.
-        again: When it becomes another situation though nothing happens.
+        passing: Until when this will probably have passed, so that writing it would tell nobody anything; None for
+            what is worth a write at once.
     """
 
     phase: str
@@ -34,10 +34,9 @@ class Situation:
     message: str
     node: str | None = None
     passing: datetime | None = None
-    again: datetime | None = None
 
 
-def situation(view: View, now: datetime) -> Situation:
+def situation(view: View) -> Situation:
     """Tell where an unfinished run is."""
     trainingjob, job = view.trainingjob, view.job
     announced = trainingjob.status.get("jobDeletionReason")
@@ -50,8 +49,17 @@ def situation(view: View, now: datetime) -> Situation:
         held = "A queue holds the Job" if job.queued else "The Job is suspended, not by the operator"
         return Situation("Queued", Reason.QUEUED, f"{held}; no clock runs")
     if view.pod is None:
-        return _without_pod(view, job, now)
+        return _without_pod(view, job)
     return _live(view.pod) if view.pod.live else _between(view, view.pod)
+
+
+def passing(view: View, now: datetime) -> datetime | None:
+    """Until when to leave the status as it is, where it would only tell what passes by itself."""
+    if view.trainingjob.ended:
+        return None
+    until = situation(view).passing
+    # A time that lies too far ahead is from another machine's clock.
+    return until if until is not None and now < until <= now + PATIENCE else None
 
 
 def held(*, had_job: bool) -> Situation:
@@ -81,21 +89,18 @@ def _without_job(view: View) -> Situation:
     return Situation("Pending", reason, message)
 
 
-def _without_pod(view: View, job: Job, now: datetime) -> Situation:
-    since = unbound_since(view) or job.created
-    if now >= since + PATIENCE:
-        message = f"Job {job.name} has no pod yet; its events say why (a quota, an admission rule)"
-        return Situation("Pending", Reason.POD_NOT_CREATED, message)
-    message = f"Job {job.name} waits for its pod"
-    return Situation("Pending", Reason.STARTING, message, passing=since + SETTLING, again=since + PATIENCE)
+def _without_pod(view: View, job: Job) -> Situation:
+    message = f"Job {job.name} has no pod yet; if it gets none, its events say why (a quota, an admission rule)"
+    return Situation(
+        "Pending", Reason.POD_NOT_CREATED, message, passing=(unbound_since(view) or job.created) + PATIENCE
+    )
 
 
 def _live(pod: Pod) -> Situation:
-    passing = pod.created + SETTLING
     if pod.node is None:
         if pod.unschedulable is not None:
             return Situation("Queued", Reason.UNSCHEDULABLE, pod.unschedulable)
-        return Situation("Pending", Reason.STARTING, "The pod waits for the scheduler", passing=passing)
+        return Situation("Pending", Reason.STARTING, "The pod waits for the scheduler", passing=pod.created + PATIENCE)
     if pod.phase == "Running":
         return Situation("Running", Reason.TRAINING, _running(pod), pod.node)
     if pod.phase == "Unknown":
@@ -103,7 +108,8 @@ def _live(pod: Pod) -> Situation:
     fault = diagnosis.waiting(pod)
     if fault is not None:
         return Situation("Pending", *fault, node=pod.node)
-    return Situation("Pending", Reason.STARTING, f"The pod starts on node {pod.node}", pod.node, passing)
+    message = f"The pod starts on node {pod.node}"
+    return Situation("Pending", Reason.STARTING, message, pod.node, passing=pod.created + SETTLING)
 
 
 def _between(view: View, pod: Pod) -> Situation:

@@ -51,7 +51,7 @@ def derive(
         return _still(trainingjob)
     if isinstance(decision, Announce):
         return _announced(view, decision, now)
-    return _observed(view, situation(view, now), progress, now)
+    return _observed(view, situation(view), progress, now)
 
 
 def merge_patch(old: JSON, new: JSON) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def test_a_claimed_attempt_adopts_the_job_that_is_there() -> None:
     world.step()
     assert "jobUID" not in world.status
     assert isinstance(world.decide(), Observe)
-    world.settle()
+    world.pass_time(31).settle()
     assert world.status["jobUID"] == world.job["metadata"]["uid"]
 
 

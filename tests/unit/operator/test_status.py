@@ -165,13 +165,30 @@ def test_a_trainer_that_tells_nothing_new_costs_no_write() -> None:
 def test_a_pod_that_is_replaced_shows_why_until_the_next_one_runs() -> None:
     world = World().start()
     world.job["status"]["failed"] = 1
-    world.end_pod(137, reason="OOMKilled").settle()
+    world.end_pod(137, reason="OOMKilled").pass_time(6).settle()
     assert world.condition("Succeeded") == ("Unknown", "Retrying")
     assert world.status["failures"] == 1
     assert world.status["lastFailure"]["reason"] == "OutOfMemory"
     world.add_pod().bind().run().settle()
     assert world.condition("Succeeded") == ("Unknown", "Training")
     assert world.status["lastFailure"]["reason"] == "OutOfMemory"
+
+
+def test_a_run_that_goes_well_costs_five_writes() -> None:
+    world = World().settle().pass_time(1).add_pod().settle().pass_time(1).bind().settle().pass_time(1).run().settle()
+    assert world.writes == 3, "claim, Job, Running"
+    world.pass_time(60).end_pod(0, world.report("Succeeded")).settle().pass_time(1).end_job("Complete").settle()
+    assert world.writes == 5, "and the end, and the Job's time to live"
+
+
+def test_what_takes_longer_than_it_should_is_told() -> None:
+    world = World().settle().pass_time(31).settle()
+    assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
+    world.add_pod().pass_time(31).settle()
+    assert world.condition("Succeeded") == ("Unknown", "Starting")
+    assert world.condition("Scheduled")[0] == "False"
+    world.bind().settle()
+    assert world.condition("Scheduled")[0] == "True"
 
 
 def test_merge_patch_turns_one_into_the_other() -> None:
