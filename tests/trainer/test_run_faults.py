@@ -54,6 +54,18 @@ def test_a_missing_bucket_ends_the_run_before_anything_is_loaded(installation: I
     assert "init-db --bucket nobody-made-this" in ending.message
 
 
+@pytest.mark.parametrize("command", ["DROP TABLE models", "REVOKE INSERT ON models FROM CURRENT_USER"])
+def test_a_registry_that_cannot_be_written_ends_the_run_before_anything_is_loaded(
+    installation: Installation, command: str
+) -> None:
+    installation.rows(command)
+    seen: list[Progress] = []
+    ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [seen.append])
+    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert "table models" in ending.message
+    assert seen[-1].stage is Stage.STARTING
+
+
 def test_a_store_that_is_down_fails_as_transient(installation: Installation) -> None:
     (port,) = free_ports(1)
     nobody = dataclasses.replace(installation.object_store, endpoint=f"127.0.0.1:{port}")

@@ -6,7 +6,6 @@ Heavy libraries are imported only after the environment variables that they read
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -84,30 +83,11 @@ def _executed(run: TrainingRun, surroundings: Surroundings, findings: Findings) 
     with ExitStack() as stack:
         stack.enter_context(watch)
         stack.enter_context(_stop_on_signal(progress))
-        if os.environ["KERAS_BACKEND"] != "tensorflow":
-            stack.enter_context(_absent("tensorflow"))
         from trainingjob_trainer.artifacts import ObjectStore
         from trainingjob_trainer.run import execute
 
         store = ObjectStore.from_environment(os.environ, run.spec.artifacts.bucket)
         return execute(run, device, progress, store, findings)
-
-
-@contextmanager
-def _absent(module: str) -> Iterator[None]:
-    """Let a module look as if it were not installed.
-
-    Keras on another backend imports TensorFlow, where it is installed, to ask whether a value is one of its shapes:
-    seconds and hundreds of megabytes for nothing.
-    """
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[module]
 
 
 def _endpoint(port: int | None) -> list[Listener]:

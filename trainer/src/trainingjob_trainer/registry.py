@@ -77,6 +77,29 @@ class ModelRow:
     metrics: Mapping[str, Any]
 
 
+def check_tables() -> None:
+    """Make sure, before anything is trained, that what is to be written at the end can be written.
+
+    Raises:
+        TrainingError: RegistryFailed, naming the table that is missing or closed to us.
+    """
+    with_connection(_refuse_closed_tables, reason="RegistryFailed", read_only=True)
+
+
+def _refuse_closed_tables(session: connection) -> None:
+    with session.cursor() as rows:
+        for table in ("models", "training_runs"):
+            rows.execute("SELECT has_table_privilege(to_regclass(%s), 'INSERT')", (table,))
+            (writable,) = rows.fetchone() or (None,)
+            if not writable:
+                fault = "may not insert into" if writable is False else "sees no"
+                raise TrainingError(
+                    "RegistryFailed",
+                    f"database {session.info.dbname}: user {session.info.user} {fault} table {table}. Run "
+                    "`trainingjob-trainer init-db` once as an owner of the database, or grant SELECT, INSERT, UPDATE.",
+                )
+
+
 def find_run(uid: str, run: int) -> RecordedRun | None:
     """Look for this very run: an attempt before this one may have got as far as the registry.
 

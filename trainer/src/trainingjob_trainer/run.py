@@ -48,6 +48,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
         TrainingError: With the reason why it did not end well.
     """
     store.check()
+    registry.check_tables()
     recorded = registry.find_run(run.uid, run.run)
     if recorded is not None:
         return report_recorded(run, store, recorded, findings)
