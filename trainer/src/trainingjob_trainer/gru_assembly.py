@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainingjob_trainer.gru_baselines import LinearScore, mixture
-from trainingjob_trainer.gru_network import Shape, fold, prediction_network, set_trained_weights
+from trainingjob_trainer.gru_network import Shape, fold, prediction_network, set_skip, set_trained_weights
 from trainingjob_trainer.gru_prediction import evenly, predict
 from trainingjob_trainer.gru_target import Target
 from trainingjob_trainer.windows import Windows
@@ -52,8 +52,9 @@ class Assembly:
             ridge: What it may be mixed with; None mixes nothing.
             validation: Windows to choose the share and to judge by.
         """
-        self._shape, self._target, self._ridge = shape, target, ridge
-        self._network = prediction_network(shape, target.base)
+        self._target, self._ridge = target, ridge
+        self._base = target.base.over(len(ridge.weights)) if target.base and ridge else target.base
+        self._network = prediction_network(shape, self._base)
         self._validation, self._checked = validation, evenly(validation, VALIDATION_WINDOWS)
         self._actual = validation.target[self._checked].astype(np.float64)
         self._by_ridge = ridge(validation)[self._checked] if ridge else None
@@ -63,19 +64,21 @@ class Assembly:
         return self._judge(weights)[0]
 
     def model(self, weights: Sequence[Floats]) -> Model:
-        """Makes the model of these weights."""
+        """Makes the model of these weights; weights judged later change its network."""
         _, share = self._judge(weights)
-        target, skip = self._target, self._target.base
+        folded = fold(weights, share * self._target.scale, share * self._target.offset)
+        set_trained_weights(self._network, folded)
+        skip = self._base
         if skip and self._ridge:
             skip = skip.mixed_with(self._ridge, share)
-        folded = fold(weights, share * target.scale, share * target.offset)
-        network = prediction_network(self._shape, skip)
-        set_trained_weights(network, folded)
-        return Model(network, folded, skip, share)
+            set_skip(self._network, skip)
+        return Model(self._network, folded, skip, share)
 
     def _judge(self, weights: Sequence[Floats]) -> tuple[float, float]:
         """The loss on the validation part, and the share of the network that it is reached with."""
         set_trained_weights(self._network, fold(weights, self._target.scale, self._target.offset))
+        if self._base:
+            set_skip(self._network, self._base)
         predicted = predict(self._network, self._validation, self._checked)
         if self._by_ridge is None or not np.isfinite(predicted).all():
             return float(np.mean((predicted - self._actual) ** 2)), 1.0

@@ -44,12 +44,14 @@ class LinearScore:
         """Kernel and bias of a dense layer over the flattened rows."""
         return [self.weights.reshape(-1, 1).astype(np.float32), np.array([self.constant], np.float32)]
 
+    def over(self, rows: int) -> "LinearScore":
+        """The same score, written over more rows."""
+        missing = rows - len(self.weights)
+        return LinearScore(np.pad(self.weights, ((missing, 0), (0, 0))), self.constant)
+
     def mixed_with(self, other: "LinearScore", share: float) -> "LinearScore":
-        """``share`` of this score and the rest of another one that reaches at least as far back."""
-        if share == 1:
-            return self
-        weights = (1 - share) * other.weights
-        weights[-len(self.weights) :] += share * self.weights
+        """``share`` of this score and the rest of another one over as many rows."""
+        weights = share * self.weights + (1 - share) * other.weights
         return LinearScore(weights, share * self.constant + (1 - share) * other.constant)
 
 

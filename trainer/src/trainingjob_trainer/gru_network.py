@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from trainingjob_trainer.gru_baselines import LinearScore
 
+Floats = NDArray[np.float32]
+
 _LOG = logging.getLogger(__name__)
+
+_UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
+"""The weights come later: Keras would compile a program for each random draw."""
 
 
 @dataclass(frozen=True)
@@ -38,38 +43,54 @@ class Shape:
 def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
     """Builds the network that reads chunks: (length + scored - 1, features) to (scored, 1)."""
     inputs = keras.Input((shape.length + scored - 1, shape.features))
-    hidden = layers.GRU(shape.units[0], return_sequences=True, **_initial(seed))(inputs)
+    hidden = layers.GRU(shape.units[0], return_sequences=True, **_UNSET)(inputs)
     hidden = layers.Dropout(shape.dropout)(hidden)
-    hidden = layers.GRU(shape.units[1], return_sequences=True, **_initial(seed + 1))(hidden)
+    hidden = layers.GRU(shape.units[1], return_sequences=True, **_UNSET)(hidden)
     hidden = layers.Cropping1D((shape.length - 1, 0))(hidden)
-    return keras.Model(inputs, layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed))(hidden))
-
-
-def _initial(seed: int) -> dict[str, keras.Initializer]:
-    """The default initializers of a GRU, as a function of the seed alone."""
-    return {
-        "kernel_initializer": keras.initializers.GlorotUniform(seed),
-        "recurrent_initializer": keras.initializers.Orthogonal(seed=seed),
-    }
+    network = keras.Model(inputs, layers.Dense(1, kernel_initializer="zeros")(hidden))
+    network.set_weights(initial_weights(shape, seed))
+    return network
 
 
 def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
     """Builds the network that readers load: one window (length, features) to one score, the skip inside."""
     inputs = keras.Input((shape.length, shape.features), name="window")
-    hidden = layers.GRU(shape.units[0], return_sequences=True, name="gru")(inputs)
+    hidden = layers.GRU(shape.units[0], return_sequences=True, name="gru", **_UNSET)(inputs)
     hidden = layers.Dropout(shape.dropout, name="dropout")(hidden)
-    hidden = layers.GRU(shape.units[1], name="gru_1")(hidden)
-    output = layers.Dense(1, name="dense")(hidden)
+    hidden = layers.GRU(shape.units[1], name="gru_1", **_UNSET)(hidden)
+    output = layers.Dense(1, kernel_initializer="zeros", name="dense")(hidden)
     if skip is not None:
-        rows = len(skip.weights)
-        recent = layers.Cropping1D((shape.length - rows, 0), name="last_rows")(inputs)
-        linear = layers.Dense(1, trainable=False, name="skip")
+        recent = layers.Cropping1D((shape.length - len(skip.weights), 0), name="last_rows")(inputs)
+        linear = layers.Dense(1, kernel_initializer="zeros", trainable=False, name="skip")
         output = layers.Add(name="score")([output, linear(layers.Flatten(name="flatten")(recent))])
         linear.set_weights(skip.as_dense())
     return keras.Model(inputs, output, name="health_score")
 
 
-def fold(weights: Sequence[NDArray[np.float32]], scale: float, offset: float) -> list[NDArray[np.float32]]:
+def initial_weights(shape: Shape, seed: int) -> list[Floats]:
+    """What training starts from, by Keras' default rules: Glorot, orthogonal, and biases of 0.
+
+    Drawn by numpy, they are a function of the seed alone, whatever the backend, and compile nothing.
+    """
+    random = np.random.default_rng(seed)
+
+    def glorot(rows: int, columns: int) -> Floats:
+        limit = np.sqrt(6 / (rows + columns))
+        return random.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+    def orthogonal(rows: int, columns: int) -> Floats:
+        factor, triangle = np.linalg.qr(random.normal(size=(columns, rows)))
+        return (factor * np.sign(np.diag(triangle))).T.astype(np.float32)
+
+    weights: list[Floats] = []
+    inputs = shape.features
+    for units in shape.units:
+        weights += [glorot(inputs, 3 * units), orthogonal(units, 3 * units), np.zeros((2, 3 * units), np.float32)]
+        inputs = units
+    return [*weights, glorot(inputs, 1), np.zeros(1, np.float32)]
+
+
+def fold(weights: Sequence[Floats], scale: float, offset: float) -> list[Floats]:
     """Weights whose last layer speaks in units of the score.
 
     Args:
@@ -81,10 +102,15 @@ def fold(weights: Sequence[NDArray[np.float32]], scale: float, offset: float) ->
     return [*recurrent, kernel * np.float32(scale), bias * np.float32(scale) + np.float32(offset)]
 
 
-def set_trained_weights(model: keras.Model, weights: Sequence[NDArray[np.float32]]) -> None:
-    """Gives a prediction network the weights of its GRU layers and its dense one; the skip stays."""
+def set_trained_weights(model: keras.Model, weights: Sequence[Floats]) -> None:
+    """Gives a prediction network the weights of its GRU layers and its dense one; the skip stays as it is."""
     for name, own in (("gru", weights[:3]), ("gru_1", weights[3:6]), ("dense", weights[6:8])):
         model.get_layer(name).set_weights(own)
+
+
+def set_skip(model: keras.Model, skip: LinearScore) -> None:
+    """Gives a prediction network another skip, over as many rows as the one that it was built with."""
+    model.get_layer("skip").set_weights(skip.as_dense())
 
 
 def backend() -> str:

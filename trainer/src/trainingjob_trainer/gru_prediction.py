@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 BATCH = 256
 """Windows that are predicted at once."""
 
-IMPORTANCE_WINDOWS = 2048
+IMPORTANCE_WINDOWS = 1024
 """Windows, evenly spaced, that the importance of features is measured on at most."""
 
 
