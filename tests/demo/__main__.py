@@ -88,7 +88,8 @@ def _on_cluster(console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], d
     deploy_operator(bed.cluster, database, bed.object_store)
     console.rule("kubectl apply")
     apply(bed.cluster, jobs)
-    ended = watch(console, lambda: look(bed.cluster), patience_seconds=PATIENCE_SECONDS)
+    client = bed.cluster.client()
+    ended = watch(console, lambda: look(client), patience_seconds=PATIENCE_SECONDS)
     console.rule("Left behind")
     _show_registry(console, database)
     for entry in bed.object_store.client().list_objects(BUCKET, recursive=True):

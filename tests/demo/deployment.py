@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kubernetes.client import ApiClient, CustomObjectsApi
+
 from cluster.clusters import Cluster
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
@@ -29,9 +31,11 @@ def apply(cluster: Cluster, jobs: Sequence[Mapping[str, Any]], namespace: str = 
     cluster.run_kubectl("apply", f"--namespace={namespace}", "-f", "-", stdin=yaml_of(jobs))
 
 
-def look(cluster: Cluster, namespace: str = NAMESPACE) -> Sequence[Mapping[str, Any]]:
+def look(client: ApiClient, namespace: str = NAMESPACE) -> Sequence[Mapping[str, Any]]:
     """The TrainingJobs of the namespace, as the API server has them now."""
-    listed = json.loads(cluster.run_kubectl("get", "trainingjobs", f"--namespace={namespace}", "--output=json"))
+    listed: Any = CustomObjectsApi(client).list_namespaced_custom_object(
+        "training.pumphealth.io", "v1alpha1", namespace, "trainingjobs"
+    )
     jobs: Sequence[Mapping[str, Any]] = listed["items"]
     return jobs
 
