@@ -8,7 +8,7 @@ from typing import Any
 
 import kopf
 
-from trainingjob_operator.kube import OURS
+from trainingjob_operator.kube import OURS, PAGE
 from trainingjob_operator.model import GROUP, VERSION, Job, Pod, TrainingJob
 from trainingjob_operator.store import Known, Store
 from trainingjob_operator.workqueue import WorkQueue
@@ -46,9 +46,11 @@ def settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.posting.enabled = False
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
     settings.watching.label_selectors["batch", "v1", "jobs"] = OURS
     settings.watching.label_selectors["", "v1", "pods"] = OURS
+    # Kopf's task of an object lingers this long after its last event, and holds the whole object.
+    settings.queueing.idle_timeout = 0.5
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.networking.error_backoffs = EndlessBackoff()
     return settings

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import kubernetes.client
 import kubernetes.config
@@ -20,7 +20,8 @@ import urllib3.exceptions
 from trainingjob_operator import metrics
 from trainingjob_operator.model import API_VERSION, JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
 
-PAGE = 500
+PAGE = 100
+"""Objects in one answer. A page is in memory whole, as many times its size as Python needs."""
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 
@@ -53,6 +54,8 @@ class Resource:
         return "/" + "/".join(part for part in parts if part)
 
 
+Item = TypeVar("Item", TrainingJob, Job, Pod)
+
 OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 RESOURCES: Mapping[type[TrainingJob | Job | Pod], Resource] = {
     TrainingJob: Resource("trainingjobs", f"apis/{API_VERSION}"),
@@ -64,10 +67,10 @@ LEASES = Resource("leases", "apis/coordination.k8s.io/v1")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Generic[Item]):
     """A whole list, read at one resourceVersion."""
 
-    items: list[JSON]
+    items: list[Item]
     version: int
 
 
@@ -87,19 +90,20 @@ class Kube:
         """Let go of threads and connections; calls under way end on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def list_all(self, resource: Resource, namespace: str, selector: str | None = None) -> Listing:
-        """Read a collection page by page, all of it at one resourceVersion."""
-        items: list[JSON] = []
-        query = [("limit", str(PAGE))]
+    async def list_all(self, kind: type[Item], namespace: str, selector: str | None = None) -> Listing[Item]:
+        """Read a collection page by page, all of it at one resourceVersion, keeping no more of it than its views."""
+        resource: Resource = RESOURCES[kind]
+        items: list[Item] = []
+        query: list[tuple[str, str]] = [("limit", str(PAGE))]
         selectors = ",".join(part for part in (resource.selector, selector) if part)
         if selectors:
             query.append(("labelSelector", selectors))
-        token = ""
+        token: str = ""
         while True:
             page = await self._call(
                 "GET", resource, resource.path(namespace), query=[*query, *([("continue", token)] if token else [])]
             )
-            items.extend(page["items"])
+            items.extend(kind.parse(item) for item in page["items"])
             token = page["metadata"].get("continue", "")
             if not token:
                 return Listing(items, int(page["metadata"]["resourceVersion"]))

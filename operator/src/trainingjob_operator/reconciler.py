@@ -174,7 +174,7 @@ class Reconciler:
     async def _read_children(self, view: View) -> None:
         trainingjob = view.trainingjob
         selector = f"{LABEL_UID}={trainingjob.uid}"
-        for kind in (Pod, Job):
-            listing = await self._kube.list_all(RESOURCES[kind], trainingjob.namespace, selector)
-            objects = [kind.parse(item) for item in listing.items]
-            self._store.replace(kind, trainingjob.namespace, objects, listing.version, trainingjob.uid)
+        pods = await self._kube.list_all(Pod, trainingjob.namespace, selector)
+        self._store.replace(Pod, trainingjob.namespace, pods.items, pods.version, trainingjob.uid)
+        jobs = await self._kube.list_all(Job, trainingjob.namespace, selector)
+        self._store.replace(Job, trainingjob.namespace, jobs.items, jobs.version, trainingjob.uid)

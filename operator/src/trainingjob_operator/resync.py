@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from trainingjob_operator import metrics
-from trainingjob_operator.kube import RESOURCES, ApiError, Kube
+from trainingjob_operator.kube import ApiError, Kube, Listing
 from trainingjob_operator.model import Job, Pod, TrainingJob
 from trainingjob_operator.store import Store
 from trainingjob_operator.workqueue import WorkQueue
 
 INTERVAL = 600.0
-NOT_INSTALLED = 404
 
 logger = logging.getLogger(__name__)
 
 
 class NotInstalledError(Exception):
-    """The API server knows no TrainingJobs, or does not let us see them."""
+    """The API server knows no TrainingJobs."""
 
 
 class Resync:
@@ -65,17 +65,20 @@ class Resync:
     async def _read(self) -> None:
         for namespace in self._namespaces:
             # Children first: a parent that is known before its Job would have it created once more.
-            for kind in (Pod, Job, TrainingJob):
-                try:
-                    listing = await self._kube.list_all(RESOURCES[kind], namespace)
-                except ApiError as error:
-                    if kind is TrainingJob and error.status == NOT_INSTALLED:
-                        raise NotInstalledError(
-                            "the API server knows no TrainingJobs: apply the CRD in crds/ first"
-                        ) from error
-                    raise
-                objects = [kind.parse(item) for item in listing.items]
-                self._store.replace(kind, namespace, objects, listing.version)
+            pods = await self._kube.list_all(Pod, namespace)
+            self._store.replace(Pod, namespace, pods.items, pods.version)
+            jobs = await self._kube.list_all(Job, namespace)
+            self._store.replace(Job, namespace, jobs.items, jobs.version)
+            trainingjobs = await self._list_trainingjobs(namespace)
+            self._store.replace(TrainingJob, namespace, trainingjobs.items, trainingjobs.version)
         for key in self._store.names():
             self._queue.add(key)
         metrics.LAST_RESYNC.set_to_current_time()
+
+    async def _list_trainingjobs(self, namespace: str) -> Listing[TrainingJob]:
+        try:
+            return await self._kube.list_all(TrainingJob, namespace)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                raise NotInstalledError("the API server knows no TrainingJobs: apply the CRD in crds/ first") from error
+            raise
