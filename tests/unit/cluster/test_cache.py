@@ -1,0 +1,48 @@
+"""The cache between runs: what is in it is whole, and made by one at a time."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cluster import cache
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+
+
+def made_with(content: str) -> Path:
+    """The folder of key `key`, in which a file holds the content that it was made with."""
+
+    def make(folder: Path) -> None:
+        (folder / "file").write_text(content)
+
+    return cache.folder("kind", "key", make, lambda: None)
+
+
+def test_what_was_made_is_not_made_again() -> None:
+    assert (made_with("first") / "file").read_text() == "first"
+    assert (made_with("second") / "file").read_text() == "first"
+
+
+def test_what_was_left_unfinished_is_made_anew() -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").touch()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        cache.folder("kind", "key", fail, lambda: None)
+    assert [file.name for file in made_with("whole").iterdir()] == ["file"]
+
+
+def test_the_holder_of_a_lock_is_known_as_long_as_it_holds_it() -> None:
+    assert cache.lock_holder("node") is None
+    with cache.lock("node"):
+        assert cache.lock_holder("node") == os.getpid()
+    assert cache.lock_holder("node") is None
+
+
+def test_a_digest_tells_parts_apart_that_join_to_the_same() -> None:
+    assert cache.digest(["ab", "c"]) != cache.digest(["a", "bc"])
