@@ -48,6 +48,7 @@ class World:
         self.pods: dict[str, dict[str, Any]] = {}
         self.created: list[str] = []
         self.writes = 0
+        self.seen = (0, 0)
         self.refusal: Refusal | None = None
         self.progress: Progress | None = None
 
@@ -73,6 +74,7 @@ class World:
             TrainingJob.parse(self.raw),
             tuple(Job.parse(raw) for raw in self.jobs.values()),
             tuple(Pod.parse(raw) for raw in self.pods.values()),
+            self.seen,
             self.refusal,
             live,
         )
@@ -252,6 +254,7 @@ class World:
         body["status"] = {} if body["spec"].get("suspend") else {"startTime": timestamp(self.now)}
         self.jobs[name] = body
         self.created.append(name)
+        self.seen = (self.status["run"], self.status["attempt"])
 
     def _delete(self, name: str) -> None:
         self.jobs[name]["metadata"]["deletionTimestamp"] = timestamp(self.now)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from trainingjob_operator import diagnosis
 from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import View
+from trainingjob_operator.model import View, instant
 from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import Specification
 
@@ -32,10 +32,19 @@ def unbound_since(view: View) -> datetime | None:
         return None
     since = job.started or job.created
     if pod is None:
-        return since
+        return _without_pod_since(view, since)
     if pod.live:
         return None if pod.node else max(pod.created, since)
     return max(pod.ended + LONGEST_POD_BACKOFF, since)
+
+
+def _without_pod_since(view: View, since: datetime) -> datetime | None:
+    """A pod that was bound and is gone starts the clock when the status says so, not when the Job started."""
+    for condition in view.trainingjob.status.get("conditions") or ():
+        if condition["type"] == "Scheduled":
+            told = instant(condition["lastTransitionTime"])
+            return None if condition["status"] == "True" or told is None else max(told, since)
+    return since
 
 
 def deadlines(view: View, specification: Specification, configuration: Configuration) -> Iterator[Deadline]:

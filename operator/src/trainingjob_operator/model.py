@@ -292,6 +292,7 @@ class View:
         trainingjob: The parent.
         jobs: Every Job that its uid controls.
         pods: The pods of these Jobs.
+        seen: The newest claim that this process ever saw a Job of, (0, 0) for none.
         refusal: The API server's no to the claimed Job, if that was the last word.
         live: Whether Jobs and pods were just read from the API server, not from the watch.
     """
@@ -299,6 +300,7 @@ class View:
     trainingjob: TrainingJob
     jobs: tuple[Job, ...] = ()
     pods: tuple[Pod, ...] = ()
+    seen: tuple[int, int] = (0, 0)
     refusal: Refusal | None = None
     live: bool = False
 

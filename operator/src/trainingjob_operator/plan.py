@@ -15,6 +15,7 @@ from typing import Literal
 from trainingjob_operator import diagnosis
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.deadlines import deadlines
+from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure
 from trainingjob_operator.model import Job, TrainingJob, View
 from trainingjob_operator.reasons import Reason
@@ -204,7 +205,7 @@ def _superseding(trainingjob: TrainingJob) -> Claim | None:
 
 def _without_job(view: View, now: datetime, specification: Specification, configuration: Configuration) -> Decision:
     trainingjob = view.trainingjob
-    if trainingjob.status.get("jobUID"):
+    if trainingjob.status.get("jobUID") or view.seen == trainingjob.claim:
         if not view.live:
             return Confirm()
         name = trainingjob.status.get("jobName")
@@ -215,7 +216,10 @@ def _without_job(view: View, now: datetime, specification: Specification, config
         return superseded
     if trainingjob.suspended or any(not stray.ended for stray in view.strays):
         return Observe()
-    device = trainingjob.status.get("device") or {}
+    device = requested_device(trainingjob.spec, configuration, fell_back=has_fallen_back(trainingjob.status))
+    if device != trainingjob.status.get("device") or gates_hash(trainingjob.spec) != trainingjob.status["gatesHash"]:
+        run, attempt = trainingjob.claim
+        return Claim(run, attempt + 1, Reason.ACCEPTED, "The spec changed before the Job was created")
     resource = device.get("resourceName")
     if resource and resource not in configuration.images_accelerator:
         message = (

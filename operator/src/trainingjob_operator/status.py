@@ -11,15 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure, failure
 from trainingjob_operator.manifests import job_name
 from trainingjob_operator.model import JSON, Progress, TrainingJob, View, clean, timestamp
 from trainingjob_operator.plan import Announce, Claim, Decision, Finish
-from trainingjob_operator.reasons import Reason
 from trainingjob_operator.situation import Situation, held, situation
 from trainingjob_operator.specification import (
     gates_hash,
-    read_specification,
     resolve_window,
     spec_hash,
 )
@@ -80,7 +79,6 @@ def _claimed(trainingjob: TrainingJob, claim: Claim, now: datetime, configuratio
             "specHash": spec_hash(spec),
             "startTime": timestamp(now),
             "data": {"end": timestamp(window.end)} | ({"start": timestamp(window.start)} if window.start else {}),
-            "device": {},
         }
         if claim.trigger == "RetrainRequested":
             status["observedRetrainRequest"] = trainingjob.retrain_request
@@ -90,7 +88,7 @@ def _claimed(trainingjob: TrainingJob, claim: Claim, now: datetime, configuratio
         "attempt": claim.attempt,
         "gatesHash": gates_hash(spec),
         "jobName": job_name(trainingjob.name, trainingjob.uid, claim.run, claim.attempt),
-        "device": _device(status["device"], trainingjob, claim, configuration),
+        "device": requested_device(spec, configuration, fell_back=claim.fall_back or has_fallen_back(status)),
     }
     if claim.failure is not None:
         status["lastFailure"] = _failure(claim.failure)
@@ -98,17 +96,6 @@ def _claimed(trainingjob: TrainingJob, claim: Claim, now: datetime, configuratio
     if trainingjob.suspended:
         where = held(had_job=False)
     return _told(status, trainingjob, where, now)
-
-
-def _device(device: JSON, trainingjob: TrainingJob, claim: Claim, configuration: Configuration) -> dict[str, Any]:
-    """What the attempt asks for. A fallback to the CPU stays for the run."""
-    specification = read_specification(trainingjob.spec)
-    policy = specification.accelerator.policy or configuration.policy(specification.model_type)
-    if claim.fall_back or device.get("reason") == Reason.FELL_BACK_TO_CPU:
-        return {"requested": policy, "reason": str(Reason.FELL_BACK_TO_CPU)}
-    return {"requested": policy} | (
-        {} if policy == "Disabled" else {"resourceName": specification.accelerator.resource_name}
-    )
 
 
 def _announced(view: View, decision: Announce, now: datetime) -> dict[str, Any]:

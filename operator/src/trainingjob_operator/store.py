@@ -22,6 +22,7 @@ class Store:
         self._gone: dict[str, int] = {}
         self._listed: dict[tuple[type[Known], str], int] = {}
         self._refusals: dict[str, Refusal] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
 
     def put(self, known: Known) -> Key | None:
         """Take in an object unless something newer is known.
@@ -43,6 +44,8 @@ class Store:
             self._trainingjobs[known.key] = known.uid
         elif known.owner:
             self._children.setdefault(known.owner, set()).add(known.uid)
+            if isinstance(known, Job):
+                self._seen[known.owner] = max(known.claim, self._seen.get(known.owner, (0, 0)))
         self._objects[known.uid] = known
         return parent(known)
 
@@ -92,7 +95,8 @@ class Store:
         family = list(self._descendants(trainingjob.uid))
         jobs = tuple(known for known in family if isinstance(known, Job))
         pods = tuple(known for known in family if isinstance(known, Pod))
-        return View(trainingjob, jobs, pods, self._refusals.get(trainingjob.uid), live)
+        seen, refusal = self._seen.get(trainingjob.uid, (0, 0)), self._refusals.get(trainingjob.uid)
+        return View(trainingjob, jobs, pods, seen, refusal, live)
 
     def refuse(self, uid: str, refusal: Refusal | None) -> None:
         """Remember the API server's last answer to the Job of a claim: a no, or None for a yes."""
@@ -130,6 +134,7 @@ class Store:
             if self._trainingjobs.get(known.key) == uid:
                 del self._trainingjobs[known.key]
             self._refusals.pop(uid, None)
+            self._seen.pop(uid, None)
         elif known.owner:
             siblings = self._children[known.owner]
             siblings.discard(uid)

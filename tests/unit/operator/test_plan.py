@@ -263,6 +263,16 @@ def test_the_pause_before_a_failed_pod_is_replaced_is_no_lack_of_nodes() -> None
     assert "jobDeletionReason" not in world.status
 
 
+def test_the_gap_between_two_pods_is_no_lack_of_nodes() -> None:
+    world = World(accelerator=PREFERRED, runPolicy={"schedulingTimeoutSeconds": 600}).start().pass_time(7200)
+    world.pods.clear()
+    world.settle()
+    assert world.condition("Scheduled") == ("False", "PodNotCreated")
+    assert world.decide() == Observe(world.now + timedelta(seconds=300))
+    world.add_pod().bind().run().settle()
+    assert (world.status["phase"], len(world.created)) == ("Running", 1)
+
+
 def test_a_required_accelerator_waits_for_ever() -> None:
     world = World(accelerator={"policy": "Required"}).settle().add_pod().find_no_node().pass_time(1e7).settle()
     assert world.status["phase"] == "Queued"
@@ -354,6 +364,17 @@ def test_a_suspended_trainingjob_has_no_job_and_its_next_attempt_waits_for_the_w
     assert world.step() is None
     world.edit(runPolicy={"suspend": False}).settle()
     assert (world.status["run"], world.status["attempt"], len(world.created)) == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"gates": [{"metric": "skill", "min": 0}]}, {"accelerator": {"policy": "Required"}}]
+)
+def test_a_claim_that_no_job_was_created_for_is_renewed_when_the_spec_changes(changes: dict[str, Any]) -> None:
+    world = World(runPolicy={"suspend": True}).settle().edit(**changes).settle()
+    world.edit(runPolicy={}).settle()
+    assert (world.status["run"], world.status["attempt"], len(world.created)) == (1, 2, 1)
+    world.add_pod().bind().run().settle().succeed()
+    assert (world.status["run"], world.status["phase"]) == (1, "Succeeded")
 
 
 def test_a_run_that_succeeds_while_it_is_being_suspended_goes_on_afterwards_and_finds_itself() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -220,7 +220,7 @@ reports = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(content=reports, exit_code=st.integers(0, 255), junk=st.none() | st.text())
 def test_whatever_a_trainer_writes_the_status_keeps_to_the_schema(
     content: dict[str, Any], exit_code: int, junk: str | None
@@ -235,7 +235,7 @@ def test_whatever_a_trainer_writes_the_status_keeps_to_the_schema(
     json.dumps(world.status, allow_nan=False, ensure_ascii=False).encode()
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(words=st.text(max_size=5000))
 def test_whatever_the_cluster_says_the_status_keeps_to_the_schema(words: str) -> None:
     world = World().settle().add_pod().find_no_node(words).settle()
