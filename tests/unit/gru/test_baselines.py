@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from trainingjob_trainer.gru_baselines import fit_ridge, last_score, mixture
+from trainingjob_trainer.gru_baselines import CAUTION, fit_ridge, last_score, mixture
 from trainingjob_trainer.prepared import HealthScore, Prepared
 from trainingjob_trainer.windows import Sequences
 
@@ -38,9 +38,14 @@ def test_a_mixture_of_two_linear_scores_is_linear_again(prepared: Prepared, sequ
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.3, 0.3), (1.4, 1.0), (-0.2, 0.0)])
-def test_the_mixture_with_the_lowest_error_is_found(weight: float, expected: float) -> None:
-    first, second = np.random.default_rng(0).random((2, 50)).astype(np.float32)
-    assert mixture(weight * first + (1 - weight) * second, first, second) == pytest.approx(expected, abs=1e-6)
+def test_many_rows_find_the_mixture_with_the_lowest_error(weight: float, expected: float) -> None:
+    first, second = np.random.default_rng(0).random((2, 100_000)).astype(np.float32)
+    assert mixture(weight * first + (1 - weight) * second, first, second) == pytest.approx(expected, abs=1e-3)
+
+
+def test_few_rows_lean_towards_the_second() -> None:
+    first, second = np.random.default_rng(0).random((2, CAUTION)).astype(np.float32)
+    assert mixture(first, first, second) == pytest.approx(0.5)
 
 
 def test_of_two_equal_predictions_the_first_counts() -> None:

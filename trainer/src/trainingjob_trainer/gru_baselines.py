@@ -20,6 +20,9 @@ RIDGE_ROWS = 120
 RIDGE_VALUES = 30_000_000
 """Numbers that ridge regression is fitted on at most, from evenly spaced windows: 120 MB."""
 
+CAUTION = 60
+"""Validation windows that it takes to be half convinced: with 32 of them, shares were off by half in real series."""
+
 
 @dataclass(frozen=True)
 class LinearScore:
@@ -80,7 +83,10 @@ def fit_ridge(windows: Windows) -> LinearScore:
 
 
 def mixture(actual: Floats, first: Floats, second: Floats) -> float:
-    """The share of ``first`` in the mixture with ``second`` that has the lowest squared error, from 0 to 1."""
+    """The share of ``first`` in the mixture with ``second`` that has the lowest squared error, from 0 to 1.
+
+    It is shrunk towards ``second`` as if ``CAUTION`` more rows spoke for it: a short validation part knows little.
+    """
     difference = first.astype(np.float64) - second
-    energy = float(difference @ difference)
+    energy = float(difference @ difference) * (1 + CAUTION / len(actual))
     return float(np.clip(difference @ (actual - second) / energy, 0.0, 1.0)) if energy > 0 else 1.0
