@@ -64,7 +64,8 @@ requirements: .venv/.ready ## Resolve the hashed requirement files anew from the
 	compile operator/pyproject.toml -o requirements/operator.txt; \
 	compile trainer/pyproject.toml --extra cpu -o requirements/trainer-cpu.txt; \
 	compile -c requirements/operator.txt -c requirements/trainer-cpu.txt operator/pyproject.toml trainer/pyproject.toml \
-	    --extra cpu requirements/development.in -o requirements/development.txt
+	    --extra cpu requirements/development.in -o requirements/development.txt; \
+	compile -c requirements/development.txt requirements/build.in -o requirements/build.txt
 
 # The virtual environment is made anew when a requirement changed; Debian keeps venv in a package of its own.
 .venv/.ready: $(REQUIREMENTS) operator/pyproject.toml trainer/pyproject.toml

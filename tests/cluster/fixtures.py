@@ -27,7 +27,7 @@ from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
 from cluster.simulated_node import SimulatedNode, simulated_node_registered
-from cluster.traces import difference, traces
+from cluster.traces import left, traces
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -105,7 +105,7 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
         except ClusterUnavailableError as error:
             _unavailable(str(error))
         yield bed
-    assert difference(before, traces()) == []
+    assert left(before, traces()) == []
 
 
 @pytest.fixture(autouse=True)

@@ -19,14 +19,9 @@ def traces() -> dict[str, set[str]]:
     }
 
 
-def difference(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
-    """What is there after but was not before, and the other way round, in words."""
-    return [
-        f"{kind}: {what} {name}"
-        for kind in before
-        for what, names in (("left", after[kind] - before[kind]), ("gone", before[kind] - after[kind]))
-        for name in sorted(names)
-    ]
+def left(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
+    """What there is after, and was not before, in words."""
+    return [f"{kind}: {name}" for kind in before for name in sorted(after[kind] - before[kind])]
 
 
 def _mounts() -> list[str]:
