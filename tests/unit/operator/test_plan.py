@@ -1,5 +1,6 @@
 """What the operator decides, situation by situation. Each test tells the story that leads there."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from operator_objects import START, World
 from trainingjob_operator.model import Refusal
-from trainingjob_operator.plan import Announce, Claim, Create, Delete, Expire, Finish, Observe
+from trainingjob_operator.plan import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe, plan
 
 PREFERRED = {"policy": "Preferred", "fallbackAfterSeconds": 300}
 
@@ -92,6 +93,13 @@ def test_a_request_to_retrain_with_a_changed_spec_is_met_by_one_run() -> None:
     world.remove_job().start().succeed()
     assert (world.status["run"], world.status["trigger"]) == (2, "RetrainRequested")
     assert world.status["phase"] == "Succeeded"
+
+
+def test_taking_the_request_to_retrain_back_does_nothing() -> None:
+    world = World().request_retrain("now").start().succeed()
+    del world.raw["metadata"]["annotations"]
+    world.settle()
+    assert (world.status["run"], world.status["observedRetrainRequest"]) == (1, "now")
 
 
 @pytest.mark.parametrize(
@@ -397,6 +405,35 @@ def test_a_refusal_of_an_earlier_attempt_says_nothing_about_this_one() -> None:
     world.refusal = Refusal((0, 9), final=True, message="spec is wrong")
     world.step()
     assert isinstance(world.decide(), Create)
+
+
+def vanished() -> World:
+    return World().start().remove_job()
+
+
+def stopped() -> World:
+    return World().start().edit(runPolicy={"suspend": True}).settle().remove_job()
+
+
+def unbound() -> World:
+    return World(accelerator=PREFERRED).settle().add_pod().pass_time(301)
+
+
+def without_report() -> World:
+    return World().start().end_pod(0).end_job("Complete")
+
+
+def without_pods() -> World:
+    world = World().start().end_job("Failed", "BackoffLimitExceeded")
+    world.pods.clear()
+    return world
+
+
+@pytest.mark.parametrize("story", [vanished, stopped, unbound, without_report, without_pods])
+def test_what_cannot_be_taken_back_is_decided_only_from_what_was_just_read(story: Callable[[], World]) -> None:
+    world = story()
+    assert plan(world.view(live=False), world.now, world.configuration) == Confirm()
+    assert world.decide() != Confirm()
 
 
 def test_nothing_is_done_about_a_trainingjob_that_is_being_deleted() -> None:
