@@ -47,7 +47,7 @@ def test_the_search_finds_what_grid_search_finds_to_the_last_digit(
         threads=2,
         reporter=SilentReporter(),
     )
-    classifier = XGBClassifier(objective="binary:logistic", random_state=42, scale_pos_weight=weight, n_jobs=2)
+    classifier = XGBClassifier(objective="binary:logistic", random_state=42, scale_pos_weight=weight, n_jobs=1)
     grid = search.model_dump(include={"n_estimators", "max_depth", "learning_rate", "subsample"})
     reference = GridSearchCV(classifier, grid, scoring=scoring, cv=3).fit(features, labels)
     assert found.settings == reference.cv_results_["params"]

@@ -6,49 +6,19 @@ from dataclasses import replace
 from itertools import count
 
 import numpy as np
-import pandas as pd
 import pytest
 import xgboost
 from numpy.typing import NDArray
 
 from trainingjob_trainer.accelerator import Device
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepared import DataSummary, Prepared
 from trainingjob_trainer.reporter import SilentReporter
-from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.spec_types import GATE_METRICS
 from trainingjob_trainer.xgb import train_xgboost
 from trainingjob_trainer.xgb_evaluate import classification_metrics, operating_threshold
+from unit.xgb.rows import SPEC, prepared_rows
 
 CPU = Device("CPU", threads=2)
-SEARCH = {"nEstimators": [5, 10], "maxDepth": [2, 3], "learningRate": [0.3], "subsample": [1]}
-SPEC = TrainingJobSpec.model_validate_json(
-    json.dumps({"machine": "PUMP-1", "model": {"type": "xgb", "xgb": {"search": SEARCH}}})
-)
-
-
-def prepared_rows(rows: int = 1000, border: int = 800) -> Prepared:
-    """Failures every 200 rows, foretold by a rising temperature; some values missing."""
-    generator = np.random.default_rng(7)
-    position = np.arange(rows) % 200
-    labels = (position >= 180).astype(np.float32)
-    temperature = (70 + 20 * labels + generator.normal(0, 8, rows)).astype(np.float32)
-    temperature[generator.random(rows) < 0.1] = np.nan
-    noise = generator.normal(size=rows).astype(np.float32)
-    timestamps = np.datetime64("2025-01-01", "us") + np.arange(rows) * np.timedelta64(10, "s")
-    summary = DataSummary(rows, rows, 1, 10.0, "0" * 64, timestamps[0], timestamps[-1])
-    return Prepared(
-        machine="PUMP-1",
-        frame=pd.DataFrame({"Cool_T": temperature, "Bat_V": noise, "failure_label": labels}),
-        timestamps=timestamps,
-        segments=np.zeros(rows, np.int32),
-        border=border,
-        features=("Cool_T", "Bat_V"),
-        running=np.ones(rows, np.bool_),
-        usable=np.arange(rows) != border - 1,
-        summary=summary,
-        events=position == 199,
-    )
 
 
 def test_files_and_metrics_are_those_of_the_contract() -> None:

@@ -69,6 +69,8 @@ def process_environment(device: Device, environment: Mapping[str, str]) -> dict[
     variables = {
         "KERAS_BACKEND": environment.get("KERAS_BACKEND") or ("tensorflow" if device.used == "GPU" else "jax"),
         "OMP_NUM_THREADS": threads,
+        # Threads that wait must not spin: on a CPU shared with others XGBoost then takes many times as long.
+        "OMP_WAIT_POLICY": environment.get("OMP_WAIT_POLICY") or "PASSIVE",
         "OPENBLAS_NUM_THREADS": threads,
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,

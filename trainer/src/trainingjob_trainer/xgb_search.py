@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from trainingjob_trainer.xgb_evaluate import DECISION
 
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
 Labels = NDArray[np.int8]
+Rows = NDArray[np.intp]
 Setting = Mapping[str, Any]
 
 
@@ -61,7 +63,7 @@ class SearchResult:
 @dataclass(frozen=True)
 class _Fold:
     training: xgboost.QuantileDMatrix
-    rows: NDArray[np.intp]
+    rows: Rows
     validation: LabelledRows
 
 
@@ -87,13 +89,10 @@ def search_settings(
     position = {(*_shape(setting), setting["n_estimators"]): index for index, setting in enumerate(settings)}
     # The deepest trees take longest: begun last they would leave the other threads idle at the end.
     shapes = sorted({_shape(setting) for setting in settings}, key=lambda shape: (-shape[0], shape))
-    folds = [
-        _fold(data, training, rows, threads)
-        for training, rows in StratifiedKFold(xgb.folds).split(data.features, data.labels)
-    ]
     scores = np.full((len(settings), xgb.folds), np.nan)
     out_of_fold: dict[int, NDArray[np.float32]] = {}
     with _workers(threads) as workers:
+        folds = list(workers.map(partial(_fold, data), StratifiedKFold(xgb.folds).split(data.features, data.labels)))
         jobs = {
             workers.submit(_train, shape, fold, xgb.search.n_estimators, fixed, reporter): (shape, number)
             for shape in shapes
@@ -119,8 +118,9 @@ def _shape(setting: Setting) -> tuple[int, float, float]:
     return setting["max_depth"], setting["learning_rate"], setting["subsample"]
 
 
-def _fold(data: LabelledRows, training: NDArray[np.intp], rows: NDArray[np.intp], threads: int) -> _Fold:
-    bins = xgboost.QuantileDMatrix(data.features.iloc[training], data.labels[training], nthread=threads)
+def _fold(data: LabelledRows, split: tuple[Rows, Rows]) -> _Fold:
+    training, rows = split
+    bins = xgboost.QuantileDMatrix(data.features.iloc[training], data.labels[training], nthread=1)
     return _Fold(bins, rows, LabelledRows(data.features.iloc[rows], data.labels[rows]))
 
 
