@@ -1,5 +1,6 @@
 """What a trainer's metrics say."""
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -43,3 +44,9 @@ def test_another_programs_metrics_say_nothing() -> None:
 def test_what_is_no_metrics_text_is_refused() -> None:
     with pytest.raises(ValueError):
         parse("<html>{not metrics</html> x y z", "pod-1", NOW)
+
+
+@given(st.lists(st.sampled_from(["trainingjob_epoch", *'{}="\\\n #,1é\0', "NaN", "# TYPE", " gauge"]), max_size=25))
+def test_whatever_a_pod_answers_is_read_or_refused(parts: list[str]) -> None:
+    with contextlib.suppress(ValueError):
+        parse("".join(parts), "pod-1", NOW)
