@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from threading import Lock
+from typing import Any
 
 
 class Stage(Enum):
@@ -57,6 +59,8 @@ Listener = Callable[[Progress], None]
 class RunProgress:
     """The reporter of a run: keeps the present picture and tells every change to its listeners.
 
+    May be called from any thread; listeners hear one change after the other.
+
     Attributes:
         now: The present picture.
     """
@@ -65,22 +69,23 @@ class RunProgress:
         """Start at the stage Starting and tell the listeners so."""
         self._listeners = listeners
         self._stop_requested = False
+        self._lock = Lock()
         self.now = Progress()
-        self._change(self.now)
+        self._change()
 
     def stage(self, stage: Stage) -> None:
         """Say that the run goes on to a stage."""
-        self._change(replace(self.now, stage=stage))
+        self._change(stage=stage)
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
     ) -> None:
         """See ``Reporter``."""
-        self._change(replace(self.now, epoch=epoch, epochs=epochs, loss=loss, validation_loss=validation_loss))
+        self._change(epoch=epoch, epochs=epochs, loss=loss, validation_loss=validation_loss)
 
     def advanced(self) -> None:
         """See ``Reporter``."""
-        self._change(self.now)
+        self._change()
 
     def request_stop(self) -> None:
         """Ask the training to save what is worth saving and to end."""
@@ -90,7 +95,8 @@ class RunProgress:
         """See ``Reporter``."""
         return self._stop_requested
 
-    def _change(self, progress: Progress) -> None:
-        self.now = replace(progress, advanced_at=time.time())
-        for listener in self._listeners:
-            listener(self.now)
+    def _change(self, **changed: Any) -> None:
+        with self._lock:
+            self.now = replace(self.now, advanced_at=time.time(), **changed)
+            for listener in self._listeners:
+                listener(self.now)

@@ -5,6 +5,7 @@ gives the score of every wanted length. The bins of a fold's rows depend on no s
 ``xgboost.train`` releases the interpreter's lock, so single-threaded boosters side by side keep every core busy.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.spec import Xgb
 from trainingjob_trainer.xgb_evaluate import DECISION
 
+_SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
 Labels = NDArray[np.int8]
 Rows = NDArray[np.intp]
@@ -137,7 +139,7 @@ def _train(
         {**fixed, "max_depth": max_depth, "learning_rate": learning_rate, "subsample": subsample, "nthread": 1},
         fold.training,
         num_boost_round=max(lengths),
-        callbacks=[_StopOnRequest(reporter)],
+        callbacks=[_EveryRound(reporter)],
     )
     return {
         length: booster.inplace_predict(fold.validation.features, iteration_range=(0, length), validate_features=False)
@@ -145,16 +147,20 @@ def _train(
     }
 
 
-class _StopOnRequest(xgboost.callback.TrainingCallback):
-    """Ends a booster between two rounds when the process shall end."""
+class _EveryRound(xgboost.callback.TrainingCallback):
+    """Says between two rounds that a booster lives, and ends it when the process shall end."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
         self._reporter = reporter
+        self._told_at = time.monotonic()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         if self._reporter.should_stop():
             raise TrainingError("Suspended", "Stopped on request; an xgb search starts anew in the next attempt.")
+        if time.monotonic() - self._told_at >= _SECONDS_BETWEEN_SIGNS_OF_LIFE:
+            self._told_at = time.monotonic()
+            self._reporter.advanced()
         return False
 
 
