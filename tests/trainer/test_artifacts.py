@@ -3,6 +3,8 @@
 import dataclasses
 
 import pytest
+from minio.commonconfig import ENABLED, Filter
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
@@ -53,6 +55,20 @@ def test_init_creates_the_bucket_once(object_store: Server) -> None:
     assert not store.create_bucket()
     store.check()
     object_store.drop_bucket("made-by-init")
+
+
+def test_checkpoints_expire_and_other_rules_of_the_bucket_stay(object_store: Server, bucket: str) -> None:
+    client = object_store.client()
+    theirs = Rule(ENABLED, Filter(prefix="theirs/"), rule_id="theirs", expiration=Expiration(days=7))
+    client.set_bucket_lifecycle(bucket, LifecycleConfig([theirs]))
+    for _ in range(2):
+        assert store_of(object_store, bucket).expire("checkpoints/", days=30)
+    found = client.get_bucket_lifecycle(bucket)
+    assert found is not None
+    rules = {
+        rule.rule_filter.prefix: rule.expiration.days for rule in found.rules if rule.rule_filter and rule.expiration
+    }
+    assert rules == {"theirs/": 7, "checkpoints/": 30}
 
 
 @pytest.mark.parametrize("wrong", ["access_key", "secret_key"])

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import tenacity
 import urllib3
 from minio import Minio
+from minio.commonconfig import ENABLED, Filter
 from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from trainingjob_trainer.errors import TrainingError
@@ -29,6 +31,7 @@ _TRANSIENT_CODES = {
     "InternalError",
     "ServiceUnavailable",
 }
+_NO_RULES_CODES = {"NotImplemented", "MethodNotAllowed", "AccessDenied"}
 _REFUSED_CODES = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken"}
 
 Answer = TypeVar("Answer")
@@ -122,6 +125,31 @@ class ObjectStore:
         self._call("create the bucket", lambda: self._client.make_bucket(self.bucket))
         return True
 
+    def expire(self, prefix: str, days: int) -> bool:
+        """Let the store itself remove objects under a prefix some days after they were written.
+
+        Rules that the bucket has already stay; one for this prefix is left as it is.
+
+        Returns:
+            False when the store takes no such rule, or not from us.
+        """
+        identity = f"expire-{prefix.strip('/')}"
+        rule = Rule(ENABLED, Filter(prefix=prefix), rule_id=identity, expiration=Expiration(days=days))
+
+        def add() -> bool:
+            try:
+                present = self._client.get_bucket_lifecycle(self.bucket)
+                rules = list(present.rules) if present else []
+                if all(known.rule_id != identity for known in rules):
+                    self._client.set_bucket_lifecycle(self.bucket, LifecycleConfig([*rules, rule]))
+            except S3Error as error:
+                if error.code in _NO_RULES_CODES:
+                    return False
+                raise
+            return True
+
+        return self._call(f"let {prefix} expire", add)
+
     def put(self, key: str, content: bytes, content_type: str = "application/octet-stream") -> None:
         """Store an object, whole or not at all, over what is there."""
         self._call(
@@ -198,7 +226,7 @@ class ObjectStore:
                 "the store's Secret (S3_ACCESS_KEY, S3_SECRET_KEY) and what that key may do in the bucket."
             )
         if code is not None and not _is_transient(error):
-            return _failed(f"{where}: could not {what}, it answers {code}: {_message(error)}")
+            return _failed(f"{where}: could not {what}, it answers {_message(error)}.")
         if _certificate_fault(error):
             return _failed(
                 f"{where}: could not {what}, TLS fails ({error}). Check ca.crt of the store's Secret, or set secure "
@@ -263,4 +291,4 @@ def _certificate_fault(error: BaseException) -> bool:
 def _message(error: Exception) -> str:
     if isinstance(error, MaxRetryError) and error.reason is not None:
         return str(error.reason)
-    return (error.message or str(error)) if isinstance(error, S3Error) else str(error)
+    return f"{error.code}: {error.message}" if isinstance(error, S3Error) else str(error)

@@ -16,6 +16,7 @@ from trainingjob_trainer.errors import TrainingError
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
+_CHECKPOINT_DAYS = 30
 _SIMULATED_FROM = datetime(2025, 1, 1)
 
 app = typer.Typer(
@@ -167,8 +168,12 @@ def init_db(
         with_connection(create_tables, reason="RegistryFailed")
         typer.echo("Tables processed_data, models and training_runs are there.")
         if bucket is not None:
-            created = ObjectStore.from_environment(os.environ, bucket).create_bucket()
+            store = ObjectStore.from_environment(os.environ, bucket)
+            created = store.create_bucket()
+            expiring = store.expire("checkpoints/", _CHECKPOINT_DAYS)
             typer.echo(f"Bucket {bucket} {'was created' if created else 'is there'}.")
+            if expiring:
+                typer.echo(f"Checkpoints of runs that were given up are removed after {_CHECKPOINT_DAYS} days.")
 
 
 @contextmanager
