@@ -1,6 +1,7 @@
 """A TCP proxy between a program and a real server, which cuts connections when a test says so."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,13 +22,16 @@ class Proxy:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         cuts: How many connections were cut so far.
+        altered: What is replaced in answers of the server, and by what of the same length.
     """
 
-    def __init__(self, listener: socket.socket, target: tuple[str, int]) -> None:
+    def __init__(self, listener: socket.socket, target: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self.port: int = listener.getsockname()[1]
         self.cuts = 0
+        self.altered = (b"", b"")
         self._listener = listener
         self._target = target
+        self._tls = tls
         self._to_cut: list[Cut] = []
 
     def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"") -> None:
@@ -46,16 +50,21 @@ class Proxy:
             if cut == Cut():
                 client.close()
                 continue
+            if self._tls:
+                try:
+                    client = self._tls.wrap_socket(client, server_side=True)
+                except OSError:
+                    continue
             server = socket.create_connection(self._target)
-            threading.Thread(target=_forward, args=(client, server, cut), daemon=True).start()
-            threading.Thread(target=_forward, args=(server, client, None), daemon=True).start()
+            threading.Thread(target=_forward, args=(client, server, cut, (b"", b"")), daemon=True).start()
+            threading.Thread(target=_forward, args=(server, client, None, self.altered), daemon=True).start()
 
 
 @contextmanager
-def proxy_to(host: str, port: int) -> Iterator[Proxy]:
-    """A proxy to a server, until the context ends."""
+def proxy_to(host: str, port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """A proxy to a server, until the context ends; with ``tls`` it speaks TLS with the program."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxy = Proxy(listener, (host, port))
+        proxy = Proxy(listener, (host, port), tls)
         thread = threading.Thread(target=proxy.serve, daemon=True)
         thread.start()
         yield proxy
@@ -64,11 +73,11 @@ def proxy_to(host: str, port: int) -> Iterator[Proxy]:
     thread.join()
 
 
-def _forward(source: socket.socket, sink: socket.socket, cut: Cut | None) -> None:
+def _forward(source: socket.socket, sink: socket.socket, cut: Cut | None, altered: tuple[bytes, bytes]) -> None:
     sent, end_of_sent = 0, b""
     with suppress(OSError):
         while data := source.recv(65536):
-            sink.sendall(data)
+            sink.sendall(data.replace(*altered) if altered[0] else data)
             sent, end_of_sent = sent + len(data), end_of_sent[-64:] + data
             if cut and sent >= cut.after_bytes and cut.after in end_of_sent:
                 # The program hears nothing more; the server still reads what it was sent.

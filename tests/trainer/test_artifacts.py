@@ -1,11 +1,14 @@
 """The object store against a real S3 server: what it keeps, and what it says when something is wrong."""
 
 import dataclasses
+import ssl
+from pathlib import Path
 
 import pytest
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
+from cluster.certificates import Authority
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
 from trainer.proxy import proxy_to
@@ -94,6 +97,21 @@ def test_tls_to_a_plain_store_is_final_and_says_what_to_set(object_store: Server
     store = ObjectStore.from_environment(object_store.environment() | {"S3_SECURE": "true"}, bucket, PATIENCE_SECONDS)
     with pytest.raises(TrainingError, match="set secure to") as failure:
         store.check()
+    assert not failure.value.transient
+
+
+def test_tls_is_checked_against_the_authority_of_the_secret(object_store: Server, bucket: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("store", "store", hosts=["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pair.public, pair.private)
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port), tls) as proxy:
+        environment = object_store.environment() | {"S3_ENDPOINT": f"https://127.0.0.1:{proxy.port}", "S3_SECURE": ""}
+        trusting = environment | {"S3_CA_FILE": str(authority.certificate_file)}
+        ObjectStore.from_environment(trusting, bucket, PATIENCE_SECONDS).check()
+        with pytest.raises(TrainingError, match=r"ca\.crt") as failure:
+            ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
     assert not failure.value.transient
 
 

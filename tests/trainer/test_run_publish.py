@@ -1,5 +1,6 @@
 """Publishing to a real S3 server: timestamps that are ours alone, and objects that are what they shall be."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -7,7 +8,9 @@ from threading import Barrier
 import pytest
 
 from cluster.object_store import ObjectStore as Server
+from trainer.proxy import proxy_to
 from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.prepared import ModelFile
 from trainingjob_trainer.publication import Place
 from trainingjob_trainer.publish import publish, reserve, verify
@@ -63,3 +66,15 @@ def test_a_publication_that_is_not_whole_says_what_is_wrong(store: ObjectStore, 
     fault = verify(store, PLACE.manifest_key)
     assert isinstance(fault, str)
     assert key in fault
+
+
+def test_what_is_read_back_changed_is_never_published(object_store: Server, bucket: str) -> None:
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        proxy.altered = (b"twin", b"tw1n")
+        endpoint = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}")
+        changed = ObjectStore.from_environment(endpoint.environment(), bucket, patience_seconds=5)
+        with pytest.raises(TrainingError, match=r"model\.ubj was read back twice with another content") as failure:
+            publish(changed, PLACE, FILES, {}, lambda: None)
+    assert failure.value.transient
+    assert [entry.object_name for entry in object_store.client().list_objects(bucket, "xgb_model")] == []
