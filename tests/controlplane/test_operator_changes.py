@@ -2,7 +2,7 @@
 
 import pytest
 
-from operator_process import GROUP, LABEL_NAME, Operator, TrainingJobs, condition
+from operator_process import GROUP, Operator, TrainingJobs, condition
 
 pytestmark = pytest.mark.needs("controllers")
 RETRAIN = f"{GROUP}/retrain-requested-at"
@@ -193,11 +193,11 @@ def test_a_deleted_trainingjob_takes_its_job_along_and_a_new_one_of_that_name_st
     jobs.running()
     (first,) = jobs.jobs()
     jobs.delete()
-    jobs.apply()
+    again = jobs.apply()
     status = jobs.wait(lambda status: "jobName" in status)
     assert status["jobName"] != first.metadata.name
     jobs.wait_gone(first.metadata.name)
-    pod = jobs.node.pod(jobs.namespace, f"{LABEL_NAME}=pump")
+    pod = jobs.node.pod(jobs.namespace, f"{GROUP}/uid={again['metadata']['uid']}")
     jobs.node.run(pod)
     status = jobs.succeed(pod)
     assert (status["run"], status["attempt"]) == (1, 1)
