@@ -163,6 +163,19 @@ def test_a_job_that_vanishes_fails_the_run() -> None:
     assert len(world.created) == 1
 
 
+def test_a_job_that_vanishes_is_missed_by_an_operator_that_was_started_since() -> None:
+    world = World().start().remove_job()
+    world.seen = (0, 0)
+    assert world.settle().condition("Failed") == ("True", "JobDeleted")
+
+
+def test_a_job_that_vanishes_before_its_uid_is_stored_is_missed_by_the_operator_that_saw_it() -> None:
+    world = World().settle().remove_job()
+    assert "jobUID" not in world.status
+    assert world.settle().condition("Failed") == ("True", "JobDeleted")
+    assert len(world.created) == 1
+
+
 def test_a_job_that_somebody_deletes_is_waited_for_before_the_run_fails() -> None:
     world = World().start()
     world.job["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
@@ -243,6 +256,7 @@ def test_a_preferred_accelerator_falls_back_once_no_node_was_found_in_time_and_s
     assert isinstance(world.step(), Announce)
     assert world.status["jobDeletionReason"] == "FellBackToCPU"
     world.settle().remove_job().settle()
+    assert world.condition("Succeeded") == ("Unknown", "FellBackToCPU")
     assert world.status["device"] == {"requested": "Preferred", "reason": "FellBackToCPU"}
     assert world.job["spec"]["template"]["spec"]["containers"][0]["image"] == "trainer:cpu"
     world.add_pod().bind().run().settle().edit(resources={"limits": {"memory": "8Gi"}}).settle().remove_job().settle()
@@ -398,6 +412,17 @@ def test_a_job_that_the_api_server_never_takes_fails_the_run() -> None:
     world.refusal = Refusal((1, 1), final=True, message="spec is wrong")
     world.settle()
     assert world.condition("Failed") == ("True", "InvalidConfiguration")
+
+
+def test_a_job_that_the_api_server_may_take_later_is_asked_for_again() -> None:
+    world = World()
+    world.step()
+    world.refusal = Refusal((1, 1), final=False, message="exceeded quota")
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
+    assert isinstance(world.decide(), Create)
+    world.refusal = None
+    assert len(world.settle().created) == 1
 
 
 def test_a_refusal_of_an_earlier_attempt_says_nothing_about_this_one() -> None:
