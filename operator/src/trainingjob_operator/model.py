@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,6 +95,7 @@ class TrainingJob:
     def parse(cls, raw: JSON) -> TrainingJob:
         """Read an object as the API server gave it."""
         metadata = raw["metadata"]
+        words: dict[str, str] = {}
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -102,8 +104,8 @@ class TrainingJob:
             generation=metadata.get("generation", 1),
             deleting="deletionTimestamp" in metadata,
             retrain_request=clean((metadata.get("annotations") or {}).get(RETRAIN_ANNOTATION, ""), 256) or None,
-            spec=raw.get("spec") or {},
-            status=raw.get("status") or {},
+            spec=_shared(raw.get("spec") or {}, words),
+            status=_shared(raw.get("status") or {}, words),
         )
 
 
@@ -336,6 +338,15 @@ def controller(metadata: JSON, kind: str) -> str:
     """The uid of the object's controller if it is of that kind, else ""."""
     references = metadata.get("ownerReferences") or ()
     return next((str(r["uid"]) for r in references if r.get("controller") and r["kind"] == kind), "")
+
+
+def _shared(value: Any, words: dict[str, str]) -> Any:
+    """The same JSON with equal strings kept once: thousands of these are in memory, and each says things six times."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(part, words) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_shared(part, words) for part in value]
+    return words.setdefault(value, value) if isinstance(value, str) else value
 
 
 def _unschedulable(scheduled: JSON) -> str | None:
