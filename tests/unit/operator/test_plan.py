@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from operator_objects import START, World
-from trainingjob_operator.model import Refusal
+from trainingjob_operator.model import Refusal, timestamp
 from trainingjob_operator.plan import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe, plan
 
 PREFERRED = {"policy": "Preferred", "fallbackAfterSeconds": 300}
@@ -198,6 +198,18 @@ def test_complete_without_a_readable_report_is_one_more_attempt_and_then_a_failu
     assert len(world.created) == 2
 
 
+def test_a_report_of_failure_is_no_success_though_the_job_is_complete() -> None:
+    world = World().start()
+    world.end_pod(0, world.report("Failed")).end_job("Complete").settle()
+    assert (world.status["attempt"], world.status["phase"]) == (2, "Pending")
+
+
+def test_a_run_ends_when_its_job_did_and_not_when_that_was_seen() -> None:
+    world = World().start().pass_time(60)
+    world.end_pod(0, world.report("Succeeded")).end_job("Complete").pass_time(3600).settle()
+    assert world.status["completionTime"] == timestamp(START + timedelta(seconds=60))
+
+
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -308,6 +320,12 @@ def test_exit_15_falls_back_only_where_the_accelerator_is_preferred() -> None:
     assert world.condition("Failed") == ("True", "AcceleratorMissing")
 
 
+def test_a_run_falls_back_once() -> None:
+    world = World(accelerator=PREFERRED).start().fail(15).start().fail(15)
+    assert world.condition("Failed") == ("True", "AcceleratorMissing")
+    assert len(world.created) == 2
+
+
 def test_an_accelerator_without_a_trainer_image_is_refused_or_falls_back() -> None:
     unknown = {"resourceName": "amd.com/gpu"}
     world = World(accelerator={"policy": "Required", **unknown}).settle()
@@ -366,6 +384,14 @@ def test_no_clock_runs_while_a_queue_holds_the_job() -> None:
     assert world.job["spec"]["suspend"] is True
     assert world.pass_time(1e6).settle().status["phase"] == "Queued"
     assert world.decide() == Observe()
+
+
+def test_the_clocks_of_a_queued_job_start_when_the_queue_lets_it_go() -> None:
+    world = World(scheduling={"queueName": "team"}, runPolicy={"schedulingTimeoutSeconds": 60}).settle()
+    world.pass_time(3600)
+    world.job["spec"]["suspend"] = False
+    world.job["status"]["startTime"] = timestamp(world.now)
+    assert world.decide() == Observe(world.now + timedelta(seconds=60))
 
 
 def test_a_job_that_its_queue_takes_back_is_queued_again() -> None:
@@ -454,7 +480,11 @@ def without_pods() -> World:
     return world
 
 
-@pytest.mark.parametrize("story", [vanished, stopped, unbound, without_report, without_pods])
+def pods_not_heard_of_yet() -> World:
+    return World().start().end_job("Failed", "BackoffLimitExceeded")
+
+
+@pytest.mark.parametrize("story", [vanished, stopped, unbound, without_report, without_pods, pods_not_heard_of_yet])
 def test_what_cannot_be_taken_back_is_decided_only_from_what_was_just_read(story: Callable[[], World]) -> None:
     world = story()
     assert plan(world.view(live=False), world.now, world.configuration) == Confirm()
