@@ -59,8 +59,11 @@ def main() -> int:
         console.rule("The trainer alone, on local PostgreSQL and S3")
         with servers_running() as environment:
             announcements = _announce(console, environment, jobs, arguments.data)
-            as_announced = [trainer.ends_alone(environment, announcement) for announcement in announcements]
-            return 0 if all(as_announced) else 1
+            as_announced = {each.name: trainer.ends_alone(environment, each) for each in announcements}
+            console.rule("As announced?")
+            for name, came in as_announced.items():
+                console.print(f"{'yes' if came else 'NO '}  {name}")
+            return 0 if all(as_announced.values()) else 1
 
 
 def _announce(
