@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,9 +74,12 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     checkpoints.remove_superseded()
     trained = trainer.train(Training(prepared, run.spec, progress, device, checkpoints))
 
-    _enter(progress, Stage.EVALUATING)
+    # What was trained is worth the seconds that are left to do: from here on nothing stops the run.
+    progress.stage(Stage.EVALUATING)
     failures = failed_gates(run.spec.gates, trained.metrics)
     findings.summary, findings.metrics = trained.summary, trained.metrics
+    prepared = _with_notes(prepared, trained)
+    findings.warnings = prepared.summary.warnings
     # Drawing takes a second to import, which a run that adopts or fails need not wait for.
     from trainingjob_trainer.report import render_report
 
@@ -108,6 +112,12 @@ def _enter(progress: RunProgress, stage: Stage) -> None:
         raise TrainingError("Suspended", f"Stopped on request before {stage.label}; the next attempt starts over.")
     progress.stage(stage)
     _LOG.info("%s", stage.label)
+
+
+def _with_notes(prepared: Prepared, trained: TrainedModel) -> Prepared:
+    """Let what the training says of its metrics stand beside what was said of the data."""
+    warnings = (*prepared.summary.warnings, *trained.metrics.get("notes", ()))
+    return replace(prepared, summary=replace(prepared.summary, warnings=warnings))
 
 
 def _forget(checkpoints: Checkpoints) -> None:

@@ -18,6 +18,7 @@ from trainingjob_trainer.xgb_evaluate import classification_metrics, operating_t
 from trainingjob_trainer.xgb_search import LabelledRows, SearchResult, search_settings
 
 LABEL = "failure_label"
+_RARE = 0.02
 
 
 def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter, device: Device) -> TrainedModel:
@@ -67,6 +68,7 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
             "scale_pos_weight": fixed["scale_pos_weight"],
             "operating_threshold": threshold,
             "target_recall": xgb.target_recall,
+            "notes": _notes(test),
             "versions": versions(("pandas", "xgboost")),
         }
     )
@@ -118,6 +120,16 @@ def _facts(prepared: Prepared, training: LabelledRows, test: LabelledRows) -> di
         "failure_events_train": int(np.count_nonzero(events[: prepared.border])),
         "failure_events_test": int(np.count_nonzero(events[prepared.border :])),
     }
+
+
+def _notes(test: LabelledRows) -> list[str]:
+    positives, rows = int(np.count_nonzero(test.labels)), len(test.labels)
+    if positives == 0 or positives > _RARE * rows:
+        return []
+    return [
+        f"Only {positives} of the {rows} test rows lie before a failure: precision and recall at 0.5 hang on a handful "
+        "of them. Judge by average_precision and at the operating threshold."
+    ]
 
 
 def _summary(metrics: dict[str, Any]) -> str:
