@@ -320,6 +320,17 @@ def test_exit_15_falls_back_only_where_the_accelerator_is_preferred() -> None:
     assert world.condition("Failed") == ("True", "AcceleratorMissing")
 
 
+def test_the_operators_configuration_decides_where_the_spec_names_no_policy() -> None:
+    assert World(accelerator={}).settle().status["device"]["requested"] == "Preferred"
+    assert World(accelerator={}, model={"type": "xgb"}).settle().status["device"] == {"requested": "Disabled"}
+
+
+def test_who_requires_the_accelerator_after_a_fallback_gets_it_in_the_next_attempt() -> None:
+    world = World(accelerator=PREFERRED).start().fail(15).start().edit(accelerator={"policy": "Required"}).settle()
+    world.remove_job().settle()
+    assert world.status["device"] == {"requested": "Required", "resourceName": "nvidia.com/gpu"}
+
+
 def test_a_run_falls_back_once() -> None:
     world = World(accelerator=PREFERRED).start().fail(15).start().fail(15)
     assert world.condition("Failed") == ("True", "AcceleratorMissing")
@@ -367,6 +378,11 @@ def test_a_bound_pod_that_does_not_start_in_time_fails_the_run(waiting: str | No
     world.pass_time(1801).settle()
     assert world.condition("Failed") == ("True", reason)
     assert "deletionTimestamp" in world.job["metadata"]
+
+
+def test_no_clock_runs_while_the_trainer_does() -> None:
+    world = World(accelerator=PREFERRED, runPolicy={"schedulingTimeoutSeconds": 60}).start().pass_time(1e6)
+    assert world.decide() == Observe()
 
 
 def test_a_new_run_after_a_timeout_waits_for_the_old_job_to_go() -> None:
@@ -455,6 +471,8 @@ def test_a_refusal_of_an_earlier_attempt_says_nothing_about_this_one() -> None:
     world = World()
     world.refusal = Refusal((0, 9), final=True, message="spec is wrong")
     world.step()
+    world.step()
+    assert world.condition("Succeeded") == ("Unknown", "Accepted")
     assert isinstance(world.decide(), Create)
 
 

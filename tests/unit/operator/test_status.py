@@ -165,7 +165,9 @@ def test_a_trainer_that_tells_nothing_new_costs_no_write() -> None:
 def test_a_pod_that_is_replaced_shows_why_until_the_next_one_runs() -> None:
     world = World().start()
     world.job["status"]["failed"] = 1
-    world.end_pod(137, reason="OOMKilled").pass_time(6).settle()
+    world.end_pod(137, reason="OOMKilled").pass_time(4).settle()
+    assert world.condition("Succeeded") == ("Unknown", "Training")
+    world.pass_time(2).settle()
     assert world.condition("Succeeded") == ("Unknown", "Retrying")
     assert world.status["failures"] == 1
     assert world.status["lastFailure"]["reason"] == "OutOfMemory"
@@ -196,6 +198,7 @@ def test_merge_patch_turns_one_into_the_other() -> None:
     new = {"a": 1, "b": {"c": 3}, "e": [2], "f": {"g": 1}}
     assert merge_patch(old, new) == {"b": {"c": 3, "d": None}, "e": [2], "f": {"g": 1}}
     assert merge_patch(new, new) == {}
+    assert merge_patch({"a": 1, "b": {"c": 1}}, {"a": {"d": 1}, "b": 2}) == {"a": {"d": 1}, "b": 2}
 
 
 json_values = st.recursive(
