@@ -1,7 +1,7 @@
 """The tables that are printed: which cases each compares, and what goal it is held against."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.measure import Measurement, interleaved, median
@@ -22,6 +22,8 @@ class Scope:
         product_seeds: Seeds of the product's trainings.
         memory_rows: Rows of the case that is measured for memory; None leaves it out.
         load_sizes: Rows of the machines that are loaded.
+        outputs: Forms of the gru whose accuracy is measured.
+        product_settings: Of the product's gru, beside its defaults.
     """
 
     sizes: Sequence[int]
@@ -31,10 +33,12 @@ class Scope:
     product_seeds: Sequence[int]
     memory_rows: int | None
     load_sizes: Sequence[int]
+    outputs: Sequence[str] = ("Residual", "Direct")
+    product_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 FULL = Scope((20_000, 100_000), 3, (1, 2, 3), 10, SERIES_SEEDS, 6_300_000, (20_000, 100_000, 1_000_000))
-QUICK = Scope((20_000,), 1, (1,), 3, (1,), None, (20_000, 100_000))
+QUICK = Scope((10_000,), 1, (1,), 3, (1,), None, (10_000, 100_000), ("Residual",), {"epochs": 15})
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ def reached(scope: Scope, real: Sequence[str]) -> Result:
             for seed in scope.reference_seeds
         ]
         product = [
-            interleaved(1, [("gru-product", {"machine": machine, "seed": seed})])[0][0] for seed in scope.product_seeds
+            interleaved(1, [("gru-product", {"machine": machine, "seed": seed, **scope.product_settings})])[0][0]
+            for seed in scope.product_seeds
         ]
         measured += reference + product
         wanted = median(reference, "best_validation_rmse") * 1.01
@@ -148,9 +153,11 @@ def accuracy(scope: Scope, real: Sequence[str]) -> Result:
     """Test RMSE of every seed against persistence and ridge."""
     rows, measured = [], []
     for machine in (simulated(scope.sizes[0]), *real):
-        for output in ("Residual", "Direct"):
+        for output in scope.outputs:
             found = [
-                interleaved(1, [("gru-product", {"machine": machine, "seed": seed, "output": output})])[0][0]
+                interleaved(
+                    1, [("gru-product", {"machine": machine, "seed": seed, "output": output, **scope.product_settings})]
+                )[0][0]
                 for seed in scope.product_seeds
             ]
             measured += found
@@ -219,7 +226,7 @@ def whole(scope: Scope, real: Sequence[str]) -> Result:
         1,
         [
             ("whole-reference", {"machine": machine, "seed": 1, "epochs": scope.reference_epochs}),
-            ("whole-product", {"machine": machine, "seed": 1}),
+            ("whole-product", {"machine": machine, "seed": 1, **scope.product_settings}),
         ],
     )
     reference, product = found[0][0], found[1][0]
