@@ -13,10 +13,11 @@ from typing import Any
 
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, Progress, Refusal, TrainingJob, View, timestamp
+from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, TrainingJob, timestamp
 from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
 from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive
+from trainingjob_operator.view import Progress, Refusal, View
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UID = "1f0c9a3e-0000-4000-8000-000000000001"

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from trainingjob_operator import diagnosis
 from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import View, instant
+from trainingjob_operator.model import instant
 from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import Specification
+from trainingjob_operator.view import View
 
 LONGEST_POD_BACKOFF = timedelta(minutes=10)
 """The Job controller waits at most this long before it replaces a failed pod."""

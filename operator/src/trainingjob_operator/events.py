@@ -17,6 +17,8 @@ from trainingjob_operator.reasons import Reason
 
 MESSAGE_LENGTH = 1024
 BACKLOG = 10_000
+PER_SECOND = 50
+"""Events must not crowd out the writes that they tell about."""
 NORMAL = {
     Reason.ACCEPTED,
     Reason.QUEUED,
@@ -104,6 +106,7 @@ class Recorder:
                 if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                     metrics.EVENTS_LOST.inc()
                     logger.warning("The Event %s was not recorded: %s", event["metadata"]["name"], error)
+            await asyncio.sleep(1 / PER_SECOND)
 
 
 def _main(status: JSON) -> JSON:

@@ -17,7 +17,7 @@ from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.deadlines import deadlines
 from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure
-from trainingjob_operator.model import Job, TrainingJob, View
+from trainingjob_operator.model import Job, TrainingJob
 from trainingjob_operator.reasons import Reason
 from trainingjob_operator.report import Report, read
 from trainingjob_operator.specification import (
@@ -27,6 +27,7 @@ from trainingjob_operator.specification import (
     read_specification,
     spec_hash,
 )
+from trainingjob_operator.view import View
 
 Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
 

@@ -16,8 +16,9 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from trainingjob_operator.manifests import METRICS_PORT
-from trainingjob_operator.model import Key, Pod, Progress, TrainingJob
+from trainingjob_operator.model import Key, Pod, TrainingJob
 from trainingjob_operator.store import Store
+from trainingjob_operator.view import Progress
 from trainingjob_operator.workqueue import WorkQueue
 
 POLLERS = 16

@@ -16,11 +16,12 @@ from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.events import Recorder, build_event, transition
 from trainingjob_operator.kube import RESOURCES, ApiError, Kube
 from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import LABEL_UID, Job, Key, Pod, Progress, Refusal, TrainingJob, View
+from trainingjob_operator.model import LABEL_UID, Job, Key, Pod, TrainingJob
 from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
 from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive, merge_patch
 from trainingjob_operator.store import Store
+from trainingjob_operator.view import Progress, Refusal, View
 
 ROUNDS = 10
 """Steps in one look. A TrainingJob never needs as many; one that does would keep a worker from the others."""

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from trainingjob_operator import diagnosis
 from trainingjob_operator.deadlines import unbound_since
-from trainingjob_operator.model import Job, Pod, View
+from trainingjob_operator.model import Job, Pod
 from trainingjob_operator.reasons import Reason
+from trainingjob_operator.view import View
 
 PATIENCE = timedelta(seconds=30)
 """How long the Job controller and the scheduler may take over a pod before that is worth a word."""

@@ -14,7 +14,7 @@ from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure, failure
 from trainingjob_operator.manifests import job_name
-from trainingjob_operator.model import JSON, Progress, TrainingJob, View, clean, timestamp
+from trainingjob_operator.model import JSON, TrainingJob, clean, timestamp
 from trainingjob_operator.plan import Announce, Claim, Decision, Finish
 from trainingjob_operator.situation import Situation, held, situation
 from trainingjob_operator.specification import (
@@ -22,6 +22,7 @@ from trainingjob_operator.specification import (
     resolve_window,
     spec_hash,
 )
+from trainingjob_operator.view import Progress, View
 
 MESSAGE_LENGTH = 2048
 RUNS_REMEMBERED = 5

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trainingjob_operator.model import Job, Key, Pod, Refusal, TrainingJob, View
+from trainingjob_operator.model import Job, Key, Pod, TrainingJob
+from trainingjob_operator.view import Refusal, View
 
 Known = TrainingJob | Job | Pod
 

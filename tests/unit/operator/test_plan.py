@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from operator_objects import START, World
-from trainingjob_operator.model import Refusal, timestamp
+from trainingjob_operator.model import timestamp
 from trainingjob_operator.plan import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe, plan
+from trainingjob_operator.view import Refusal
 
 PREFERRED = {"policy": "Preferred", "fallbackAfterSeconds": 300}
 
@@ -267,6 +268,7 @@ def test_a_preferred_accelerator_falls_back_once_no_node_was_found_in_time_and_s
     world.pass_time(301)
     assert isinstance(world.step(), Announce)
     assert world.status["jobDeletionReason"] == "FellBackToCPU"
+    assert world.status["jobUID"] == world.job["metadata"]["uid"]
     world.settle().remove_job().settle()
     assert world.condition("Succeeded") == ("Unknown", "FellBackToCPU")
     assert world.status["device"] == {"requested": "Preferred", "reason": "FellBackToCPU"}
@@ -353,6 +355,7 @@ def test_a_scheduling_timeout_fails_the_run_first_and_then_frees_the_quota() -> 
     assert isinstance(world.step(), Finish)
     assert world.condition("Failed") == ("True", "SchedulingTimeout")
     assert "no room" in world.status["lastFailure"]["message"]
+    assert world.status["jobDeletionReason"] == "SchedulingTimeout"
     assert isinstance(world.step(), Delete)
 
 

@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 
 from api_schema import root_schema
 from operator_objects import START, UID, World
-from trainingjob_operator.model import Progress, TrainingJob, timestamp
+from trainingjob_operator.model import TrainingJob, timestamp
 from trainingjob_operator.status import merge_patch
+from trainingjob_operator.view import Progress
 
 KINDS = ["Succeeded", "Failed", "Suspended", "Scheduled", "Reconciling", "Stalled"]
 
@@ -114,6 +115,12 @@ def test_the_status_takes_over_what_the_trainer_reports() -> None:
             "bucketAddress": "m.h5",
         }
     ]
+
+
+def test_the_device_of_a_running_attempt_is_what_it_asked_for() -> None:
+    assert World().start().status["device"] == {"requested": "Disabled", "used": "CPU", "node": "node-1"}
+    device = World(accelerator={"policy": "Required"}).start().status["device"]
+    assert (device["used"], device["resourceName"]) == ("GPU", "nvidia.com/gpu")
 
 
 def test_a_new_run_shows_nothing_of_the_old_one_but_its_history() -> None:
