@@ -15,7 +15,7 @@ NODE_PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "ip": "iproute2",
 }
-IMAGE_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
+IMAGE_PACKAGES = {"buildah": "buildah", "/usr/lib/podman/netavark": "netavark", "debootstrap": "debootstrap"}
 
 logger = logging.getLogger(__name__)
 
