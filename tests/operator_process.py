@@ -286,8 +286,15 @@ class TrainerMetrics:
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """Answers on the trainer's port."""
-        server, thread = start_http_server(8080, self.address, self._registry)
+        """Answers on the trainer's port, once no other program of this machine has it on every address."""
+        started = []
+
+        def start() -> bool:
+            started.append(start_http_server(8080, self.address, self._registry))
+            return True
+
+        wait_until(start, f"port 8080 of {self.address} is free")
+        ((server, thread),) = started
         yield
         server.shutdown()
         server.server_close()
