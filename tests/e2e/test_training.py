@@ -156,18 +156,15 @@ def test_a_trainer_that_needs_more_memory_than_its_limit_is_told_so(pumps: Pumps
     assert "resources.limits.memory" in condition(job, "Failed")["message"]
 
 
-def test_a_training_suspended_on_the_way_goes_on_from_its_checkpoint(pumps: Pumps) -> None:
+def test_a_training_suspended_on_the_way_ends_in_its_next_attempt(pumps: Pumps) -> None:
     pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20})
-    stopped = progress(pumps.wait("it trains", lambda job: progress(job).get("epoch", 0) > 3))["epoch"]
+    pumps.wait("it trains", lambda job: progress(job).get("epoch", 0) > 3)
     pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20}, runPolicy={"suspend": True})
     pumps.wait("it is suspended", lambda job: condition(job, "Suspended").get("status") == "True")
     wait_until(lambda: pumps.count_pods() == 0, "its pod is gone", patience_seconds=PATIENCE_SECONDS)
     pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20})
-    resumed = pumps.wait(
-        "it trains again", lambda job: job["status"].get("attempt") == 2 and progress(job).get("epoch", 0) > 0
-    )
-    assert progress(resumed)["epoch"] >= stopped
-    assert ending(pumps.wait("the training has ended", is_over)) == "Succeeded"
+    ended = pumps.wait("the training has ended", lambda job: job["status"].get("attempt") == 2 and is_over(job))
+    assert ending(ended) == "Succeeded"
 
 
 def test_a_training_job_deleted_on_the_way_takes_its_job_and_pod_with_it(pumps: Pumps) -> None:
