@@ -96,8 +96,7 @@ def down() -> None:
     if holder is not None:
         os.kill(holder, signal.SIGTERM)
         wait_until(lambda: _holder() is None, "the local cluster has ended", patience_seconds=120)
-    with cache.lock("node"):
-        host.restore()
+    host.recover()
 
 
 def _holder() -> int | None:

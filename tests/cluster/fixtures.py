@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 from kubernetes.client import ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
+from cluster import host
 from cluster.bed import Bed, bed_running
 from cluster.binaries import built_binaries, existing_binaries, go_program
 from cluster.clusters import (
@@ -98,9 +99,11 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
     """The whole test bed, with a node and the project's images; what it leaves behind at its end is an error."""
     if cluster_kind != "build":
         _unavailable("PostgreSQL and S3 that pods reach come with a cluster of our own only (--cluster=build)")
-    before = traces()
     with contextlib.ExitStack() as running:
         try:
+            # What an earlier one that was killed left is not this one's to answer for.
+            host.recover()
+            before = traces()
             bed = running.enter_context(bed_running())
         except ClusterUnavailableError as error:
             _unavailable(str(error))

@@ -46,27 +46,37 @@ def prepared() -> Iterator[None]:
         ClusterUnavailableError: there is a node already, or this machine lets nobody make one.
     """
 
-    def occupied() -> None:
-        holder = cache.lock_holder("node")
-        raise ClusterUnavailableError(
-            f"process {holder} has the one local node that this machine can have; if it is that of `make cluster-up`, "
-            "`make cluster-down` ends it"
-        )
-
     if os.geteuid() != 0:
         raise ClusterUnavailableError("a local node needs root")
-    with cache.lock("node", occupied):
-        restore()
+    with cache.lock("node", _refuse):
+        _restore()
         try:
             _prepare()
         except (OSError, subprocess.CalledProcessError) as error:
-            restore()
+            _restore()
             because = error.stderr.decode() if isinstance(error, subprocess.CalledProcessError) else str(error)
             raise ClusterUnavailableError(f"a local node cannot be made on this machine: {because}") from error
         try:
             yield
         finally:
-            restore()
+            _restore()
+
+
+def recover() -> None:
+    """Ends and removes what a node that crashed left behind, and puts the kernel's settings back.
+
+    Raises:
+        ClusterUnavailableError: there is a node, and its program is alive.
+    """
+    with cache.lock("node", _refuse):
+        _restore()
+
+
+def _refuse() -> None:
+    raise ClusterUnavailableError(
+        f"process {cache.lock_holder('node')} has the one local node that this machine can have; if it is that of "
+        "`make cluster-up`, `make cluster-down` ends it"
+    )
 
 
 def _prepare() -> None:
@@ -90,8 +100,7 @@ def _prepare() -> None:
                 (group / name).write_text((hierarchy / name).read_text())
 
 
-def restore() -> None:
-    """Ends and removes whatever a node left behind, and puts the kernel's settings back."""
+def _restore() -> None:
     before = json.loads(_BEFORE.read_text()) if _BEFORE.exists() else None
     _end_processes()
     unmount_below(FOLDER)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.needs("controllers", "node")
 MACHINE = "MOTOBOMBA-007"
 CONSUMER = Path(__file__).parents[1] / "trainer" / "consumer_program.py"
 PATIENCE_SECONDS = 240
+TRAINING_OF_A_MINUTE = {"epochs": 400, "earlyStoppingPatience": 400, "stepsPerEpoch": 20}
 LONG_TRAINING = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
 
 
@@ -157,12 +158,12 @@ def test_a_trainer_that_needs_more_memory_than_its_limit_is_told_so(pumps: Pumps
 
 
 def test_a_training_suspended_on_the_way_ends_in_its_next_attempt(pumps: Pumps) -> None:
-    pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20})
+    pumps.apply("gru", TRAINING_OF_A_MINUTE)
     pumps.wait("it trains", lambda job: progress(job).get("epoch", 0) > 3)
-    pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20}, runPolicy={"suspend": True})
+    pumps.apply("gru", TRAINING_OF_A_MINUTE, runPolicy={"suspend": True})
     pumps.wait("it is suspended", lambda job: condition(job, "Suspended").get("status") == "True")
     wait_until(lambda: pumps.count_pods() == 0, "its pod is gone", patience_seconds=PATIENCE_SECONDS)
-    pumps.apply("gru", {"epochs": 80, "earlyStoppingPatience": 80, "stepsPerEpoch": 20})
+    pumps.apply("gru", TRAINING_OF_A_MINUTE)
     ended = pumps.wait("the training has ended", lambda job: job["status"].get("attempt") == 2 and is_over(job))
     assert ending(ended) == "Succeeded"
 

@@ -16,8 +16,8 @@ from trainingjob_trainer.errors import ExitCode
 PROGRAM = Path(__file__).with_name("training_program.py")
 
 
-def start(server: Server, bucket: str, attempt: int) -> subprocess.Popen[str]:
-    environment = {**os.environ, **server.environment(), "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def start(server: Server, bucket: str, attempt: int, backend: str = "jax") -> subprocess.Popen[str]:
+    environment = {**os.environ, **server.environment(), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "trainingjob-jax")
     environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     command = [sys.executable, str(PROGRAM), bucket, str(attempt)]
@@ -43,18 +43,19 @@ def until_epoch(training: subprocess.Popen[str], epoch: int) -> None:
     pytest.fail(f"the training ended before epoch {epoch}")
 
 
-def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Server, bucket: str) -> None:
-    whole = finish(start(object_store, bucket, 9))
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Server, bucket: str, backend: str) -> None:
+    whole = finish(start(object_store, bucket, 9, backend))
     store = ObjectStore.from_environment(object_store.environment(), bucket)
     for stored in store.list("checkpoints/"):
         store.delete(stored.key)
 
-    killed = start(object_store, bucket, 1)
+    killed = start(object_store, bucket, 1, backend)
     until_epoch(killed, 2)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
 
-    stopped = start(object_store, bucket, 2)
+    stopped = start(object_store, bucket, 2, backend)
     until_epoch(stopped, 2)
     stopped.terminate()
     assert finish(stopped) == ["Suspended"]
@@ -62,7 +63,7 @@ def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Serve
 
     keys = [stored.key for stored in store.list("checkpoints/")]
     assert keys == [f"checkpoints/pumps/health/{'a' * 64}/01234567-1-{attempt}" for attempt in (1, 2)]
-    assert finish(start(object_store, bucket, 3)) == whole[2:]
+    assert finish(start(object_store, bucket, 3, backend)) == whole[2:]
     assert whole[-1].startswith("model ")
 
 

@@ -141,6 +141,8 @@ def _train(
         num_boost_round=max(lengths),
         callbacks=[_EveryRound(reporter)],
     )
+    # Rows to predict lie in the machine's memory, also where a GPU trained.
+    booster.set_param({"device": "cpu"})
     return {
         length: booster.inplace_predict(fold.validation.features, iteration_range=(0, length), validate_features=False)
         for length in lengths
