@@ -1,5 +1,5 @@
-# The images of the operator and of the trainer: docker build --target operator . ; docker build --target trainer-cpu .
-# Both run as a user without rights on a read-only root file system; only /tmp must be writable.
+# The images of the operator and of the trainer: docker build --target operator . (or trainer-cpu, or trainer-gpu)
+# All run as a user without rights on a read-only root file system; only /tmp must be writable.
 
 FROM debian:trixie-slim AS python
 # hadolint ignore=DL3008
@@ -61,5 +61,19 @@ RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
         install --require-hashes --requirement /opt/venv/requirements.txt \
     && find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
 COPY --from=trainer-package /installed /
+USER 65532:65532
+ENTRYPOINT ["trainingjob-trainer"]
+
+
+# For nodes with an NVIDIA driver, which the container runtime brings in: CUDA and cuDNN are in the image.
+FROM runtime AS trainer-gpu
+COPY requirements/trainer-gpu.txt /opt/venv/requirements.txt
+RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
+        install --require-hashes --requirement /opt/venv/requirements.txt \
+    && find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
+COPY --from=trainer-package /installed /
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 65532:65532
 ENTRYPOINT ["trainingjob-trainer"]

@@ -24,8 +24,9 @@ def main() -> None:
     console.print(machine())
     with servers():
         sizes = {*scope.sizes, *(scope.load_sizes if "load" in names else ())}
-        if scope.memory_rows and "memory" in names:
-            sizes.add(scope.memory_rows)
+        sizes |= {
+            rows for name, rows in (("long", scope.long_rows), ("memory", scope.memory_rows)) if rows and name in names
+        }
         for rows in sorted(sizes):
             simulate(rows)
         real = import_real_series() if "accuracy" in names else ()

@@ -22,12 +22,14 @@ CASES: dict[str, Callable[..., dict[str, Any]]] = {
 
 def gru_case(name: str) -> Callable[..., dict[str, Any]]:
     """A case of the gru, imported when the backend is chosen."""
-    from benchmarks import gru_cases
+    from benchmarks import gru_cases, long_cases
 
     cases: dict[str, Callable[..., dict[str, Any]]] = {
         "gru-reference": gru_cases.reference,
         "gru-same-arithmetic": gru_cases.same_arithmetic,
         "gru-product": gru_cases.product,
+        "gru-long-reference": long_cases.reference,
+        "gru-long-product": long_cases.product,
     }
     return cases[name]
 
@@ -36,7 +38,7 @@ def main() -> None:
     """Runs one case and writes what it reports."""
     name, arguments, answer = sys.argv[1:]
     if name.startswith("gru-"):
-        backend = "tensorflow" if name == "gru-reference" else "jax"
+        backend = "tensorflow" if name.endswith("reference") else "jax"
         environment = process_environment(Device("CPU", cpu_threads(os.environ)), {"KERAS_BACKEND": backend})
         # The reference leaves threads to TensorFlow, as a plain program does.
         os.environ.update(environment if backend == "jax" else {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"})

@@ -14,21 +14,24 @@ from trainingjob_trainer.gru_assembly import VALIDATION_WINDOWS
 from trainingjob_trainer.gru_prediction import evenly
 from trainingjob_trainer.gru_schedule import Schedule
 from trainingjob_trainer.gru_target import standardise
+from trainingjob_trainer.prepared import Prepared
 from trainingjob_trainer.reporter import SilentReporter
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.windows import Sequences, create_sequences
 
 
-class _Curve(SilentReporter):
-    """Keeps when which validation RMSE was reached."""
+class Curve(SilentReporter):
+    """Keeps when which validation RMSE was reached: pairs of seconds since its beginning and RMSE, one an epoch."""
 
     def __init__(self) -> None:
+        """Begins now."""
         self.began = time.perf_counter()
         self.points: list[tuple[float, float]] = []
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
     ) -> None:
+        """Hears of an epoch."""
         self.points.append((time.perf_counter() - self.began, float(np.sqrt(validation_loss or 0.0))))
 
 
@@ -37,7 +40,7 @@ def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) ->
     import keras
 
     data = prepared(spec(machine, "gru"))
-    cut = _cut(spec(machine, "gru"))
+    cut = sequences_of(spec(machine, "gru"), data)
     inputs = cut.training.inputs
     score = data.frame["health_score"].to_numpy()
     began = time.perf_counter()
@@ -79,9 +82,9 @@ def same_arithmetic(machine: str, seed: int, epochs: int) -> dict[str, Any]:
     """Direct, every window for itself, 32 a step, rate 1e-3: the reference's arithmetic in the product's loop."""
     wanted = spec(machine, "gru", output="Direct")
     settings = wanted.model.gru
-    cut = _cut(wanted)
+    cut = sequences_of(wanted)
     training = cut.training
-    curve = _Curve()
+    curve = Curve()
     target = standardise(training, None)
     shape = gru_network.Shape(settings.sequence_length, training.inputs.shape[1], settings.units, settings.dropout)
     assembly = gru_assembly.Assembly(shape, target, None, cut.validation)
@@ -108,7 +111,7 @@ def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
     """The product's own training; ``settings`` go into ``model.gru``."""
     wanted = spec(machine, "gru", seed=seed, **settings)
     data = prepared(wanted)
-    curve = _Curve()
+    curve = Curve()
     trained = train_gru(data, wanted, curve)
     names = ("rmse", "rmse_persistence", "rmse_ridge", "skill", "mae", "mae_persistence", "epochs_trained")
     return {
@@ -120,6 +123,7 @@ def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
     }
 
 
-def _cut(wanted: TrainingJobSpec) -> Sequences:
+def sequences_of(wanted: TrainingJobSpec, data: Prepared | None = None) -> Sequences:
+    """The windows that a spec asks for, of data that is loaded unless it is given."""
     settings = wanted.model.gru
-    return create_sequences(prepared(wanted), settings.sequence_length, settings.validation_fraction)
+    return create_sequences(data or prepared(wanted), settings.sequence_length, settings.validation_fraction)

@@ -20,7 +20,8 @@ class Scope:
         reference_seeds: Seeds of the reference's trainings.
         reference_epochs: Epochs of the reference.
         product_seeds: Seeds of the product's trainings.
-        memory_rows: Rows of the case that is measured for memory; None leaves it out.
+        long_rows: Rows of the history on which only speed and memory are compared; None leaves it out.
+        memory_rows: Rows of the case that is measured for the product's memory; None leaves it out.
         load_sizes: Rows of the machines that are loaded.
         outputs: Forms of the gru whose accuracy is measured.
         product_settings: Of the product's gru, beside its defaults.
@@ -31,14 +32,15 @@ class Scope:
     reference_seeds: Sequence[int]
     reference_epochs: int
     product_seeds: Sequence[int]
+    long_rows: int | None
     memory_rows: int | None
     load_sizes: Sequence[int]
     outputs: Sequence[str] = ("Residual", "Direct")
     product_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-FULL = Scope((20_000, 100_000), 3, (1, 2, 3), 10, SERIES_SEEDS, 6_300_000, (20_000, 100_000, 1_000_000))
-QUICK = Scope((10_000,), 1, (1,), 3, (1,), None, (10_000, 100_000), ("Residual",), {"epochs": 15})
+FULL = Scope((20_000, 100_000), 3, (1, 2, 3), 10, SERIES_SEEDS, 1_000_000, 6_300_000, (20_000, 100_000, 1_000_000))
+QUICK = Scope((10_000,), 1, (1,), 3, (1,), None, None, (10_000, 100_000), ("Residual",), {"epochs": 15})
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,33 @@ def search(scope: Scope, real: Sequence[str]) -> Result:
     return Result("XGBoost search", "at most 45 % of the faster setting, same winner", headings, rows, measured)
 
 
+def long(scope: Scope, real: Sequence[str]) -> Result:
+    """Speed and memory on a history that is too long to train the reference on to its end."""
+    if scope.long_rows is None:
+        return Result("Long history", "", (), (), ())
+    arguments = {"machine": simulated(scope.long_rows)}
+    variants: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "reference": ("gru-long-reference", arguments),
+        "reference, autotune off": ("gru-long-reference", {**arguments, "autotune": False}),
+        "product": ("gru-long-product", arguments),
+    }
+    found = interleaved(1, list(variants.values()))
+    measured = [found[place][0] for place in range(len(variants))]
+    best = max(each.values["targets_per_second"] for each in measured[:2])
+    rows = [
+        (
+            name,
+            f"{each.values['windows_seconds']:.2f} s",
+            f"{each.values['targets_per_second']:,.0f}",
+            f"{each.values['targets_per_second'] / best:.1f} x",
+            f"{each.peak_megabytes / 1000:.1f} GB",
+        )
+        for name, each in zip(variants, measured, strict=True)
+    ]
+    headings = ("", "making windows", "targets a second", "to the faster reference", "peak memory")
+    return Result(f"Training on {scope.long_rows:,} rows", "no goal of its own", headings, rows, measured)
+
+
 def memory(scope: Scope, real: Sequence[str]) -> Result:
     """Peak memory of preparing and training on a long history."""
     if scope.memory_rows is None:
@@ -250,6 +279,7 @@ TABLES: Mapping[str, Callable[[Scope, Sequence[str]], Result]] = {
     "reached": reached,
     "accuracy": accuracy,
     "search": search,
+    "long": long,
     "memory": memory,
     "whole": whole,
 }

@@ -4,10 +4,11 @@ import argparse
 import logging
 import shlex
 import sys
+from collections.abc import Callable, Mapping
 
 from cluster import background
 from cluster.clusters import ClusterUnavailableError
-from cluster.images import build_images
+from cluster.images import GPU_TARGETS, build_images
 from cluster.processes import ServerError
 
 
@@ -26,11 +27,12 @@ def _status() -> None:
     print(bed.cluster.run_kubectl("get", "nodes,pods", "--all-namespaces"), end="")
 
 
-_COMMANDS = {
+_COMMANDS: Mapping[str, tuple[Callable[[], object], str]] = {
     "up": (_up, "start it in the background and print the KUBECONFIG to export; load the images anew if it runs"),
     "down": (background.down, "stop it and leave nothing behind"),
     "status": (_status, "show what runs"),
     "image": (build_images, "build the images of operator and trainer"),
+    "image-gpu": (lambda: build_images(GPU_TARGETS), "build the image of the trainer for GPUs"),
     "hold": (background.hold, "run it in the foreground until SIGTERM"),
 }
 

@@ -45,7 +45,6 @@ def prepared() -> Iterator[None]:
     Raises:
         ClusterUnavailableError: there is a node already, or this machine lets nobody make one.
     """
-
     if os.geteuid() != 0:
         raise ClusterUnavailableError("a local node needs root")
     with cache.lock("node", _refuse):

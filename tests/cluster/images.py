@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cluster import base_image, cache
@@ -16,6 +16,8 @@ from cluster.processes import ServerError, run_program
 REPOSITORY = Path(__file__).parents[2]
 # Target of the Dockerfile to the name that the manifests use.
 TARGETS = {"operator": "trainingjob-operator:dev", "trainer-cpu": "trainingjob-trainer-cpu:dev"}
+# No node of the test bed has a GPU: built only when asked for.
+GPU_TARGETS = {"trainer-gpu": "trainingjob-trainer-gpu:dev"}
 _FOLDER = cache.ROOT / "images"
 _TEMPORARY = _FOLDER / "temporary"
 _STORAGE = ("--root", str(_FOLDER / "storage"), "--runroot", str(_FOLDER / "run"), "--storage-driver", "overlay")
@@ -26,8 +28,11 @@ _ENVIRONMENT = {"TMPDIR": str(_TEMPORARY)}
 logger = logging.getLogger(__name__)
 
 
-def build_images() -> dict[str, str]:
-    """Builds every target, of which buildah repeats only the steps whose inputs changed.
+def build_images(targets: Mapping[str, str] = TARGETS) -> dict[str, str]:
+    """Builds targets, of which buildah repeats only the steps whose inputs changed.
+
+    Args:
+        targets: target of the Dockerfile to the name of its image.
 
     Returns:
         The names of the images, each with the digest of what is in it.
@@ -39,14 +44,14 @@ def build_images() -> dict[str, str]:
     install_missing(IMAGE_PACKAGES)
     with _storage():
         _forget_outdated_layers(base=_build_base())
-        return {name: _build(target, name) for target, name in TARGETS.items()}
+        return {name: _build(target, name) for target, name in targets.items()}
 
 
 def export_image(name: str, archive: Path) -> None:
     """Writes an image that was built into a file that containerd and Docker import.
 
     Args:
-        name: one of those in TARGETS.
+        name: of an image that was built.
         archive: the file, which must not be there yet.
     """
     with _storage():

@@ -1,11 +1,13 @@
 """Runs while servers fail: what is told, what is left behind, and that a later attempt makes it good."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from cluster.object_store import ObjectStore
+from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database
 from cluster.processes import free_ports
 from trainer.installation import UID, Installation, small_spec
@@ -92,6 +94,30 @@ def test_a_store_lost_while_publishing_leaves_nothing_that_readers_look_for(
     ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
     assert ending.reason == "Completed"
     assert len(models(installation)) == 1
+
+
+def test_a_store_whose_disk_is_full_fails_as_transient_and_the_next_attempt_registers_once(
+    small_disk: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filler = small_disk / "filler"
+
+    def fill() -> None:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    with object_store_running(small_disk) as store:
+        store.create_bucket("models")
+        installation = Installation.create(database, store, "models", monkeypatch)
+        run = installation.training_run(small_spec("xgb", "models"))
+        with pytest.raises(TrainingError) as failure:
+            installation.execute(run, 2, [once(Stage.PUBLISHING, fill)])
+        assert (failure.value.reason, failure.value.transient) == ("ArtifactStoreFailed", True)
+        assert models(installation) == []
+        filler.unlink()
+        ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
+        assert ending.reason == "Completed"
+        assert len(models(installation)) == 1
 
 
 def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_once(installation: Installation) -> None:

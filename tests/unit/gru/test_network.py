@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
+from trainingjob_trainer.accelerator import Device
+from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.gru_baselines import LinearScore
-from trainingjob_trainer.gru_network import Shape, fold, prediction_network, set_trained_weights, training_network
+from trainingjob_trainer.gru_network import (
+    Shape,
+    check_device,
+    fold,
+    prediction_network,
+    set_trained_weights,
+    training_network,
+)
 from trainingjob_trainer.gru_prediction import evenly, permutation_importance, predict
 from trainingjob_trainer.windows import Sequences
 
@@ -49,6 +58,13 @@ def test_the_gru_layers_allow_the_cudnn_kernel() -> None:
         assert (layer.dropout, layer.recurrent_dropout) == (0, 0)
         assert (layer.unroll, layer.use_bias, layer.reset_after) == (False, True, True)
         assert layer.cell.reset_after
+
+
+def test_a_gpu_that_keras_cannot_use_is_never_replaced_in_silence() -> None:
+    check_device(Device("CPU", 1))
+    with pytest.raises(TrainingError, match="trainer-gpu") as refusal:
+        check_device(Device("GPU", 1))
+    assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
 
 
 def test_only_a_feature_that_the_model_reads_is_important(sequences: Sequences) -> None:

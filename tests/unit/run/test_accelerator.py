@@ -76,7 +76,7 @@ def test_without_a_cluster_a_run_gets_what_the_machine_has(policy: str, gpus: in
 
 
 @pytest.mark.parametrize(
-    ("used", "backend", "chosen"), [("CPU", "", "jax"), ("GPU", "", "tensorflow"), ("CPU", "torch", "torch")]
+    ("used", "backend", "chosen"), [("CPU", "", "jax"), ("GPU", "", "tensorflow"), ("CPU", "tensorflow", "tensorflow")]
 )
 def test_keras_runs_on_jax_without_a_gpu_unless_told_otherwise(used: Any, backend: str, chosen: str) -> None:
     assert process_environment(Device(used, 1), {"KERAS_BACKEND": backend})["KERAS_BACKEND"] == chosen

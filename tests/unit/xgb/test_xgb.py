@@ -11,7 +11,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from trainingjob_trainer.accelerator import Device
-from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.reporter import SilentReporter
 from trainingjob_trainer.spec_types import GATE_METRICS
 from trainingjob_trainer.xgb import train_xgboost
@@ -79,6 +79,12 @@ def test_fewer_positive_rows_than_folds_are_refused_with_their_number() -> None:
     with pytest.raises(TrainingError, match="2 rows before a failure and 797 others") as refusal:
         train_xgboost(replace(prepared, frame=rare), SPEC, SilentReporter(), CPU)
     assert refusal.value.reason == "SingleClass"
+
+
+def test_a_gpu_that_xgboost_cannot_use_is_never_replaced_in_silence() -> None:
+    with pytest.raises(TrainingError, match="trainer-gpu") as refusal:
+        train_xgboost(prepared_rows(), SPEC, SilentReporter(), Device("GPU", threads=1))
+    assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
 
 
 def test_a_search_asked_to_stop_ends_as_suspended() -> None:

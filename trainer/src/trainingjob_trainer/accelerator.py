@@ -53,6 +53,25 @@ def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
     return Device("GPU", threads)
 
 
+def refuse_silent_cpu(device: Device, library: str, computes_on: str) -> None:
+    """Hold what a library computes on against the device of the attempt: libraries fall back with a mere warning.
+
+    Args:
+        device: What the attempt was given.
+        library: Its name, for the message.
+        computes_on: What it says that it computes on; ``cpu`` is no GPU.
+
+    Raises:
+        TrainingError: AcceleratorMissing.
+    """
+    if device.used == "GPU" and computes_on == "cpu":
+        raise TrainingError(
+            "AcceleratorMissing",
+            f"The node's driver shows a GPU, but {library} cannot use it. Check that the image is one of the target "
+            "trainer-gpu (TRAINER_IMAGES_ACCELERATOR) and that the driver is new enough for its CUDA libraries.",
+        )
+
+
 def with_local_accelerator(run: TrainingRun, gpus: int) -> TrainingRun:
     """Give a run without a cluster what the machine has, as far as its policy wants it."""
     wanted = gpus > 0 and run.accelerator_policy != "Disabled"

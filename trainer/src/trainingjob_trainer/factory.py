@@ -68,7 +68,9 @@ class ModelFactory:
 
 def _train_gru(training: Training) -> TrainedModel:
     from trainingjob_trainer.gru import train_gru
+    from trainingjob_trainer.gru_network import check_device
 
+    check_device(training.device)
     return train_gru(training.prepared, training.spec, training.reporter, training.checkpoints)
 
 

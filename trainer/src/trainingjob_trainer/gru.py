@@ -71,7 +71,6 @@ def train_gru(
         rate_patience=settings.reduce_lr_on_plateau_patience,
         seed=seed,
     )
-    gru_network.warn_without_cudnn()
     network = gru_network.training_network(shape, settings.sequence_length, seed)
     state, best = gru_training.train(network, material, schedule, reporter, checkpoints)
     model = assembly.model(best)

@@ -13,6 +13,7 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from trainingjob_trainer.accelerator import Device, refuse_silent_cpu
 from trainingjob_trainer.gru_baselines import LinearScore
 
 Floats = NDArray[np.float32]
@@ -118,10 +119,17 @@ def backend() -> str:
     return str(keras.backend.backend())
 
 
-def warn_without_cudnn() -> None:
-    """Says so when there is a GPU, but the backend has no cuDNN kernel for GRU layers, whose arguments allow it."""
+def check_device(given: Device) -> None:
+    """Makes sure that a GPU which was given is used, and says so where its kernel for GRU layers cannot be.
+
+    The arguments of the layers allow that kernel; of the backends TensorFlow alone has it.
+
+    Raises:
+        TrainingError: ``AcceleratorMissing``.
+    """
+    refuse_silent_cpu(given, f"Keras on {backend()}", _processor())
     if backend() != "tensorflow" and _processor() == "gpu":
-        _LOG.warning("Keras on %s has no cuDNN kernel for a GRU: KERAS_BACKEND=tensorflow is faster", backend())
+        _LOG.warning("the cuDNN kernel for GRU layers is not used: Keras on %s has none", backend())
 
 
 def device() -> str:

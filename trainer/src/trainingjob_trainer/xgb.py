@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from xgboost import XGBClassifier
 
-from trainingjob_trainer.accelerator import Device
+from trainingjob_trainer.accelerator import Device, refuse_silent_cpu
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.evaluate import strict_json
 from trainingjob_trainer.prepared import ModelFile, Prepared, TrainedModel
@@ -15,10 +15,11 @@ from trainingjob_trainer.reporter import Reporter
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.versions import versions
 from trainingjob_trainer.xgb_evaluate import classification_metrics, operating_threshold, permutation_importance
-from trainingjob_trainer.xgb_search import LabelledRows, SearchResult, search_settings
+from trainingjob_trainer.xgb_search import LabelledRows, SearchResult, computes_on, search_settings
 
 LABEL = "failure_label"
 _RARE = 0.02
+_DEVICES = {"GPU": "cuda", "CPU": "cpu"}
 
 
 def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter, device: Device) -> TrainedModel:
@@ -32,8 +33,9 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
 
     Raises:
         TrainingError: ``SingleClass`` when the training part has fewer rows of a class than folds, ``Suspended``
-            when asked to stop.
+            when asked to stop, ``AcceleratorMissing`` when XGBoost cannot use the GPU that it was given.
     """
+    refuse_silent_cpu(device, "XGBoost", computes_on(_DEVICES[device.used]))
     xgb, seed = spec.model.xgb, spec.model.seed
     training, test = _parts(prepared)
     positives = int(np.count_nonzero(training.labels))
@@ -47,7 +49,7 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
     fixed: dict[str, Any] = {
         "objective": "binary:logistic",
         "scale_pos_weight": negatives / positives,
-        "device": "cuda" if device.used == "GPU" else "cpu",
+        "device": _DEVICES[device.used],
     }
     found = search_settings(training, xgb, {**fixed, "seed": seed}, device.threads, reporter)
     classifier = XGBClassifier(**fixed, **found.best, random_state=seed, n_jobs=device.threads)

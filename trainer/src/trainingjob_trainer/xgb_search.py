@@ -5,6 +5,7 @@ gives the score of every wanted length. The bins of a fold's rows depend on no s
 ``xgboost.train`` releases the interpreter's lock, so single-threaded boosters side by side keep every core busy.
 """
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -67,6 +68,13 @@ class _Fold:
     training: xgboost.QuantileDMatrix
     rows: Rows
     validation: LabelledRows
+
+
+def computes_on(device: str) -> str:
+    """What XGBoost computes on when it is asked for a device: cpu, also where it was asked for a GPU it cannot use."""
+    row = xgboost.DMatrix(np.zeros((1, 1)), np.zeros(1))
+    booster = xgboost.train({"device": device, "verbosity": 0}, row, num_boost_round=1)
+    return str(json.loads(booster.save_config())["learner"]["generic_param"]["device"])
 
 
 def search_settings(
