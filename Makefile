@@ -60,6 +60,10 @@ bench: .venv/.ready ## Measure the product against the reference, all tables (ov
 bench-quick: .venv/.ready ## The same on small sizes, in minutes
 	@$(RUN) benchmarks --quick $(TABLES)
 
+.PHONY: bench-operator
+bench-operator: .venv/.ready ## Measure the operator beside bare Jobs, on a control plane without a node (about 10 minutes)
+	@$(RUN) benchmarks.operator_bench
+
 .PHONY: requirements
 requirements: .venv/.ready ## Resolve the hashed requirement files anew from the pyproject files
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/pip install --quiet uv

@@ -35,7 +35,8 @@ def main() -> None:
             if result.rows:
                 console.print(_table(result))
                 kind = "quick" if arguments.quick else "full"
-                console.print(f"{write_results(f'{name}-{kind}', result.rows, result.measurements)}\n")
+                measurements = [vars(each) for each in result.measurements]
+                console.print(f"{write_results(f'{name}-{kind}', result.rows, measurements)}\n")
 
 
 def _table(result: Result) -> Table:

@@ -95,13 +95,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_results(name: str, table: object, measurements: Iterable[Measurement]) -> Path:
+def write_results(name: str, table: object, measurements: object) -> Path:
     """Writes one bench as JSON with the facts of the machine; returns the file."""
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.json"
-    file.write_text(
-        json.dumps(
-            {"machine": machine(), "table": table, "measurements": [vars(each) for each in measurements]}, indent=2
-        )
-    )
+    file.write_text(json.dumps({"machine": machine(), "table": table, "measurements": measurements}, indent=2))
     return file

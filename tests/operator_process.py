@@ -315,9 +315,8 @@ def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
     return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
 
-@pytest.fixture(scope="session")
-def operator_kubeconfig(cluster: Cluster, training_job_api: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A kubeconfig with nothing but the rights that the manifests give to the operator."""
+def write_operator_kubeconfig(cluster: Cluster, folder: Path) -> Path:
+    """Writes a kubeconfig with nothing but the rights that the manifests give to the operator."""
     for file in ("namespace.yaml", "service_account.yaml", "operator_roles.yaml"):
         for document in yaml.safe_load_all((BASE / file).read_text()):
             if not document["kind"].startswith("Cluster") and document["kind"] != "Namespace":
@@ -328,9 +327,15 @@ def operator_kubeconfig(cluster: Cluster, training_job_api: None, tmp_path_facto
     ).strip()
     config = yaml.safe_load(cluster.run_kubectl("config", "view", "--raw", "--minify", "--flatten"))
     config["users"][0]["user"] = {"token": token}
-    path = tmp_path_factory.mktemp("operator") / "kubeconfig"
+    path = folder / "operator.kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(cluster: Cluster, training_job_api: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig of the operator."""
+    return write_operator_kubeconfig(cluster, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture

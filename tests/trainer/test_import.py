@@ -1,19 +1,16 @@
 """Import into a real PostgreSQL server: all rows or none, as they stand in the file."""
 
-import contextlib
 import gzip
 import math
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from psycopg2.extensions import connection
 
-from cluster.postgres import Database
+from trainer.statements import execute, select
 from trainingjob_trainer.copy_rows import copy_rows
 from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK
 from trainingjob_trainer.database import create_tables
@@ -24,26 +21,10 @@ HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"
 GOOD = "2025-01-01T03:00:00+03:00,ITU-415,480.123456789,\n"
 
 
-@pytest.fixture
-def session(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
-    """A connection that sees at once what others commit; libpq's environment points at the same database."""
-    for name, value in database.environment().items():
-        monkeypatch.setenv(name, value)
-    with contextlib.closing(database.connect()) as session:
-        session.autocommit = True
-        create_tables(session)
-        yield session
-
-
-def select(session: connection, query: str) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
-
-
-def execute(session: connection, statement: str) -> None:
-    with session.cursor() as cursor:
-        cursor.execute(statement)
+@pytest.fixture(autouse=True)
+def _tables(session: connection) -> None:
+    """Every table is there."""
+    create_tables(session)
 
 
 def test_rows_stand_in_the_table_as_in_the_file_each_under_an_id_of_its_own(

@@ -1,8 +1,7 @@
 """The registry on a real PostgreSQL server: a model is registered once, completely, and found again."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection
 
-from cluster.postgres import Database
+from trainer.statements import execute, select
 from trainingjob_trainer import registry
 from trainingjob_trainer.database import create_tables, with_connection
 from trainingjob_trainer.errors import ExitCode, TrainingError
@@ -28,31 +27,10 @@ MODEL = ModelRow(
 
 
 @pytest.fixture
-def session(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
-    """A connection that sees at once what others commit; libpq's environment points at the same database."""
-    for name, value in database.environment().items():
-        monkeypatch.setenv(name, value)
-    with contextlib.closing(database.connect()) as session:
-        session.autocommit = True
-        yield session
-
-
-@pytest.fixture
 def tables(session: connection) -> connection:
     """The same with every table there."""
     create_tables(session)
     return session
-
-
-def select(session: connection, query: str) -> list[tuple[Any, ...]]:
-    with session.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchall()
-
-
-def execute(session: connection, statement: str) -> None:
-    with session.cursor() as cursor:
-        cursor.execute(statement)
 
 
 def in_parallel(*works: Callable[[], object]) -> None:

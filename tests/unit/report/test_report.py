@@ -47,7 +47,8 @@ def trained(model_type: str) -> TrainedModel:
     actual = random.random(80)
     report: dict[str, Any] = {"importance": {HOSTILE: 0.5, "Oil_P": 0.25}, "importance_unit": "RMSE"}
     if model_type == "gru":
-        metrics = {"skill": 0.31, "rmse": 0.02, "rmse_persistence": 0.03, "r2": None}
+        metrics: dict[str, Any] = {"skill": 0.31, "rmse": 0.02, "rmse_persistence": 0.03, "r2": None}
+        metrics["versions"] = {"keras": "3.15.1"}
         report |= {
             "history": {"loss": [0.1, 0.01], "validation_loss": [0.2, 0.02]},
             "test_timestamps": prepared().timestamps[320:],
@@ -87,6 +88,7 @@ def test_gru_report_compares_the_model_with_persistence_and_draws_every_plot() -
     assert page.count("<svg") == 5
     assert re.search(r"persistence</td><td[^>]*>0\.03<", page)
     assert "not defined" in page
+    assert re.search(r"versions keras</td><td[^>]*>3\.15\.1<", page)
 
 
 def test_xgb_report_without_a_positive_in_the_test_part_leaves_its_curves_out() -> None:

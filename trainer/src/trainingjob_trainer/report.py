@@ -1,6 +1,6 @@
 """The report of a run: one HTML page with everything inside, for the person who asks whether to trust the model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def render_report(model_type: str, prepared: Prepared, trained: TrainedModel, pa
         start=_instant(prepared.summary.start),
         end=_instant(prepared.summary.end),
         features=prepared.features,
-        metrics={name: _number(value) for name, value in sorted(trained.metrics.items()) if _is_plain(value)},
+        metrics=dict(_flat(trained.metrics)),
         parameters={name: _number(value) for name, value in sorted(parameters.items())},
     )
     return page.encode()
@@ -122,8 +122,13 @@ def _comparison(metrics: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, dict | list | tuple)
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every single value, one inside another mapping under both names; lists are shown elsewhere in the page."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name} ")
+        elif not isinstance(value, list | tuple):
+            yield f"{prefix}{name}", _number(value)
 
 
 def _number(value: Any) -> str:

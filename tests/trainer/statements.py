@@ -1,0 +1,18 @@
+"""SQL statements of tests."""
+
+from typing import Any
+
+from psycopg2.extensions import connection
+
+
+def select(session: connection, query: str) -> list[tuple[Any, ...]]:
+    """The rows that a query finds."""
+    with session.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def execute(session: connection, statement: str) -> None:
+    """Does what a command says."""
+    with session.cursor() as cursor:
+        cursor.execute(statement)
