@@ -53,7 +53,7 @@ image-gpu: .venv/.ready ## Build the image of the trainer for GPUs the same way 
 	@$(RUN) cluster image-gpu
 
 .PHONY: bench
-bench: .venv/.ready ## Measure the product against the reference, all tables (over an hour; TABLES="load search": some)
+bench: .venv/.ready ## Measure the product against the reference, all tables (two hours; TABLES="load search": some)
 	@$(RUN) benchmarks $(TABLES)
 
 .PHONY: bench-quick
