@@ -14,14 +14,13 @@ from rich.table import Table
 
 from api_schema import CRD_FILE
 from benchmarks.measure import machine, write_results
-from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job
+from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job, watch
 from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, cluster_of
 from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
 from cluster.simulated_node import simulated_node_registered
 from operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs, write_operator_kubeconfig
-from trainingjob_operator.manifests import job_name
 
 AT_ONCE, STANDING, IDLE, REPEATS = 1000, 5000, 30, 3
 PATIENCE_SECONDS = 300
@@ -120,12 +119,11 @@ def _children_of_many(here: Place, began: float, number: int) -> dict[str, float
 
 def _idle_seconds(here: Place) -> float:
     """Median seconds from one creation on an idle cluster to its Job."""
-    client, seconds = here.cluster.client(), []
+    client, events, seconds = here.cluster.client(), watch(here.cluster.client(), JOBS), []
     for name in _names("idle", IDLE):
         began = time.perf_counter()
-        uid = request(client, "POST", TRAININGJOBS, training_job(name))["metadata"]["uid"]
-        while request(client, "GET", f"{JOBS}/{job_name(name, uid, 1, 1)}") is None:
-            pass
+        request(client, "POST", TRAININGJOBS, training_job(name))
+        next(event for event in events if event["type"] == "ADDED")
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
 

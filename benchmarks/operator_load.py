@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,6 +47,17 @@ def request(client: ApiClient, verb: str, path: str, body: Object | None = None)
     if answer.status >= 400:
         raise RuntimeError(f"{verb} {path}: {answer.status} {content[:500]!r}")
     return json.loads(content)
+
+
+def watch(client: ApiClient, path: str) -> Iterator[Object]:
+    """Every event of a collection, from what is there on."""
+    answer: Any = client.call_api(
+        "GET", f"{client.configuration.host}/{path}?watch=true", {}, _request_timeout=_SECONDS
+    )
+    rest = b""
+    for block in answer.response.stream(1 << 16):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from map(json.loads, lines)
 
 
 def training_job(name: str) -> dict[str, Any]:
