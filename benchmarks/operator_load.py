@@ -29,12 +29,12 @@ def post_all(cluster: Cluster, path: str, bodies: Iterable[Object]) -> float:
 
 def count(client: ApiClient, path: str) -> int:
     """How many objects a collection has: the API server is asked for one, and tells how many remain."""
-    page = request(client, "GET", f"{path}?limit=1") or {"items": [], "metadata": {}}
+    page = request(client, "GET", f"{path}?limit=1")
     return len(page["items"]) + int(page["metadata"].get("remainingItemCount") or 0)
 
 
 def request(client: ApiClient, verb: str, path: str, body: Object | None = None) -> Any:
-    """Asks the API server for something; None where there is no such thing.
+    """Asks the API server for something.
 
     Raises:
         RuntimeError: It refused.
@@ -42,8 +42,6 @@ def request(client: ApiClient, verb: str, path: str, body: Object | None = None)
     url, headers = f"{client.configuration.host}/{path}", {"Content-Type": "application/json"}
     answer: Any = client.call_api(verb, url, headers, body, _request_timeout=_SECONDS)
     content = answer.read()
-    if answer.status == 404:
-        return None
     if answer.status >= 400:
         raise RuntimeError(f"{verb} {path}: {answer.status} {content[:500]!r}")
     return json.loads(content)
