@@ -67,7 +67,7 @@ def under_load() -> dict[str, float]:
     """TrainingJobs: one at a time, many at once, a restart with them standing, and many more in memory."""
     with place() as here:
         process = here.operator.start()
-        found = {"idle": _idle_seconds(here)}
+        found = {"idle": _idle_seconds(here, process)}
         began = post_all(here.cluster, TRAININGJOBS, map(training_job, _names("many", AT_ONCE)))
         standing = AT_ONCE + IDLE
         found |= _children_of_many(here, began, standing)
@@ -117,14 +117,15 @@ def _children_of_many(here: Place, began: float, number: int) -> dict[str, float
     return seconds
 
 
-def _idle_seconds(here: Place) -> float:
-    """Median seconds from one creation on an idle cluster to its Job."""
+def _idle_seconds(here: Place, process: Server) -> float:
+    """Median seconds from one creation to its Job, the one before being dealt with."""
     client, events, seconds = here.cluster.client(), watch(here.cluster.client(), JOBS), []
-    for name in _names("idle", IDLE):
+    for number, name in enumerate(_names("idle", IDLE), start=1):
         began = time.perf_counter()
         request(client, "POST", TRAININGJOBS, training_job(name))
         next(event for event in events if event["type"] == "ADDED")
         seconds.append(time.perf_counter() - began)
+        _wait_told(here, process, number)
     return statistics.median(seconds)
 
 
