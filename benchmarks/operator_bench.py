@@ -12,7 +12,6 @@ from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 from rich.console import Console
 from rich.table import Table
 
-from api_schema import CRD_FILE
 from benchmarks.measure import machine, write_results
 from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job, watch
 from cluster.binaries import built_binaries
@@ -20,7 +19,13 @@ from cluster.clusters import Cluster, cluster_of
 from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
 from cluster.simulated_node import simulated_node_registered
-from operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs, write_operator_kubeconfig
+from operator_process import (
+    SYSTEM_NAMESPACE,
+    Operator,
+    TrainingJobs,
+    apply_training_job_api,
+    write_operator_kubeconfig,
+)
 
 AT_ONCE, STANDING, IDLE, REPEATS = 1000, 5000, 30, 3
 PATIENCE_SECONDS = 300
@@ -43,8 +48,7 @@ def place() -> Iterator[Place]:
     binaries = built_binaries()
     with TemporaryDirectory() as name, control_plane_running(Path(name), binaries) as control_plane:
         cluster = cluster_of(control_plane, binaries)
-        cluster.run_kubectl("apply", "--server-side", f"--filename={CRD_FILE}")
-        cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD_FILE}")
+        apply_training_job_api(cluster)
         core = CoreV1Api(cluster.client())
         core.create_namespace(V1Namespace(metadata=V1ObjectMeta(name=NAMESPACE)))
         wait_until(

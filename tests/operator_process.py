@@ -17,6 +17,7 @@ import yaml
 from kubernetes.client import BatchV1Api, CoreV1Api, CustomObjectsApi
 from prometheus_client import CollectorRegistry, Enum, Gauge, start_http_server
 
+from api_schema import CRD_FILE
 from cluster.clusters import Cluster
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
@@ -313,6 +314,12 @@ def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
     """Status and reason of a condition, both empty before there is one."""
     found = [c for c in status.get("conditions", ()) if c["type"] == kind]
     return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+
+def apply_training_job_api(cluster: Cluster) -> None:
+    """Applies the CRD and waits until the API server serves it."""
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD_FILE}")
+    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRD_FILE}")
 
 
 def write_operator_kubeconfig(cluster: Cluster, folder: Path) -> Path:
