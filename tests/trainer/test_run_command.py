@@ -67,6 +67,25 @@ def test_from_an_empty_database_to_a_registered_model_with_nothing_but_the_comma
     object_store.drop_bucket(bucket)
 
 
+def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
+    servers: Environment, bucket: str, database: Database, tmp_path: Path
+) -> None:
+    assert command(servers, "init-db").returncode == 0
+    assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
+    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    told = tmp_path / "told.json"
+    job = training_job(tmp_path / "job.yaml", spec)
+    done = command(servers | {"MPLBACKEND": "none"}, "run", "--file", job, "--termination-log", told)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(told.read_text())
+    assert facts["reason"] == "Completed"
+    assert {artifact["name"] for artifact in facts["artifacts"]} == {"model", "model-ubj", "search-json", "manifest"}
+    assert any("The model has no report (ValueError: " in warning for warning in facts["warnings"])
+    with database.connect() as session, session.cursor() as rows:
+        rows.execute("SELECT metrics->'warnings' FROM models")
+        assert rows.fetchall() == [(facts["warnings"],)]
+
+
 def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment, tmp_path: Path) -> None:
     file = tmp_path / "telemetry.csv"
     assert (

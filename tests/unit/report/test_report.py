@@ -1,6 +1,8 @@
 """The report shows what it was given, in one file, and nothing hostile gets through."""
 
+import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from trainingjob_trainer.prepared import DataSummary, Prepared, TrainedModel
-from trainingjob_trainer.report import render_report
+from trainingjob_trainer.report import draw_report
 
 HOSTILE = "<script>alert(1)</script>\"'&$x^2$"
 ROWS = 400
@@ -48,7 +50,7 @@ def trained(model_type: str) -> TrainedModel:
     report: dict[str, Any] = {"importance": {HOSTILE: 0.5, "Oil_P": 0.25}, "importance_unit": "RMSE"}
     if model_type == "gru":
         metrics: dict[str, Any] = {"skill": 0.31, "rmse": 0.02, "rmse_persistence": 0.03, "r2": None}
-        metrics["versions"] = {"keras": "3.15.1"}
+        metrics |= {"test_size": 80, "versions": {"keras": "3.15.1"}}
         report |= {
             "history": {"loss": [0.1, 0.01], "validation_loss": [0.2, 0.02]},
             "test_timestamps": prepared().timestamps[320:],
@@ -57,9 +59,17 @@ def trained(model_type: str) -> TrainedModel:
             "persistence": actual - 0.02,
         }
     else:
-        metrics = {"auc_score": 0.9}
+        metrics = {"test_size": 80, "auc_score": 0.9, "accuracy": 1.0}
         report |= {"label": np.arange(80) % 2, "probability": actual, "threshold": 0.4}
     return TrainedModel(files=(), metrics=metrics, summary="skill 0.31", report=report)
+
+
+def page_of(model_type: str, prepared: Prepared, trained: TrainedModel, **parameters: Any) -> str:
+    report = draw_report(model_type, prepared, trained, parameters)
+    assert report.warnings == []
+    ((role, suffix, content),) = [(file.role, file.suffix, file.content.decode()) for file in report.files]
+    assert (role, suffix) == ("report", ".html")
+    return content
 
 
 class _Tags(HTMLParser):
@@ -75,7 +85,7 @@ class _Tags(HTMLParser):
 
 @pytest.mark.parametrize("model_type", ["gru", "xgb"])
 def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model_type: str) -> None:
-    page = render_report(model_type, prepared(HOSTILE), trained(model_type), {HOSTILE: HOSTILE}).decode()
+    page = page_of(model_type, prepared(HOSTILE), trained(model_type), **{HOSTILE: HOSTILE})
     tags = _Tags()
     tags.feed(page)
     assert "script" not in tags.names
@@ -83,16 +93,73 @@ def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model
     assert not re.search(r"url\((?!#)", page)
 
 
-def test_gru_report_compares_the_model_with_persistence_and_draws_every_plot() -> None:
-    page = render_report("gru", prepared(), trained("gru"), {"units": [64, 32]}).decode()
-    assert page.count("<svg") == 5
+def test_gru_report_compares_the_model_with_persistence_and_draws_every_figure() -> None:
+    page = page_of("gru", prepared(), trained("gru"), units=[64, 32])
+    assert page.count("<svg") == 4
     assert re.search(r"persistence</td><td[^>]*>0\.03<", page)
-    assert "not defined" in page
+    assert "not defined</td>" in page
     assert re.search(r"versions keras</td><td[^>]*>3\.15\.1<", page)
 
 
 def test_xgb_report_without_a_positive_in_the_test_part_leaves_its_curves_out() -> None:
     model = trained("xgb")
-    one_class = TrainedModel((), model.metrics, model.summary, {**model.report, "label": np.zeros(80, dtype=int)})
-    assert render_report("xgb", prepared(), model, {}).count(b"<svg") == 4
-    assert render_report("xgb", prepared(), one_class, {}).count(b"<svg") == 2
+    one_class = replace(model, report={**model.report, "label": np.zeros(80, dtype=int)})
+    assert page_of("xgb", prepared(), model).count("<svg") == 3
+    assert page_of("xgb", prepared(), one_class).count("<svg") == 1
+
+
+@pytest.mark.parametrize("model_type", ["gru", "xgb"])
+def test_the_page_begins_with_each_warning_once_and_the_size_of_the_test_part(model_type: str) -> None:
+    data = prepared()
+    warned = replace(data, summary=replace(data.summary, warnings=("Few events.", "Few events.", "Low skill.")))
+    first_screen, rest = page_of(model_type, warned, trained(model_type)).split("<h2>", 1)
+    assert re.findall(r'class="warning">(.*?)<', first_screen) == ["Few events.", "Low skill."]
+    assert re.search(r"<b>80</b><span>test (windows|rows)<", first_screen)
+    assert first_screen.index("Low skill.") < first_screen.index("<b>80</b>")
+    assert "Few events." not in rest
+    assert "accuracy" not in first_screen
+    assert "not defined" not in first_screen
+
+
+def test_numbers_are_written_as_a_person_writes_them() -> None:
+    data = prepared()
+    hourly = replace(data, summary=replace(data.summary, step_seconds=3600.0, rows_read=1_234_567))
+    page = page_of("gru", hourly, trained("gru"), learningRate=0.00001, large=123456.7, flag=True)
+    shown = dict(re.findall(r"<tr><td>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", page))
+    assert (shown["median step"], shown["rows read"]) == ("60 min", "1,234,567")
+    assert (shown["learningRate"], shown["large"], shown["flag"]) == ("0.00001", "123,457", "True")
+
+
+def test_the_residuals_say_how_many_errors_are_not_drawn_and_the_largest() -> None:
+    model = trained("gru")
+    predicted = model.report["predicted"].copy()
+    predicted[7] -= 1.51
+    page = page_of("gru", prepared(), replace(model, report={**model.report, "predicted": predicted}))
+    assert "not drawn: 1 of this model, the largest -1.5." in page
+    assert "not drawn" not in page_of("gru", prepared(), model)
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_others_and_is_told() -> None:
+    long_ago = np.concatenate(([np.datetime64("-0044-03-15", "us")], prepared().timestamps[1:]))
+    report = draw_report("gru", replace(prepared(), timestamps=long_ago), trained("gru"), {})
+    (warning,) = report.warnings
+    assert "could not be drawn: Coverage." in warning
+    page = report.files[0].content.decode()
+    assert page.count("<svg") == 3
+    assert warning in html.unescape(page.split("<h2>", 1)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("history", None), ("predicted", np.zeros(0)), ("actual", np.full(3, np.inf)), ("test_timestamps", "text")],
+)
+def test_arrays_that_no_figure_can_draw_never_end_a_run(name: str, value: Any) -> None:
+    model = trained("gru")
+    report = draw_report("gru", prepared(), replace(model, report={**model.report, name: value}), {})
+    assert len(report.files) == len(report.warnings) == 1
+
+
+def test_a_page_that_cannot_be_written_leaves_a_warning_instead_of_a_report() -> None:
+    report = draw_report("gru", replace(prepared(), border=ROWS), trained("gru"), {})
+    assert report.files == []
+    assert report.warnings[0].startswith("The model has no report (IndexError: ")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,11 +20,12 @@ from trainingjob_trainer.gates import failed_gates
 from trainingjob_trainer.load import load_telemetry
 from trainingjob_trainer.outcome import Ending, Findings
 from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import DataSummary, ModelFile, Prepared, TrainedModel
+from trainingjob_trainer.prepared import DataSummary, Prepared, TrainedModel
 from trainingjob_trainer.progress import RunProgress, Stage
 from trainingjob_trainer.publication import Place
 from trainingjob_trainer.publish import publish, reserve
 from trainingjob_trainer.registry import ModelRow, RecordedRun, RunKey
+from trainingjob_trainer.report import draw_report
 from trainingjob_trainer.spec import TrainingRun
 
 _LOG = logging.getLogger(__name__)
@@ -78,21 +79,17 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     progress.stage(Stage.EVALUATING)
     failures = failed_gates(run.spec.gates, trained.metrics)
     findings.summary, findings.metrics = trained.summary, trained.metrics
-    prepared = _with_notes(prepared, trained)
+    prepared = _with_notes(prepared, trained.metrics.get("notes", ()))
+    report = draw_report(run.spec.model.type, prepared, trained, _parameters(run))
+    prepared = _with_notes(prepared, report.warnings)
     findings.warnings = prepared.summary.warnings
-    # Drawing takes a second to import, which a run that adopts or fails need not wait for.
-    from trainingjob_trainer.report import render_report
-
-    report = render_report(run.spec.model.type, prepared, trained, _parameters(run))
     progress.advanced()
 
     progress.stage(Stage.PUBLISHING)
     place, claimant = _place(run, rejected=bool(failures)), f"{run.uid[:8]}-{run.run}-{run.attempt}"
     place = reserve(store, place, claimant, run.model_dump_json(by_alias=True, indent=2).encode())
     metrics = _registered_metrics(run, key, prepared.summary, trained, place)
-    artifacts = publish(
-        store, place, [*trained.files, ModelFile("report", ".html", report)], _facts(metrics), progress.advanced
-    )
+    artifacts = publish(store, place, [*trained.files, *report.files], _facts(metrics), progress.advanced)
 
     progress.stage(Stage.REGISTERING)
     recorded = _record(run, key, prepared, place, metrics)
@@ -114,9 +111,9 @@ def _enter(progress: RunProgress, stage: Stage) -> None:
     _LOG.info("%s", stage.label)
 
 
-def _with_notes(prepared: Prepared, trained: TrainedModel) -> Prepared:
-    """Let what the training says of its metrics stand beside what was said of the data."""
-    warnings = (*prepared.summary.warnings, *trained.metrics.get("notes", ()))
+def _with_notes(prepared: Prepared, notes: Sequence[str]) -> Prepared:
+    """Let what is said of the model or its report stand beside what was said of the data."""
+    warnings = (*prepared.summary.warnings, *notes)
     return replace(prepared, summary=replace(prepared.summary, warnings=warnings))
 
 
