@@ -22,7 +22,7 @@ TRAINING = pd.DataFrame(
 
 
 def test_the_score_weighs_the_four_normalised_indicators_alike() -> None:
-    health = fit_health_score(MACHINE, TRAINING, {}, neutral=False)
+    health = fit_health_score(MACHINE, TRAINING, {})
     rows = pd.DataFrame(
         {"Oil_P": [500.0, 400], "Oil_L": [40.0, 30], "Recalque": [55.0, 50], "Succao": [-25.0, -30]}, dtype=np.float32
     )
@@ -31,7 +31,7 @@ def test_the_score_weighs_the_four_normalised_indicators_alike() -> None:
 
 
 def test_the_score_is_not_clipped_and_missing_where_an_indicator_is() -> None:
-    health = fit_health_score(MACHINE, TRAINING, {}, neutral=False)
+    health = fit_health_score(MACHINE, TRAINING, {})
     rows = pd.DataFrame(
         {"Oil_P": [1000.0, 600], "Oil_L": [40.0, NAN], "Recalque": [70.0, 70], "Succao": [-10.0, -10]}, dtype=np.float32
     )
@@ -40,7 +40,7 @@ def test_the_score_is_not_clipped_and_missing_where_an_indicator_is() -> None:
 
 
 def test_a_fixed_range_takes_the_place_of_the_fitted_one() -> None:
-    health = fit_health_score(MACHINE, TRAINING, {"Oil_P": Range(min=0.0, max=1000.0)}, neutral=False)
+    health = fit_health_score(MACHINE, TRAINING, {"Oil_P": Range(min=0.0, max=1000.0)})
     assert health.ranges["Oil_P"] == (0, 1000)
     # 0.25 * (0.4 + 0 + 0 + 0)
     np.testing.assert_allclose(score(health, TRAINING.iloc[:1]), [0.1])
@@ -48,7 +48,7 @@ def test_a_fixed_range_takes_the_place_of_the_fitted_one() -> None:
 
 def test_an_indicator_that_is_constant_in_the_training_part_counts_as_half_for_ever() -> None:
     training = TRAINING.assign(Oil_P=np.float32(480))
-    health = fit_health_score(MACHINE, training, {}, neutral=False)
+    health = fit_health_score(MACHINE, training, {})
     assert health.neutral == ("Oil_P",)
     dipped = training.iloc[:1].assign(Oil_P=np.float32(240))
     np.testing.assert_allclose(score(health, dipped), [0.125])
@@ -56,17 +56,14 @@ def test_an_indicator_that_is_constant_in_the_training_part_counts_as_half_for_e
 
 def test_a_constant_indicator_of_a_fixed_range_counts_by_that_range() -> None:
     training = TRAINING.assign(Oil_P=np.float32(480))
-    health = fit_health_score(MACHINE, training, {"Oil_P": Range(min=0.0, max=600.0)}, neutral=False)
+    health = fit_health_score(MACHINE, training, {"Oil_P": Range(min=0.0, max=600.0)})
     # 0.25 * 0.8 for ever, and the least of everything else.
     np.testing.assert_allclose(score(health, training.iloc[:1]), [0.2])
 
 
-def test_a_missing_indicator_is_refused_by_name_or_counts_as_half() -> None:
+def test_a_missing_indicator_counts_as_half() -> None:
     training = TRAINING.drop(columns="Oil_L").assign(Oil_P=np.float32(NAN))
-    with pytest.raises(TrainingError, match="MOTOBOMBA-007: the health indicators Oil_P, Oil_L have no") as refusal:
-        fit_health_score(MACHINE, training, {}, neutral=False)
-    assert refusal.value.reason == "InsufficientData"
-    health = fit_health_score(MACHINE, training, {}, neutral=True)
+    health = fit_health_score(MACHINE, training, {})
     assert health.neutral == ("Oil_P", "Oil_L")
     # 0.125 + 0.125 + 0.25 * (0.5 + 0.5)
     np.testing.assert_allclose(score(health, training.iloc[1:2]), [0.5])
@@ -75,5 +72,5 @@ def test_a_missing_indicator_is_refused_by_name_or_counts_as_half() -> None:
 def test_a_score_that_never_changes_is_refused() -> None:
     training = TRAINING[["Oil_P"]].assign(Oil_P=np.float32(480))
     with pytest.raises(TrainingError, match="the same in every row") as refusal:
-        fit_health_score(MACHINE, training, {}, neutral=True)
+        fit_health_score(MACHINE, training, {})
     assert refusal.value.reason == "InsufficientData"

@@ -126,7 +126,7 @@ def test_a_column_without_any_value_is_no_feature_and_said() -> None:
     late[80:] = np.arange(20)
     prepared = prepare_data(telemetry(sensors(100) | {"Oil_T": late}), spec())
     assert "Oil_T" not in prepared.features
-    assert prepared.summary.dropped_columns == {"Oil_T": "no value in the training part"}
+    assert prepared.summary.dropped_columns == {"Oil_T": "no value in any of the 80 rows of the training part"}
 
 
 def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:

@@ -1,7 +1,7 @@
 """Cleaning of telemetry: false readings become missing, one row remains of each instant, gaps cut segments."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 
 from trainingjob_trainer.columns import differs_from_previous_row, is_derived
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.false_readings import false_readings, readings_beside_sentinels
 from trainingjob_trainer.prepared import Telemetry
 from trainingjob_trainer.spec import Data
-from trainingjob_trainer.spec_types import Limits
 
-LARGEST_PLAUSIBLE_READING = 20_000.0
 GAP_IN_MEDIAN_STEPS = 10
-_MINUS_ONE_IS_NO_READING = frozenset({"Oil_P", "Oil_L", "Fuel_L", "Eng_RPM", "Bat_V", "Char_V"})
-_TEMPERATURES = frozenset({"Cool_T", "Oil_T", "Fuel_T", "Intake", "Exaust"})
-_ABSOLUTE_ZERO = (-273.21, -273.09)
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,7 @@ class Cleaned:
         border: Index of the first row of the test part.
         step_seconds: Median step of the training part.
         counts: What was found, by name.
+        warnings: What the person should know of it, in whole sentences.
     """
 
     timestamps: NDArray[np.datetime64]
@@ -46,6 +43,7 @@ class Cleaned:
     border: int
     step_seconds: float
     counts: Mapping[str, int]
+    warnings: Sequence[str]
 
 
 def clean(telemetry: Telemetry, data: Data) -> Cleaned:
@@ -75,14 +73,20 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
 
     columns = {str(name): telemetry.values[name].to_numpy(np.float32) for name in telemetry.values.columns}
     false_in_row = np.zeros(len(instant_of_row), np.bool_)
-    cleaned: dict[str, NDArray[np.float32]] = {}
-    for name, column in columns.items():
-        if is_derived(name):
-            continue
-        false = false_readings(name, column, data.limits.get(name))
-        counts[f"false readings in {name}"] += int(np.count_nonzero(false))
-        false_in_row |= false
-        cleaned[name] = np.where(false | ~np.isfinite(column), np.float32(np.nan), column)[kept]
+    raw = {name: column for name, column in columns.items() if not is_derived(name)}
+    false: dict[str, NDArray[np.bool_]] = {}
+    for name, column in raw.items():
+        false_in_column = false_readings(name, column, data.limits.get(name))
+        counts[f"false readings in {name}"] += int(np.count_nonzero(false_in_column))
+        false_in_row |= false_in_column
+        false[name] = false_in_column[kept]
+    cleaned = {name: column[kept] for name, column in raw.items()}
+    repeated = readings_beside_sentinels(cleaned, false, border)
+    for name, where in repeated.items():
+        counts[f"sentinels of other sensors in {name}"] = int(np.count_nonzero(where))
+        false[name] |= where
+    for name, column in cleaned.items():
+        column[false[name] | ~np.isfinite(column)] = np.nan
     # A false reading in a row that a duplicate replaced may still have entered the next row's differences.
     false_at = np.zeros(len(kept), np.bool_)
     false_at[instant_of_row[false_in_row]] = True
@@ -105,27 +109,19 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
         border=border,
         step_seconds=step_seconds,
         counts={name: number for name, number in counts.items() if number},
+        warnings=_warnings(repeated),
     )
 
 
-def false_readings(name: str, values: NDArray[np.float32], limits: Limits | None = None) -> NDArray[np.bool_]:
-    """Where a raw sensor says "no value" by a number that no such sensor can measure.
-
-    Args:
-        name: The sensor; -1 and temperatures of absolute zero are false only in some.
-        values: Its readings, shape (rows,).
-        limits: The plausible readings; an end that is None is 20000 away from zero.
-    """
-    lowest = limits.min if limits and limits.min is not None else -LARGEST_PLAUSIBLE_READING
-    highest = limits.max if limits and limits.max is not None else LARGEST_PLAUSIBLE_READING
-    # In float32 like the readings: 0.3 as limit would else exclude a reading of 0.3.
-    false: NDArray[np.bool_] = (values < np.float32(lowest)) | (values > np.float32(highest))
-    if name in _MINUS_ONE_IS_NO_READING:
-        false |= values == -1
-    if name in _TEMPERATURES:
-        low, high = _ABSOLUTE_ZERO
-        false |= (values > low) & (values < high)
-    return false
+def _warnings(repeated: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    if not repeated:
+        return []
+    rows = np.count_nonzero(np.any(list(repeated.values()), axis=0))
+    columns = ", ".join(f"{name} ({np.count_nonzero(where)})" for name, where in repeated.items())
+    return [
+        f"In {rows} rows at least two sensors hold a number that means no value, and {columns} the same number, far "
+        "from anything else they measure: these readings count as missing."
+    ]
 
 
 def _last_of_each_instant(timestamps: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -15,18 +15,16 @@ WEIGHT = 0.25
 NEUTRAL_LEVEL = 0.5
 
 
-def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, Range], *, neutral: bool) -> HealthScore:
-    """Fit the health score on the training part.
+def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, Range]) -> HealthScore:
+    """Fit the health score on the training part; an indicator without any value counts as 0.5.
 
     Args:
         machine: Named in refusals.
         training: The cleaned rows of the training part, missing values not filled.
         fixed: Ranges given by the person, used instead of the fitted ones.
-        neutral: Whether an indicator without any value counts as 0.5 instead of refusing the run.
 
     Raises:
-        TrainingError: InsufficientData, naming the indicators, when one has no value and ``neutral`` is not set, or
-            when no indicator varies, so that there is nothing to predict.
+        TrainingError: InsufficientData when no indicator varies, so that there is nothing to predict.
     """
     ranges: dict[str, tuple[float, float]] = {}
     constant = 0.0
@@ -46,13 +44,6 @@ def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, R
         unvarying.append(name)
         level = (low - span[0]) / (span[1] - span[0]) if name in fixed else NEUTRAL_LEVEL
         constant += WEIGHT * level
-    if missing and not neutral:
-        raise TrainingError(
-            "InsufficientData",
-            f"machine {machine}: the health indicators {', '.join(missing)} have no value in the "
-            f"{len(training)} rows of the training part. Name the column that holds them under columns, widen the "
-            "period, or set missingIndicators to Neutral to count them as 0.5.",
-        )
     if not ranges:
         raise TrainingError(
             "InsufficientData",

@@ -4,19 +4,22 @@ Everything that is fitted or decided from data is fitted on the rows before the 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_trainer.absence import refuse_absent_indicators
 from trainingjob_trainer.clean import Cleaned, clean
 from trainingjob_trainer.columns import ANALOGUE_COLUMNS, ANALOGUE_OF, GRU_FEATURES, RPM_DROP
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.fill import carried_forward
 from trainingjob_trainer.health import fit_health_score, score
 from trainingjob_trainer.labels import failure_events, failure_labels, looks_past_border
-from trainingjob_trainer.prepared import DataSummary, Prepared, Telemetry
+from trainingjob_trainer.notes import Notes
+from trainingjob_trainer.prepared import Prepared, Telemetry
 from trainingjob_trainer.spec import Gru, TrainingJobSpec, Xgb
 from trainingjob_trainer.spec_types import HEALTH_INDICATORS
 
@@ -37,19 +40,20 @@ def prepare_data(telemetry: Telemetry, spec: TrainingJobSpec) -> Prepared:
     """
     renamed = _renamed(telemetry, spec)
     cleaned = clean(renamed, spec.data)
+    notes = Notes(renamed, cleaned, spec.data)
     if spec.model.type == "gru":
-        return _prepare_gru(renamed, cleaned, spec.model.gru)
-    return _prepare_xgb(renamed, cleaned, spec.model.xgb)
+        return _prepare_gru(renamed, cleaned, spec.model.gru, notes)
+    return _prepare_xgb(renamed, cleaned, spec.model.xgb, notes)
 
 
-def _prepare_gru(telemetry: Telemetry, cleaned: Cleaned, gru: Gru) -> Prepared:
-    notes = _Notes(telemetry, cleaned)
+def _prepare_gru(telemetry: Telemetry, cleaned: Cleaned, gru: Gru, notes: Notes) -> Prepared:
     values = _with_analogue_inputs(cleaned, notes)
     training = values.iloc[: cleaned.border]
-    health = fit_health_score(
-        telemetry.machine, training, gru.health_ranges, neutral=gru.missing_indicators == "Neutral"
-    )
-    _refuse_unknown_features(telemetry.machine, values.columns, gru)
+    absent = [notes.absence(name) for name in HEALTH_INDICATORS if not _has_value(training, name)]
+    if gru.missing_indicators == "Refuse":
+        refuse_absent_indicators(telemetry.machine, absent)
+    health = fit_health_score(telemetry.machine, training, gru.health_ranges)
+    _refuse_unknown_features(telemetry, values.columns, gru)
     features = _informative(training, gru.features or GRU_FEATURES, notes)
     unseen = [name for name in health.ranges if name not in features]
     if unseen and gru.output == "Residual":
@@ -67,10 +71,9 @@ def _prepare_gru(telemetry: Telemetry, cleaned: Cleaned, gru: Gru) -> Prepared:
     missing_targets = int(np.count_nonzero(np.isnan(frame["health_score"].to_numpy())))
     notes.count("rows without a health score", missing_targets)
     if health.neutral:
-        notes.warnings.append(
-            f"The health score counts {', '.join(health.neutral)} as unchanging: without any value, or constant, in "
-            "the training part."
-        )
+        causes = {one.column: one.cause for one in absent}
+        told = (f"{name} ({causes.get(name, 'constant in the training part')})" for name in health.neutral)
+        notes.warnings.append(f"The health score counts as unchanging: {', '.join(told)}.")
     return Prepared(
         machine=telemetry.machine,
         frame=frame,
@@ -87,14 +90,13 @@ def _prepare_gru(telemetry: Telemetry, cleaned: Cleaned, gru: Gru) -> Prepared:
     )
 
 
-def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb) -> Prepared:
-    notes = _Notes(telemetry, cleaned)
+def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb, notes: Notes) -> Prepared:
     values, border = cleaned.values, cleaned.border
-    if RPM_DROP not in values or not values[RPM_DROP].iloc[:border].notna().any():
+    if not _has_value(values.iloc[:border], RPM_DROP):
         raise TrainingError(
             "InsufficientData",
-            f"machine {telemetry.machine}: column {RPM_DROP} has no value in the {border} rows of the training part, "
-            "and without it no failure can be told. Name the column that holds it under columns.",
+            f"machine {telemetry.machine}: column {RPM_DROP} has no value in the training part, and without it no "
+            f"failure can be told. {notes.absence(RPM_DROP).told}",
         )
     events = failure_events(values[RPM_DROP].to_numpy(np.float32), xgb.rpm_drop_percent)
     window = np.timedelta64(xgb.pre_failure_window_minutes, "m")
@@ -102,7 +104,8 @@ def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb) -> Prepared:
     past = looks_past_border(cleaned.timestamps, border, window)
     usable = ~past
     _refuse_single_class(telemetry, cleaned, events, labels[:border][usable[:border]], xgb)
-    candidates = [str(name) for name in values.columns if name not in (*ANALOGUE_COLUMNS, "failure_label")]
+    columns = (*map(str, values.columns), *telemetry.unreadable)
+    candidates = [name for name in columns if name not in (*ANALOGUE_COLUMNS, "failure_label")]
     features = _informative(values.iloc[:border], candidates, notes)
     frame = values[list(features)].copy(deep=False)
     frame["failure_label"] = labels.astype(np.float32)
@@ -126,36 +129,6 @@ def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb) -> Prepared:
     )
 
 
-class _Notes:
-    """Collects what is said of the data while it is prepared."""
-
-    def __init__(self, telemetry: Telemetry, cleaned: Cleaned) -> None:
-        self.telemetry = telemetry
-        self.cleaned = cleaned
-        self.counts = dict(cleaned.counts)
-        self.dropped: dict[str, str] = {}
-        self.warnings: list[str] = []
-
-    def count(self, name: str, number: int) -> None:
-        if number:
-            self.counts[name] = number
-
-    def summary(self) -> DataSummary:
-        cleaned = self.cleaned
-        return DataSummary(
-            rows_read=len(self.telemetry.timestamps),
-            rows_used=len(cleaned.timestamps),
-            segments=int(cleaned.segments[-1]) + 1,
-            step_seconds=cleaned.step_seconds,
-            fingerprint=self.telemetry.fingerprint,
-            start=cleaned.timestamps[0],
-            end=cleaned.timestamps[-1],
-            counts=self.counts,
-            dropped_columns=self.dropped,
-            warnings=tuple(self.warnings),
-        )
-
-
 def _renamed(telemetry: Telemetry, spec: TrainingJobSpec) -> Telemetry:
     """Give columns the names that ``data.columns`` wants; a column of such a name gives way."""
     renames = spec.data.columns
@@ -163,47 +136,58 @@ def _renamed(telemetry: Telemetry, spec: TrainingJobSpec) -> Telemetry:
         return telemetry
     absent = sorted(source for source in renames.values() if source not in telemetry.values)
     if absent:
+        types = {name: f"{name} (it is of type {column.type_name})" for name, column in telemetry.unreadable.items()}
         raise TrainingError(
             "InvalidConfiguration",
-            f"columns: table {spec.data.table} has no numeric column {', '.join(absent)}. It has "
+            f"columns: table {spec.data.table} has no numeric column "
+            f"{', '.join(types.get(name, name) for name in absent)}. It has "
             f"{', '.join(map(str, telemetry.values.columns))}.",
         )
     sources = set(renames.values())
     kept = {name: telemetry.values[name] for name in telemetry.values if name not in sources and name not in renames}
     values = pd.DataFrame(kept | {target: telemetry.values[source] for target, source in renames.items()}, copy=False)
-    return Telemetry(telemetry.machine, telemetry.timestamps, values, telemetry.fingerprint)
+    unreadable = {name: column for name, column in telemetry.unreadable.items() if name not in renames}
+    return replace(telemetry, values=values, unreadable=unreadable)
 
 
-def _with_analogue_inputs(cleaned: Cleaned, notes: _Notes) -> pd.DataFrame:
+def _with_analogue_inputs(cleaned: Cleaned, notes: Notes) -> pd.DataFrame:
     """Let the raw analogue inputs stand for the pressures that have no value in the training part."""
     values = cleaned.values.copy(deep=False)
     for pressure, analogue in ANALOGUE_OF.items():
-        known = pressure in values and values[pressure].iloc[: cleaned.border].notna().any()
-        if not known and analogue in values and values[analogue].iloc[: cleaned.border].notna().any():
+        training = values.iloc[: cleaned.border]
+        if not _has_value(training, pressure) and _has_value(training, analogue):
             values[pressure] = values[analogue]
-            notes.warnings.append(f"{analogue} is used as {pressure}, which has no value in the training part.")
+            notes.sources[pressure] = analogue
+            notes.warnings.append(f"{analogue} is used as {pressure}. {notes.absence(pressure).told}")
     return values
 
 
-def _refuse_unknown_features(machine: str, columns: Iterable[object], gru: Gru) -> None:
-    unknown = sorted(set(gru.features).difference(map(str, columns), HEALTH_INDICATORS))
+def _has_value(training: pd.DataFrame, name: str) -> bool:
+    return name in training and bool(training[name].notna().any())
+
+
+def _refuse_unknown_features(telemetry: Telemetry, columns: Iterable[object], gru: Gru) -> None:
+    unknown = sorted(set(gru.features).difference(map(str, columns), telemetry.unreadable, HEALTH_INDICATORS))
     if unknown:
         raise TrainingError(
             "InvalidConfiguration",
-            f"machine {machine}: features names {', '.join(unknown)}, which the table has not as a numeric column.",
+            f"machine {telemetry.machine}: features names {', '.join(unknown)}, which the table has not as a numeric "
+            "column.",
         )
 
 
-def _informative(training: pd.DataFrame, candidates: Iterable[str], notes: _Notes) -> tuple[str, ...]:
+def _informative(training: pd.DataFrame, candidates: Iterable[str], notes: Notes) -> tuple[str, ...]:
     """The candidates that have at least two different values in the training part."""
     features = []
     for name in candidates:
         if name not in training:
+            if name in notes.telemetry.unreadable:
+                notes.drop(name)
             continue
         values = training[name].to_numpy()
         values = values[np.isfinite(values)]
         if not values.size:
-            notes.dropped[name] = "no value in the training part"
+            notes.drop(name)
         elif values.min() == values.max():
             notes.dropped[name] = f"constant in the training part ({values[0]:g})"
         else:
@@ -212,12 +196,13 @@ def _informative(training: pd.DataFrame, candidates: Iterable[str], notes: _Note
         raise TrainingError(
             "InsufficientData",
             f"machine {notes.telemetry.machine}: no column varies in the {len(training)} rows of the training part: "
-            + "; ".join(f"{name} has {reason}" for name, reason in notes.dropped.items()),
+            + "; ".join(f"{name}: {reason}" for name, reason in notes.dropped.items()),
         )
+    notes.warn_of_losses(features)
     return tuple(features)
 
 
-def _filled(name: str, values: NDArray[np.float32], cleaned: Cleaned, notes: _Notes) -> NDArray[np.float32]:
+def _filled(name: str, values: NDArray[np.float32], cleaned: Cleaned, notes: Notes) -> NDArray[np.float32]:
     missing = int(np.count_nonzero(np.isnan(values)))
     if not missing:
         return values
@@ -239,7 +224,7 @@ def _fitted_scaler(frame: pd.DataFrame, features: tuple[str, ...], border: int) 
 
 def _running(values: pd.DataFrame, border: int) -> NDArray[np.bool_]:
     """Whether the engine ran: by ``running``, where that is missing by the engine's speed; all True without both."""
-    known = [name for name in ("running", "Eng_RPM") if name in values and values[name].iloc[:border].notna().any()]
+    known = [name for name in ("running", "Eng_RPM") if _has_value(values.iloc[:border], name)]
     if not known:
         return np.ones(len(values), np.bool_)
     sensor = values[known[0]].to_numpy(np.float32)
@@ -270,7 +255,7 @@ def _refuse_single_class(
     )
 
 
-def _warn_of_standardised_inputs(values: pd.DataFrame, events: NDArray[np.bool_], notes: _Notes) -> None:
+def _warn_of_standardised_inputs(values: pd.DataFrame, events: NDArray[np.bool_], notes: Notes) -> None:
     if "Eng_RPM" not in values:
         return
     negative = int(np.count_nonzero(values["Eng_RPM"].to_numpy()[: len(events)] < 0))

@@ -11,6 +11,19 @@ from sklearn.preprocessing import MinMaxScaler
 
 
 @dataclass(frozen=True)
+class UnreadableColumn:
+    """A column that the model would use, were it numeric.
+
+    Attributes:
+        type_name: Its type in the database, that below a domain.
+        values: How many of the machine's rows have a value in it.
+    """
+
+    type_name: str
+    values: int
+
+
+@dataclass(frozen=True)
 class Telemetry:
     """The rows of one machine as the database gave them, nothing cleaned yet.
 
@@ -20,12 +33,18 @@ class Telemetry:
             one to keep: the server sorts by instant, then number of values, then id.
         values: float32, one column for each telemetry column read; NULL is NaN.
         fingerprint: Hex digest of everything above: equal fingerprints mean equal data.
+        unreadable: Columns of the table that are not read because of their type, by name.
+        counts: Rows that were left out, by name of the reason.
+        warnings: What the person should know of the table, in whole sentences.
     """
 
     machine: str
     timestamps: NDArray[np.datetime64]
     values: pd.DataFrame
     fingerprint: str
+    unreadable: Mapping[str, UnreadableColumn] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

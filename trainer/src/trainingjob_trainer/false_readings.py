@@ -1,0 +1,107 @@
+"""False readings: numbers by which a raw sensor says that it has no value, alone or together with others of its row."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainingjob_trainer.spec_types import Limits
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+_LARGEST_PLAUSIBLE_READING = 20_000.0
+_MINUS_ONE_IS_NO_READING = frozenset({"Oil_P", "Oil_L", "Fuel_L", "Eng_RPM", "Bat_V", "Char_V"})
+_TEMPERATURES = frozenset({"Cool_T", "Oil_T", "Fuel_T", "Intake", "Exaust"})
+_ABSOLUTE_ZERO = (-273.21, -273.09)
+
+_SENTINELS = (-1.0, -273.1, -273.15, -273.2, 65_535.0, 2_147_483_647.0)
+"""Numbers that controllers store for "no value". As float32 the last one stands for all from 2147483584 on."""
+_SENSORS_AT_SENTINEL = 2
+_FAR_OUT_IN_QUARTILE_RANGES = 3.0
+_SHARE_OF_EXCEPTIONS = 0.05
+
+
+def plausible_range(limits: Limits | None) -> tuple[float, float]:
+    """The lowest and the highest plausible reading; an end that the limits leave open is 20000 away from zero."""
+    lowest = limits.min if limits and limits.min is not None else -_LARGEST_PLAUSIBLE_READING
+    highest = limits.max if limits and limits.max is not None else _LARGEST_PLAUSIBLE_READING
+    return lowest, highest
+
+
+def beyond_limits(values: Floats, limits: Limits | None) -> Bools:
+    """Where readings of a raw sensor are not plausible."""
+    lowest, highest = plausible_range(limits)
+    # In float32 like the readings: 0.3 as limit would else exclude a reading of 0.3.
+    beyond: Bools = (values < np.float32(lowest)) | (values > np.float32(highest))
+    return beyond
+
+
+def false_readings(name: str, values: Floats, limits: Limits | None = None) -> Bools:
+    """Where a raw sensor says "no value" by a number that no such sensor can measure.
+
+    Args:
+        name: The sensor; -1 and temperatures of absolute zero are false only in some.
+        values: Its readings, shape (rows,).
+        limits: The plausible readings.
+    """
+    false = beyond_limits(values, limits)
+    if name in _MINUS_ONE_IS_NO_READING:
+        false |= values == -1
+    if name in _TEMPERATURES:
+        low, high = _ABSOLUTE_ZERO
+        false |= (values > low) & (values < high)
+    return false
+
+
+def implausible_readings(values: Floats, limits: Limits | None = None) -> Bools:
+    """Where readings lie beyond the limits and are not one of the numbers that controllers store for "no value"."""
+    return beyond_limits(values, limits) & ~np.isin(values, np.array(_SENTINELS, np.float32))
+
+
+def readings_beside_sentinels(
+    values: Mapping[str, Floats], false: Mapping[str, Bools], border: int
+) -> Mapping[str, Bools]:
+    """Where a raw sensor repeats the sentinel of other sensors of its row, which by itself it might have measured.
+
+    A row is suspect when at least two sensors hold the same sentinel as a false reading. In a suspect row, that number
+    is false in another sensor too if the training part says that the sensor does not measure it: it lies more than
+    three interquartile ranges outside the quartiles (Tukey's outer fence), no other row holds it, and suspect rows hold
+    no other reading nearer to it than to the quartiles. One exception in twenty of its repetitions is allowed.
+
+    Args:
+        values: Readings by raw sensor, each of shape (rows,).
+        false: Where they are false by themselves, each of shape (rows,).
+        border: Number of rows of the training part; nothing else decides what a sensor measures.
+
+    Returns:
+        Only the sensors that have such readings, each of shape (rows,).
+    """
+    found: dict[str, Bools] = {}
+    with_false = [name for name in values if false[name].any()]
+    for sentinel in map(np.float32, _SENTINELS):
+        holders = sum((false[name] & (values[name] == sentinel) for name in with_false), np.zeros(1, np.int16))
+        suspect = holders >= _SENSORS_AT_SENTINEL
+        if not suspect.any():
+            continue
+        for name, readings in values.items():
+            repeated = suspect & (readings == sentinel) & ~false[name]
+            known = ~false[name][:border] & np.isfinite(readings[:border])
+            if repeated.any() and not _measures(sentinel, readings[:border][known], suspect[:border][known]):
+                found[name] = found[name] | repeated if name in found else repeated
+    return found
+
+
+def _measures(sentinel: np.float32, readings: Floats, suspect: Bools) -> bool:
+    """Whether a sensor's readings of the training part suggest that it measures the number of a sentinel."""
+    if not readings.size:
+        return True
+    lower, upper = np.percentile(readings, (25, 75))
+    fence = _FAR_OUT_IN_QUARTILE_RANGES * (upper - lower)
+    if lower - fence <= sentinel <= upper + fence:
+        return True
+    usual = lower if sentinel < lower else upper
+    repeats = readings == sentinel
+    near = np.abs(readings - sentinel) < np.abs(readings - usual)
+    exceptions = np.count_nonzero(repeats & ~suspect) + np.count_nonzero(near & ~repeats & suspect)
+    return bool(exceptions > _SHARE_OF_EXCEPTIONS * np.count_nonzero(repeats & suspect))
