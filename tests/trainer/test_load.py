@@ -16,11 +16,13 @@ from psycopg2.extensions import connection
 from cluster.postgres import Database
 from cluster.processes import free_ports
 from trainingjob_trainer import database as database_module
+from trainingjob_trainer.clean import clean
 from trainingjob_trainer.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.copy_rows import copy_rows
 from trainingjob_trainer.database import create_tables, with_connection
 from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.load import load_telemetry, read_telemetry
+from trainingjob_trainer.prepared import UnreadableColumn
 from trainingjob_trainer.simulate import simulate
 from trainingjob_trainer.spec import TrainingJobSpec, Window
 
@@ -74,6 +76,7 @@ def test_a_gru_gets_the_columns_it_may_use_sorted_to_the_last_float(session: con
         *("FlexAnalogue4_1", "FlexAnalogue4_2"),
     ]
     assert telemetry.machine == MACHINE
+    assert not telemetry.warnings
     expected = table.assign(present=table[list(telemetry.values)].notna().sum(axis=1))
     expected = expected.sort_values(["timestamp", "present"], kind="stable")
     np.testing.assert_array_equal(telemetry.timestamps, expected["timestamp"].to_numpy())
@@ -117,6 +120,70 @@ def test_any_number_that_the_table_can_hold_is_read(session: connection, stored:
         session, f'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P") VALUES (now(), %s, {stored})', MACHINE
     )
     np.testing.assert_array_equal(load_telemetry(spec(), EVERYTHING).values["Oil_P"], np.float32([read]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        *(("1e400", np.inf), ("-1e400", -np.inf), ("1e-400", 0.0), ("'NaN'", np.nan), ("NULL", np.nan)),
+        *(("'Infinity'", np.inf), ("2.5", 2.5), ("-1e307", -np.inf)),
+    ],
+)
+def test_any_numeric_is_read_and_one_too_large_is_a_false_reading_of_its_column(
+    session: connection, stored: str, read: float
+) -> None:
+    write(session, 'ALTER TABLE processed_data ALTER "Oil_P" TYPE numeric')
+    insert = 'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P") VALUES (%s, %s, '
+    for day in range(1, 5):
+        write(session, f"{insert}{stored if day == 1 else '480'})", START.replace(day=day), MACHINE)
+    telemetry = load_telemetry(spec(), EVERYTHING)
+    np.testing.assert_array_equal(telemetry.values["Oil_P"][:1], np.float32([read]))
+    counts = clean(telemetry, spec(data={"minRows": 1}).data).counts
+    assert counts.get("false readings in Oil_P", 0) == int(np.isinf(read))
+
+
+def test_columns_of_domains_are_read_as_what_they_are_made_of(session: connection) -> None:
+    write(session, "CREATE DOMAIN level AS real CHECK (VALUE < 1e6); CREATE DOMAIN oil AS level")
+    write(session, "CREATE DOMAIN pump AS text; CREATE DOMAIN instant AS timestamptz")
+    for column, domain in (("Oil_P", "oil"), ("Oil_L", "level"), ("motor_pump", "pump"), ("timestamp", "instant")):
+        write(session, f'ALTER TABLE processed_data ALTER "{column}" TYPE {domain}')
+    table = write_simulated(session, 100)
+    telemetry = load_telemetry(spec(), EVERYTHING)
+    assert len(telemetry.timestamps) == len(table)
+    assert (
+        telemetry.values[["Oil_P", "Oil_L"]].notna().to_numpy().sum() == table[["Oil_P", "Oil_L"]].notna().sum().sum()
+    )
+    assert not telemetry.unreadable
+
+
+def test_sensors_of_a_type_that_is_no_number_are_named_with_their_values(session: connection) -> None:
+    write(session, "CREATE DOMAIN spoken AS text")
+    write(session, 'ALTER TABLE processed_data ALTER "Oil_P" TYPE text, ALTER "Cool_T" TYPE spoken, ADD note text')
+    insert = 'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P", note) VALUES (%s, %s, %s, %s)'
+    write(session, insert, START, MACHINE, "480,5", "x")
+    write(session, insert, START, MACHINE, None, "x")
+    expected = {"Oil_P": UnreadableColumn("text", 1), "Cool_T": UnreadableColumn("text", 0)}
+    for model in ("gru", "xgb"):
+        telemetry = load_telemetry(spec(model), EVERYTHING)
+        assert telemetry.unreadable == expected
+        assert "Oil_P" not in telemetry.values
+
+
+@pytest.mark.parametrize("type_name", ["timestamptz", "timestamp"])
+def test_rows_of_instants_that_no_machine_has_seen_are_ignored_and_counted(session: connection, type_name: str) -> None:
+    write(session, f'ALTER TABLE processed_data ALTER "timestamp" TYPE {type_name}')
+    insert = 'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)'
+    for instant in ("0001-01-01", "0044-03-15 BC", "1969-12-31 23:59:59", "-infinity", "infinity", "10000-01-01"):
+        write(session, insert, instant, MACHINE)
+    with pytest.raises(TrainingError, match="all 6 in this period lie before 1970 or after 9999"):
+        load_telemetry(spec(), EVERYTHING)
+    write(session, insert, "1970-01-01", MACHINE)
+    write(session, insert, "9999-12-31", MACHINE)
+    telemetry = load_telemetry(spec(), EVERYTHING)
+    assert telemetry.timestamps.astype("datetime64[Y]").astype(str).tolist() == ["1970", "9999"]
+    assert telemetry.counts == {"rows before 1970 or after 9999, ignored": 6}
+    assert load_telemetry(spec(), Window(end=START)).counts == {"rows before 1970 or after 9999, ignored": 4}
+    assert not load_telemetry(spec(), Window(start=START.replace(year=1970), end=START)).counts
 
 
 def test_of_rows_of_one_instant_the_one_with_most_values_comes_last_then_the_highest_id(session: connection) -> None:
@@ -189,6 +256,8 @@ def test_an_old_table_without_id_and_zones_in_another_schema_is_read(session: co
     )
     telemetry = load_telemetry(spec(data={"table": "plant.Telemetry"}), Window(start=START))
     assert telemetry.timestamps[0] == np.datetime64("2025-01-01")
+    (warning,) = telemetry.warnings
+    assert "plant.Telemetry has no time zone: its instants are taken as UTC" in warning
     np.testing.assert_array_equal(telemetry.values, np.array([[3.5, np.nan], [1.5, 2]], np.float32))
 
 

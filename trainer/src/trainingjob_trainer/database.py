@@ -145,13 +145,14 @@ def table_identifier(table: str) -> sql.Identifier:
 def column_types(session: connection, table: str) -> Mapping[str, str]:
     """The columns of a table and their types (``float8``, ``timestamptz``, ...), in the order of the table.
 
+    A column of a domain has the type that the domain is made of.
+
     Raises:
         TrainingError: DataUnavailable when there is no such table, or it may not be seen.
     """
     with session.cursor() as cursor:
         cursor.execute(
-            "SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            _COLUMN_TYPES,
             (table_identifier(table).as_string(session),),
         )
         types = dict(cursor.fetchall())
@@ -178,6 +179,16 @@ def create_tables(session: connection) -> None:
         cursor.execute(_MODELS)
         cursor.execute(_TRAINING_RUNS)
 
+
+_COLUMN_TYPES = """
+WITH RECURSIVE types AS (
+    SELECT attname, attnum, atttypid AS type FROM pg_attribute
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT attname, attnum, typbasetype FROM types JOIN pg_type ON oid = type WHERE typtype = 'd'
+)
+SELECT attname, typname FROM types JOIN pg_type ON oid = type WHERE typtype <> 'd' ORDER BY attnum
+"""
 
 _PROCESSED_DATA = """
 CREATE TABLE processed_data (

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from trainingjob_trainer.columns import ANALOGUE_COLUMNS, GRU_FEATURES, is_derived
+from trainingjob_trainer.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS, is_derived
 from trainingjob_trainer.database import column_types, table_identifier, with_connection
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepared import Telemetry
+from trainingjob_trainer.prepared import Telemetry, UnreadableColumn
 from trainingjob_trainer.spec import TrainingJobSpec, Window
 from trainingjob_trainer.spec_types import HEALTH_INDICATORS, KEY_COLUMNS
 
@@ -25,11 +25,20 @@ _BLOCK_BYTES = 1 << 20
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
-# As double precision: PostgreSQL refuses to make 1e-60 a real.
-_CASTS = {"float8": "{}", "bool": "{}::integer::float8"}
+# As double precision: PostgreSQL refuses to make 1e-60 a real, or of a numeric 1e400 or 1e-400 a double precision.
+_CASTS = {
+    "float8": "{0}",
+    "bool": "{0}::integer::float8",
+    "numeric": "CASE WHEN {0} = 'NaN' THEN 'NaN' WHEN {0} >= 1e308 THEN 'Infinity' WHEN {0} <= -1e308 THEN '-Infinity' "
+    "WHEN abs({0}) < 1e-300 THEN 0 ELSE {0}::float8 END",
+}
 _NUMERIC_TYPES = ("float4", "float8", "numeric", "int2", "int4", "int8", "bool")
 _ARGUMENTS_OF_A_FUNCTION = 100
 _INSTANTS = {"timestamptz": '"timestamp"', "timestamp": "\"timestamp\" AT TIME ZONE 'UTC'"}
+# A clock that was never set says year 1 or a year BC. Beyond 9999 no date can be written.
+_PLAUSIBLE = "\"timestamp\" >= '1970-01-01' AND \"timestamp\" < '10000-01-01'"
+_IMPLAUSIBLE = "(\"timestamp\" < '1970-01-01' OR \"timestamp\" >= '10000-01-01')"
+_IGNORED = "rows before 1970 or after 9999, ignored"
 
 
 def load_telemetry(spec: TrainingJobSpec, window: Window) -> Telemetry:
@@ -62,9 +71,27 @@ def read_telemetry(session: connection, spec: TrainingJobSpec, window: Window) -
         cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query), stream)
         stream.flush()
     timestamps, values = rows.arrays()
+    ignored = _ignored_rows(session, spec, window, types)
     if not len(timestamps):
-        raise TrainingError("InsufficientData", _nothing_found(session, spec))
-    return Telemetry(spec.machine, timestamps, values, rows.digest.hexdigest())
+        raise TrainingError("InsufficientData", _nothing_found(session, spec, ignored))
+    return Telemetry(
+        spec.machine,
+        timestamps,
+        values,
+        rows.digest.hexdigest(),
+        unreadable=_unreadable_columns(session, spec, types),
+        counts={_IGNORED: ignored} if ignored else {},
+        warnings=_warnings(spec, types),
+    )
+
+
+def _warnings(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str, ...]:
+    if types["timestamp"] != "timestamp":
+        return ()
+    return (
+        f"Column timestamp of table {spec.data.table} has no time zone: its instants are taken as UTC. If they are "
+        "local time, periods are shifted and a clock change repeats an hour; make it timestamptz.",
+    )
 
 
 def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str, ...]:
@@ -76,14 +103,64 @@ def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str
         types: Column to type.
     """
     numeric = [name for name, type_name in types.items() if type_name in _NUMERIC_TYPES and name not in KEY_COLUMNS]
-    if spec.model.type == "xgb":
+    # A false reading in any sensor spoils derived columns.
+    if spec.model.type == "xgb" or any(map(is_derived, spec.model.gru.features)):
         return tuple(numeric)
-    features = spec.model.gru.features or GRU_FEATURES
-    if any(map(is_derived, features)):
-        # A false reading in any sensor spoils them.
-        return tuple(numeric)
-    wanted = {*features, *HEALTH_INDICATORS, *ANALOGUE_COLUMNS, "Eng_RPM", "running", *spec.data.columns.values()}
+    wanted = {*_sensors(spec), *ANALOGUE_COLUMNS, "Eng_RPM", "running"}
     return tuple(name for name in numeric if name in wanted)
+
+
+def _sensors(spec: TrainingJobSpec) -> set[str]:
+    """The columns that the spec's model is trained on where the table has them; an xgb takes any others as well."""
+    if spec.model.type == "xgb":
+        sensors: set[str] = {*TELEMETRY_COLUMNS, *GRU_FEATURES}.difference(ANALOGUE_COLUMNS)
+    else:
+        sensors = {*(spec.model.gru.features or GRU_FEATURES), *HEALTH_INDICATORS}
+    return sensors.union(spec.data.columns.values())
+
+
+def _unreadable_columns(
+    session: connection, spec: TrainingJobSpec, types: Mapping[str, str]
+) -> Mapping[str, UnreadableColumn]:
+    """The columns that the model would be trained on, were they numeric."""
+    sensors = _sensors(spec)
+    names = [name for name, type_name in types.items() if name in sensors and type_name not in _NUMERIC_TYPES]
+    if not names:
+        return {}
+    with session.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("SELECT {counts} FROM {table} WHERE motor_pump = {machine}").format(
+                counts=sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier(name)) for name in names),
+                table=table_identifier(spec.data.table),
+                machine=sql.Literal(spec.machine),
+            )
+        )
+        counts = cursor.fetchone() or ()
+    return {name: UnreadableColumn(types[name], count) for name, count in zip(names, counts, strict=True)}
+
+
+def _ignored_rows(session: connection, spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) -> int:
+    """How many rows of the window have an instant that no machine can have seen."""
+    if window.start is not None and window.end is not None:
+        return 0
+    conditions = [*_of_window(spec, window, types), sql.SQL(_IMPLAUSIBLE)]
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
+        table_identifier(spec.data.table), sql.SQL(" AND ").join(conditions)
+    )
+    with session.cursor() as cursor:
+        cursor.execute(query)
+        (count,) = cursor.fetchone() or (0,)
+    return int(count)
+
+
+def _of_window(spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) -> list[sql.Composable]:
+    instant = sql.SQL(_INSTANTS[types["timestamp"]])
+    conditions: list[sql.Composable] = [sql.SQL("motor_pump = {}").format(sql.Literal(spec.machine))]
+    if window.start is not None:
+        conditions.append(sql.SQL("{} >= {}").format(instant, sql.Literal(window.start)))
+    if window.end is not None:
+        conditions.append(sql.SQL("{} < {}").format(instant, sql.Literal(window.end)))
+    return conditions
 
 
 def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], columns: Sequence[str]) -> sql.Composable:
@@ -96,11 +173,7 @@ def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], colu
     instant = sql.SQL(_INSTANTS[types["timestamp"]])
     names = {name: sql.Identifier(name) for name in columns}
     casts = {name: sql.SQL(_CASTS.get(types[name], "{}::float8")).format(names[name]) for name in columns}
-    conditions = [sql.SQL("motor_pump = {}").format(sql.Literal(spec.machine)), sql.SQL('isfinite("timestamp")')]
-    if window.start is not None:
-        conditions.append(sql.SQL("{} >= {}").format(instant, sql.Literal(window.start)))
-    if window.end is not None:
-        conditions.append(sql.SQL("{} < {}").format(instant, sql.Literal(window.end)))
+    conditions = [*_of_window(spec, window, types), sql.SQL(_PLAUSIBLE)]
     # Without an id the values themselves decide between rows of one instant.
     last = [sql.Identifier("id")] if "id" in types else list(names.values())
     return sql.SQL(
@@ -180,7 +253,7 @@ class _Rows(io.RawIOBase):
         return _POSTGRES_EPOCH + instants.astype("timedelta64[us]"), frame
 
 
-def _nothing_found(session: connection, spec: TrainingJobSpec) -> str:
+def _nothing_found(session: connection, spec: TrainingJobSpec, ignored: int) -> str:
     with session.cursor() as cursor:
         table = table_identifier(spec.data.table)
         cursor.execute(
@@ -192,4 +265,7 @@ def _nothing_found(session: connection, spec: TrainingJobSpec) -> str:
         first, last = cursor.fetchone() or (None, None)
     if first is None:
         return f"machine {spec.machine}: table {spec.data.table} has no row of it. Upper and lower case count."
-    return f"machine {spec.machine}: table {spec.data.table} has rows from {first} to {last}, none in this period."
+    found = f"machine {spec.machine}: table {spec.data.table} has rows from {first} to {last}"
+    if ignored:
+        return f"{found}; all {ignored} in this period lie before 1970 or after 9999 and are ignored."
+    return f"{found}, none in this period."
