@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainingjob_trainer.labels import failure_events, failure_labels, looks_past_border
+from trainingjob_trainer.labels import distinct_failures, failure_events, failure_labels, looks_past_border
 from unit.data.telemetry import at
 
 WINDOW = np.timedelta64(30, "m")
@@ -38,3 +38,13 @@ def test_a_training_row_whose_window_reaches_the_test_part_is_told_apart() -> No
     past = looks_past_border(instants, 3, WINDOW)
     assert past.tolist() == [False, False, True, False, False]
     assert looks_past_border(instants, 4, WINDOW).tolist() == [False, False, False, True, False]
+
+
+def test_events_within_a_window_of_each_other_are_one_failure_unless_a_gap_or_the_border_parts_them() -> None:
+    minutes = np.array([0, 1, 20, 51, 90, 91, 92, 93])
+    segments = np.array([0, 0, 0, 0, 1, 2, 2, 2], np.int32)
+    events = np.array([True, True, True, True, True, True, True, True])
+    # The second and the third follow; the fourth is too late; each of the next two begins a segment.
+    assert distinct_failures(at(minutes * 60), segments, events, 8, WINDOW) == (4, 0)
+    assert distinct_failures(at(minutes * 60), segments, events, 7, WINDOW) == (4, 1)
+    assert distinct_failures(at(minutes * 60), segments, ~events, 7, WINDOW) == (0, 0)

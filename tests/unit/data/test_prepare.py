@@ -258,6 +258,25 @@ def test_standardised_inputs_are_warned_of() -> None:
     assert not any("looks standardised" in warning for warning in plain.summary.warnings)
 
 
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ((20, 60, 100, 140, 180, 245, 255, 265, 275, 285), None),
+        ((20, 60, 100, 140, 245, 255, 265, 275, 285), "4 distinct failures lie in the training part and 5 in the test"),
+        ((20, 60, 100, 140, 180, 245), "5 distinct failures lie in the training part and 1 in the test"),
+        ((20, 60, 100, 140, 180), "0 in the test part, where at least 5 in each are wanted. Without a failure in the"),
+        ((20, 21, 22, 23, 24, 245, 255, 265, 275, 285), "1 distinct failures lie in the training part"),
+    ],
+)
+def test_too_few_failures_to_judge_a_model_by_are_the_first_warning(events: tuple[int, ...], told: str | None) -> None:
+    readings = with_events(300, events)
+    readings["Oil_P"][25:50] = -1
+    warnings = prepare_data(telemetry(readings), spec("xgb", preFailureWindowMinutes=1)).summary.warnings
+    assert "Oil_P" in warnings[-1]
+    assert len(warnings) == (2 if told else 1)
+    assert told is None or told in warnings[0]
+
+
 def _fitted(prepared: Prepared) -> dict[str, object]:
     """Everything that was fitted or decided from data, and everything before the border."""
     border = prepared.border

@@ -27,10 +27,10 @@ def test_what_the_data_cannot_tell_is_not_a_number() -> None:
     assert skill(0.1, 0.4) == pytest.approx(0.75)
 
 
-def test_numbers_that_are_not_finite_become_null_with_one_note() -> None:
+def test_numbers_that_are_not_finite_become_null_and_one_note_names_them() -> None:
     found = {"mae": np.float32(0.5), "r2": math.nan, "curve": [1.0, math.inf], "nested": {"ratio": -math.inf}, "n": 3}
     metrics = json.loads(json.dumps(strict_json(found), allow_nan=False))
-    (note,) = metrics.pop("notes")
+    notes = metrics.pop("notes")
     assert metrics == {"mae": 0.5, "r2": None, "curve": [1.0, None], "nested": {"ratio": None}, "n": 3}
-    assert note == "r2, curve[1], nested.ratio are not finite numbers here"
+    assert notes == ["Without a finite value on this data: r2, curve[1], nested.ratio."]
     assert strict_json({"mae": 0.5}) == {"mae": 0.5}

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import xgboost
 from numpy.typing import NDArray
+from xgboost import XGBClassifier
 
 from trainingjob_trainer.accelerator import Device
 from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.reporter import SilentReporter
 from trainingjob_trainer.spec_types import GATE_METRICS
 from trainingjob_trainer.xgb import train_xgboost
-from trainingjob_trainer.xgb_evaluate import classification_metrics, operating_threshold
+from trainingjob_trainer.xgb_evaluate import cautions, classification_metrics, operating_threshold, summary
 from unit.xgb.rows import SPEC, prepared_rows
 
 CPU = Device("CPU", threads=2)
@@ -41,7 +42,9 @@ def test_files_and_metrics_are_those_of_the_contract() -> None:
     assert wanted | {"failure_events_train", "failure_events_test"} | set(GATE_METRICS["xgb"]) <= set(trained.metrics)
     assert (trained.metrics["train_size"], trained.metrics["test_size"]) == (799, 200)
     assert (trained.metrics["failure_events_train"], trained.metrics["failure_events_test"]) == (4, 1)
+    assert (trained.metrics["distinct_failures_train"], trained.metrics["distinct_failures_test"]) == (4, 1)
     assert trained.metrics["auc_score"] > 0.8
+    assert trained.summary == f"AUC {trained.metrics['auc_score']:.2f}, 1 failure tested, 4 failures trained on"
     assert trained.metrics["classification_report"]["1"]["support"] == 20
     assert trained.metrics["classification_report"]["1"]["recall"] == trained.metrics["recall"]
     assert trained.report["importance"]["Cool_T"] > trained.report["importance"]["Bat_V"]
@@ -60,15 +63,77 @@ def test_nothing_of_the_test_part_reaches_the_model() -> None:
     assert files[0]["search-json"] == files[1]["search-json"]
 
 
-def test_a_test_part_of_one_class_has_no_auc_and_a_note_says_so() -> None:
+@pytest.mark.parametrize(
+    ("label", "events", "line"),
+    [
+        (0.0, 999, "AUC undefined: no failure in the test part"),
+        (0.0, 1000, "AUC undefined: no test row before a failure"),
+        (1.0, 1000, "AUC undefined: every test row before a failure"),
+    ],
+)
+def test_a_test_part_of_one_class_has_no_auc_and_the_summary_says_why(label: float, events: int, line: str) -> None:
     prepared = prepared_rows(border=800)
-    quiet = prepared.frame.copy()
-    quiet.loc[800:, "failure_label"] = 0.0
-    trained = train_xgboost(replace(prepared, frame=quiet), SPEC, SilentReporter(), CPU)
+    one_class = prepared.frame.copy()
+    one_class.loc[800:, "failure_label"] = label
+    assert prepared.events is not None
+    known = prepared.events & (np.arange(1000) < events)
+    trained = train_xgboost(replace(prepared, frame=one_class, events=known), SPEC, SilentReporter(), CPU)
     assert trained.metrics["auc_score"] is None
-    assert trained.metrics["recall_at_threshold"] is None
-    assert any("auc_score" in note for note in trained.metrics["notes"])
-    assert trained.summary == "AUC undefined"
+    assert trained.metrics["notes"][-1].startswith("Without a finite value on this data: auc_score")
+    assert trained.summary == line
+    assert "accuracy" not in trained.metrics
+
+
+def test_few_failures_stand_in_the_summary() -> None:
+    labels = np.array([0, 1], np.int8)
+    assert summary(0.934, labels, (5, 5)) == "AUC 0.93"
+    assert summary(1.0, labels, (4, 1)) == "AUC 1.00, 1 failure tested, 4 failures trained on"
+    assert summary(1.0, labels, (9, 2)) == "AUC 1.00, 2 failures tested"
+
+
+@pytest.mark.parametrize(
+    ("importance", "told"),
+    [
+        ({"Starts_N": 0.3, "Cool_T": 0.1, "Bat_V": -0.2}, "75% of the importance rests on Starts_N:"),
+        ({"Starts_N": 0.1, "Fuel_L": 0.2, "Cool_T": 0.3}, "50% of the importance rests on Starts_N and Fuel_L:"),
+        ({"Starts_N": -0.1, "Fuel_L": 0.25, "Cool_T": 0.75}, "25% of the importance rests on Fuel_L:"),
+        ({"Fuel_L": 0.24, "Cool_T": 0.76}, None),
+        ({"Starts_N": 0.0, "Cool_T": 0.0}, None),
+        ({"Cool_T": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_importance_that_rests_on_what_tells_sessions_apart_is_said(
+    importance: dict[str, float], told: str | None
+) -> None:
+    sentences = cautions(np.array([0, 1], np.int8), importance)
+    assert [sentence.startswith(told or "") for sentence in sentences] == ([True] if told else [])
+
+
+def test_columns_may_have_names_that_xgboost_refuses() -> None:
+    names = ("Oil_P [bar]", 'level<5"', "ölstand, Δ")
+    prepared = prepared_rows()
+    frame = prepared.frame.assign(extra=np.float32(range(1000)))[["Cool_T", "Bat_V", "extra", "failure_label"]]
+    frame.columns = [*names, "failure_label"]
+    trained = train_xgboost(replace(prepared, frame=frame, features=names), SPEC, SilentReporter(), CPU)
+    files = {file.role: file for file in trained.files}
+    classifier = pickle.loads(files["model"].content)
+    assert tuple(classifier.feature_names_in_) == tuple(trained.metrics["features_used"]) == names
+    assert tuple(trained.report["importance"]) == names
+    telemetry = frame.iloc[800:][list(names)]
+    np.testing.assert_array_equal(classifier.predict_proba(telemetry)[:, 1], trained.report["probability"])
+    assert xgboost.Booster(model_file=bytearray(files["model-ubj"].content)).feature_names == list(names)
+
+
+def test_other_names_of_the_columns_make_no_other_model() -> None:
+    prepared = prepared_rows()
+    expected = XGBClassifier(objective="binary:logistic", n_estimators=5, random_state=42)
+    trained = train_xgboost(prepared, SPEC, SilentReporter(), CPU)
+    (model,) = (pickle.loads(file.content) for file in trained.files if file.role == "model")
+    training = prepared.frame.iloc[:799]
+    expected.set_params(**trained.metrics["best_params"], scale_pos_weight=trained.metrics["scale_pos_weight"])
+    expected.fit(training[["Cool_T", "Bat_V"]], training["failure_label"].astype(np.int8))
+    assert model.get_booster().save_raw("json") == expected.get_booster().save_raw("json")
 
 
 def test_fewer_positive_rows_than_folds_are_refused_with_their_number() -> None:

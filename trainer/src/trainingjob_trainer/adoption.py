@@ -78,6 +78,7 @@ def describe(findings: Findings, recorded: RecordedRun, store: ObjectStore, arti
         for file in artifacts
     ]
     findings.data = metrics.get("data", {})
+    findings.warnings = metrics.get("warnings", ())
     if recorded.outcome != "rejected":
         findings.registration = {"modelID": recorded.model_id, "bucketAddress": recorded.bucket_address}
 

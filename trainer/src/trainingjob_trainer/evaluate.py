@@ -34,7 +34,7 @@ def skill(rmse: float, baseline: float) -> float:
 
 
 def strict_json(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces non-finite numbers by None and names them in one of the ``notes``.
+    """Replaces non-finite numbers by None and names them in one sentence of ``notes``.
 
     Args:
         metrics: Metrics by name, nested mappings and sequences allowed.
@@ -57,6 +57,5 @@ def strict_json(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
     result: dict[str, Any] = strict("", metrics)
     if replaced:
-        verb = "is not a finite number" if len(replaced) == 1 else "are not finite numbers"
-        result["notes"] = [*result.get("notes", []), f"{', '.join(replaced)} {verb} here"]
+        result["notes"] = [*result.get("notes", []), f"Without a finite value on this data: {', '.join(replaced)}."]
     return result

@@ -81,6 +81,6 @@ def _train_xgb(training: Training) -> TrainedModel:
 
 
 ModelFactory.trainers = {
-    "gru": ModelTrainer(_train_gru, recipe=1),
-    "xgb": ModelTrainer(_train_xgb, recipe=1),
+    "gru": ModelTrainer(_train_gru, recipe=2),
+    "xgb": ModelTrainer(_train_xgb, recipe=2),
 }

@@ -5,7 +5,7 @@ import numpy as np
 from trainingjob_trainer.checkpoint import Checkpoints
 from trainingjob_trainer.evaluate import strict_json
 from trainingjob_trainer.gru_baselines import fit_ridge, last_score
-from trainingjob_trainer.gru_metrics import health_metrics, test_metrics
+from trainingjob_trainer.gru_metrics import cautions, health_metrics, summary, test_metrics
 from trainingjob_trainer.gru_prediction import permutation_importance, predict
 from trainingjob_trainer.gru_schedule import Schedule
 from trainingjob_trainer.gru_target import standardise
@@ -78,9 +78,11 @@ def train_gru(
     reporter.advanced()
 
     losses = {"loss": list(state.losses), "validation_loss": list(state.validation_losses)}
+    judged = test_metrics(prepared, sequences, predicted, ridge(test))
     metrics = strict_json(
         {
-            **test_metrics(prepared, sequences, predicted, ridge(test)),
+            **judged,
+            "notes": cautions(judged),
             **health_metrics(prepared),
             "sequence_length": settings.sequence_length,
             "output": settings.output,
@@ -107,9 +109,8 @@ def train_gru(
         "importance": permutation_importance(model.network, test, prepared.features, seed),
         "importance_unit": "RMSE of the health score",
     }
-    summary = "skill unknown" if metrics["skill"] is None else f"skill {metrics['skill']:.2f}"
     files = [
         gru_saving.save_model(shape, model.weights, model.skip),
         *gru_saving.save_scaler(prepared.scaler, prepared.health),
     ]
-    return TrainedModel(files, metrics, summary, report)
+    return TrainedModel(files, metrics, summary(judged), report)

@@ -1,5 +1,7 @@
 """The metrics of a gru model: what the contract with readers asks for, and what it takes to judge them."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ from trainingjob_trainer.prepared import Prepared
 from trainingjob_trainer.windows import Sequences
 
 Floats = NDArray[np.float32]
+
+MINIMUM_TEST_WINDOWS = 100
+"""Test windows below which a score may be luck: neighbours share all but one of their rows."""
 
 
 def test_metrics(prepared: Prepared, sequences: Sequences, predicted: Floats, ridge: Floats) -> dict[str, Any]:
@@ -61,3 +66,31 @@ def health_metrics(prepared: Prepared) -> dict[str, Any]:
         metrics["health_ranges"] = {name: list(limits) for name, limits in prepared.health.ranges.items()}
         metrics["health_neutral"] = list(prepared.health.neutral)
     return metrics
+
+
+def cautions(metrics: Mapping[str, Any]) -> list[str]:
+    """Why a model cannot be called good by the metrics of its test part, in whole sentences."""
+    sentences = []
+    if metrics["test_size"] < MINIMUM_TEST_WINDOWS:
+        sentences.append(
+            f"The model cannot be judged: the test part has {metrics['test_size']} windows, where at least "
+            f"{MINIMUM_TEST_WINDOWS} are wanted. Train on a longer period, or raise data.testFraction."
+        )
+    if metrics["rmse"] > metrics["rmse_mean"]:
+        sentences.append(
+            f"The model is worse than a constant on the test part: its RMSE is {metrics['rmse']:.3g}, that of the "
+            f"training mean {metrics['rmse_mean']:.3g}."
+        )
+    elif metrics["r2"] < 0:
+        sentences.append(f"R2 is {metrics['r2']:.2f}: the model is worse than the mean score of the test part.")
+    return sentences
+
+
+def summary(metrics: Mapping[str, Any]) -> str:
+    """The model's quality in one line: skill, and what speaks against it."""
+    parts = [f"skill {metrics['skill']:.2f}" if math.isfinite(metrics["skill"]) else "skill unknown"]
+    if metrics["r2"] < 0:
+        parts.append(f"R2 {metrics['r2']:.2f}")
+    if metrics["test_size"] < MINIMUM_TEST_WINDOWS:
+        parts.append(f"{metrics['test_size']} windows")
+    return ", ".join(parts)

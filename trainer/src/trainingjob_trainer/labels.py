@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+MINIMUM_FAILURES = 5
+"""Distinct failures in either part below which a good score may be luck."""
+
 
 def failure_events(rpm_drop: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
     """Rows in which the engine's speed fell to or below the threshold, in percent; a missing value is no event."""
@@ -34,6 +37,31 @@ def failure_labels(
     near = timestamps[next_event] - timestamps[exists] <= window
     labels[exists] = near & (segments[next_event] == segments[exists])
     return labels
+
+
+def distinct_failures(
+    timestamps: NDArray[np.datetime64],
+    segments: NDArray[np.int32],
+    events: NDArray[np.bool_],
+    border: int,
+    window: np.timedelta64,
+) -> tuple[int, int]:
+    """Number of failures in the training and in the test part.
+
+    Events of one part and segment that are at most a window apart are one and the same failure.
+
+    Args:
+        timestamps: Strictly ascending, shape (rows,).
+        segments: Segment of each row.
+        events: Where the events are.
+        border: Index of the first row of the test part.
+        window: How long before an event its rows are labelled.
+    """
+    rows = np.flatnonzero(events)
+    in_test = rows >= border
+    follows = (np.diff(timestamps[rows]) <= window) & (np.diff(segments[rows]) == 0) & (np.diff(in_test) == 0)
+    first = np.concatenate(([True], ~follows))[: len(rows)]
+    return int(np.count_nonzero(first & ~in_test)), int(np.count_nonzero(first & in_test))
 
 
 def looks_past_border(timestamps: NDArray[np.datetime64], border: int, window: np.timedelta64) -> NDArray[np.bool_]:

@@ -17,7 +17,13 @@ from trainingjob_trainer.columns import ANALOGUE_COLUMNS, ANALOGUE_OF, GRU_FEATU
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.fill import carried_forward
 from trainingjob_trainer.health import fit_health_score, score
-from trainingjob_trainer.labels import failure_events, failure_labels, looks_past_border
+from trainingjob_trainer.labels import (
+    MINIMUM_FAILURES,
+    distinct_failures,
+    failure_events,
+    failure_labels,
+    looks_past_border,
+)
 from trainingjob_trainer.notes import Notes
 from trainingjob_trainer.prepared import Prepared, Telemetry
 from trainingjob_trainer.spec import Gru, TrainingJobSpec, Xgb
@@ -113,8 +119,8 @@ def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb, notes: Notes)
     notes.counts["failure events in the training part"] = int(np.count_nonzero(events[:border]))
     notes.counts["failure events in the test part"] = int(np.count_nonzero(events[border:]))
     _warn_of_standardised_inputs(values, events[:border], notes)
-    if not events[border:].any():
-        notes.warnings.append("The test part holds no failure event, so that nothing can be said of recall there.")
+    failures = distinct_failures(cleaned.timestamps, cleaned.segments, events, border, window)
+    _warn_of_few_failures(*failures, notes)
     return Prepared(
         machine=telemetry.machine,
         frame=frame,
@@ -252,6 +258,21 @@ def _refuse_single_class(
         f"restarts after a gap and {np.count_nonzero(false)} next to a false reading, which are no failures; of the "
         f"{np.count_nonzero(events)} left, {in_training} lie in the training part (before "
         f"{np.datetime_as_string(cleaned.timestamps[cleaned.border], 's')}Z). A longer period with failures is needed.",
+    )
+
+
+def _warn_of_few_failures(training: int, test: int, notes: Notes) -> None:
+    if min(training, test) >= MINIMUM_FAILURES:
+        return
+    nothing = (
+        "Without a failure in the test part AUC, average precision and recall have no value, and accuracy says "
+        "nothing. "
+    )
+    notes.warnings.insert(
+        0,
+        f"The model cannot be judged: {training} distinct failures lie in the training part and {test} in the test "
+        f"part, where at least {MINIMUM_FAILURES} in each are wanted. {'' if test else nothing}Train on a longer "
+        "period, or change data.testFraction.",
     )
 
 

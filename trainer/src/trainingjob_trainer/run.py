@@ -113,7 +113,8 @@ def _enter(progress: RunProgress, stage: Stage) -> None:
 
 def _with_notes(prepared: Prepared, notes: Sequence[str]) -> Prepared:
     """Let what is said of the model or its report stand beside what was said of the data."""
-    warnings = (*prepared.summary.warnings, *notes)
+    # First what says whether to trust the model: a termination message too long drops the last warnings.
+    warnings = (*notes, *prepared.summary.warnings)
     return replace(prepared, summary=replace(prepared.summary, warnings=warnings))
 
 

@@ -5,20 +5,27 @@ import pickle
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from xgboost import XGBClassifier
 
 from trainingjob_trainer.accelerator import Device, refuse_silent_cpu
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.evaluate import strict_json
+from trainingjob_trainer.labels import distinct_failures
 from trainingjob_trainer.prepared import ModelFile, Prepared, TrainedModel
 from trainingjob_trainer.reporter import Reporter
-from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.spec import TrainingJobSpec, Xgb
 from trainingjob_trainer.versions import versions
-from trainingjob_trainer.xgb_evaluate import classification_metrics, operating_threshold, permutation_importance
+from trainingjob_trainer.xgb_evaluate import (
+    cautions,
+    classification_metrics,
+    operating_threshold,
+    permutation_importance,
+    summary,
+)
 from trainingjob_trainer.xgb_search import LabelledRows, SearchResult, computes_on, search_settings
 
 LABEL = "failure_label"
-_RARE = 0.02
 _DEVICES = {"GPU": "cuda", "CPU": "cpu"}
 
 
@@ -54,12 +61,18 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
     found = search_settings(training, xgb, {**fixed, "seed": seed}, device.threads, reporter)
     classifier = XGBClassifier(**fixed, **found.best, random_state=seed, n_jobs=device.threads)
     classifier.fit(training.features, training.labels)
+    # Readers ask the classifier for the names of its features.
+    classifier.get_booster().feature_names = list(prepared.features)
     # A reader may have no GPU, and as many threads as it likes.
     classifier.set_params(device="cpu", n_jobs=None)
     reporter.advanced()
 
     threshold = operating_threshold(training.labels, found.out_of_fold, xgb.target_recall)
     probabilities = classifier.predict_proba(test.features)[:, 1]
+    importance = permutation_importance(
+        lambda features: classifier.predict_proba(features)[:, 1], test.features, test.labels, seed
+    )
+    failures = _failures(prepared, xgb)
     metrics = strict_json(
         {
             **classification_metrics(test.labels, probabilities, threshold),
@@ -70,12 +83,11 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
             "scale_pos_weight": fixed["scale_pos_weight"],
             "operating_threshold": threshold,
             "target_recall": xgb.target_recall,
-            "notes": _notes(test),
+            "distinct_failures_train": failures[0],
+            "distinct_failures_test": failures[1],
+            "notes": cautions(test.labels, importance),
             "versions": versions(("pandas", "xgboost")),
         }
-    )
-    importance = permutation_importance(
-        lambda features: classifier.predict_proba(features)[:, 1], test.features, test.labels, seed
     )
     report = {
         "label": test.labels,
@@ -84,7 +96,8 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
         "importance": importance,
         "importance_unit": "average precision",
     }
-    return TrainedModel(save_model(classifier, found), metrics, _summary(metrics), report)
+    line = summary(metrics["auc_score"], test.labels, failures)
+    return TrainedModel(save_model(classifier, found), metrics, line, report)
 
 
 def save_model(classifier: XGBClassifier, found: SearchResult) -> list[ModelFile]:
@@ -101,18 +114,30 @@ def save_model(classifier: XGBClassifier, found: SearchResult) -> list[ModelFile
 
 
 def _parts(prepared: Prepared) -> tuple[LabelledRows, LabelledRows]:
-    """The training rows whose labels do not look into the test part, and the test rows."""
+    """The training rows whose labels do not look into the test part, under plain names, and the test rows."""
     frame, border = prepared.frame, prepared.border
     training, test = frame.iloc[:border].loc[prepared.usable[:border]], frame.iloc[border:]
     features = list(prepared.features)
+    # XGBoost refuses to train on names with [, ] or <, which a column of PostgreSQL may have.
+    plain = [f"f{index}" for index in range(len(features))]
     return (
-        LabelledRows(training[features], training[LABEL].to_numpy(np.int8)),
+        LabelledRows(training[features].set_axis(plain, axis=1), training[LABEL].to_numpy(np.int8)),
         LabelledRows(test[features], test[LABEL].to_numpy(np.int8)),
     )
 
 
+def _events(prepared: Prepared) -> NDArray[np.bool_]:
+    return prepared.events if prepared.events is not None else np.zeros(len(prepared.frame), np.bool_)
+
+
+def _failures(prepared: Prepared, xgb: Xgb) -> tuple[int, int]:
+    """Number of distinct failures in the training and in the test part."""
+    window = np.timedelta64(xgb.pre_failure_window_minutes, "m")
+    return distinct_failures(prepared.timestamps, prepared.segments, _events(prepared), prepared.border, window)
+
+
 def _facts(prepared: Prepared, training: LabelledRows, test: LabelledRows) -> dict[str, Any]:
-    events = prepared.events if prepared.events is not None else np.zeros(len(prepared.frame), np.bool_)
+    events = _events(prepared)
     return {
         "features_used": list(prepared.features),
         "train_size": len(training.labels),
@@ -122,18 +147,3 @@ def _facts(prepared: Prepared, training: LabelledRows, test: LabelledRows) -> di
         "failure_events_train": int(np.count_nonzero(events[: prepared.border])),
         "failure_events_test": int(np.count_nonzero(events[prepared.border :])),
     }
-
-
-def _notes(test: LabelledRows) -> list[str]:
-    positives, rows = int(np.count_nonzero(test.labels)), len(test.labels)
-    if positives == 0 or positives > _RARE * rows:
-        return []
-    return [
-        f"Only {positives} of the {rows} test rows lie before a failure: precision and recall at 0.5 hang on a handful "
-        "of them. Judge by average_precision and at the operating threshold."
-    ]
-
-
-def _summary(metrics: dict[str, Any]) -> str:
-    auc = metrics["auc_score"]
-    return "AUC undefined" if auc is None else f"AUC {auc:.2f}"

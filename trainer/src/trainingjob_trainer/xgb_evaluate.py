@@ -9,13 +9,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, classification_report, roc_auc_score
 
+from trainingjob_trainer.labels import MINIMUM_FAILURES
+
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float32]
 
 DECISION = 0.5
 """Rows above this probability count as predicted failures, as in ``XGBClassifier.predict``."""
 
+SESSION_IDENTIFIERS = ("Starts_N", "Fuel_L")
+"""Features that change from one session of work to the next, so that trees can know sessions by them."""
+
 _MAXIMUM_ROWS_PERMUTED = 20_000
+_RARE = 0.02
+_SHARE_RESTING_ON_SESSIONS = 0.25
 
 
 def operating_threshold(labels: Labels, probabilities: Probabilities, target_recall: float) -> float:
@@ -80,6 +87,52 @@ def permutation_importance(
         permuted = features.assign(**{name: generator.permutation(features[name].to_numpy())})
         costs[str(name)] = float(base - average_precision_score(labels, predict(permuted)))
     return costs
+
+
+def cautions(labels: Labels, importance: Mapping[str, float]) -> list[str]:
+    """What to keep in mind when the metrics of the test part are read, in whole sentences.
+
+    Args:
+        labels: Of the test part, shape (rows,).
+        importance: What each feature is worth there.
+    """
+    sentences = []
+    positives, rows = int(np.count_nonzero(labels)), len(labels)
+    if 0 < positives <= _RARE * rows:
+        sentences.append(
+            f"Only {positives} of the {rows} test rows lie before a failure: precision and recall at 0.5 hang on a "
+            "handful of them. Judge by average_precision and at the operating threshold."
+        )
+    worth = {name: max(cost, 0.0) for name, cost in importance.items()}
+    of_sessions = {name: worth[name] for name in SESSION_IDENTIFIERS if worth.get(name)}
+    share = sum(of_sessions.values()) / sum(worth.values()) if of_sessions else 0.0
+    if share >= _SHARE_RESTING_ON_SESSIONS:
+        sentences.append(
+            f"{share:.0%} of the importance rests on {' and '.join(of_sessions)}: they tell one session of work from "
+            "another, so the model may have learnt when the known failures were and not what precedes one. A view "
+            "without them, named under data.table, shows what is left."
+        )
+    return sentences
+
+
+def summary(auc: float | None, labels: Labels, failures: tuple[int, int]) -> str:
+    """The model's quality in one line.
+
+    Args:
+        auc: Area under the ROC curve of the test part; None where it is undefined.
+        labels: Of the test part, shape (rows,).
+        failures: Number of distinct failures in the training and in the test part.
+    """
+    training, test = failures
+    if auc is None:
+        rows = "no" if not labels.any() else "every"
+        return "AUC undefined: " + (f"{rows} test row before a failure" if test else "no failure in the test part")
+    few = [
+        f"{number} failure{'s' if number != 1 else ''} {where}"
+        for number, where in ((test, "tested"), (training, "trained on"))
+        if number < MINIMUM_FAILURES
+    ]
+    return ", ".join([f"AUC {auc:.2f}", *few])
 
 
 def _share(hits: NDArray[np.bool_], *, of: NDArray[np.bool_]) -> float:
