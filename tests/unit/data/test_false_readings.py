@@ -13,7 +13,13 @@ ROWS = 6000
 
 def with_block(start: int, sentinel: float = -1.0) -> dict[str, np.ndarray]:
     """A machine that sucks at 788 to 1028, with 69 rows from a start on in which five sensors hold a sentinel."""
-    readings = sensors(ROWS) | {"Succao": np.random.default_rng(3).uniform(788, 1028, ROWS)}
+    random = np.random.default_rng(3)
+    warming_up = np.minimum(12 + np.arange(ROWS) % 600, 82)
+    readings = sensors(ROWS) | {
+        "Succao": random.uniform(788, 1028, ROWS),
+        "Recalque": random.uniform(30, 70, ROWS),
+        "Cool_T": warming_up + random.normal(0, 1, ROWS),
+    }
     for name in ("Oil_P", "Eng_RPM", "Cool_T", "Recalque", "Succao"):
         readings[name][start : start + 69] = sentinel
     return readings

@@ -1,18 +1,21 @@
 """Real series of machines, where they are at hand: what is found in them is what was counted by other means."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from trainingjob_trainer.columns import TELEMETRY_COLUMNS
+from trainingjob_trainer.clean import clean
+from trainingjob_trainer.columns import TELEMETRY_COLUMNS, is_derived
 from trainingjob_trainer.csv_telemetry import Refusals, read_csv
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.prepare import prepare_data
 from trainingjob_trainer.prepared import Telemetry
-from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.spec import Data, TrainingJobSpec
+from trainingjob_trainer.spec_types import KEY_COLUMNS
 from trainingjob_trainer.windows import create_sequences
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -36,6 +39,22 @@ def series(file: str, machine: str) -> Telemetry:
     rows = pd.concat(frames).sort_values("timestamp", kind="stable", ignore_index=True)
     values = rows[list(TELEMETRY_COLUMNS)].astype(np.float32)
     return Telemetry(machine, rows["timestamp"].to_numpy(), values, "0" * 64)
+
+
+@functools.cache
+def every_series() -> list[Telemetry]:
+    """All sensors of every machine of every file; derived columns are left out."""
+    files = sorted(DATA.glob("*.csv.gz"))
+    if not files:
+        pytest.skip(f"{DATA} has no series")
+    found = []
+    for file in files:
+        for machine, rows in pd.read_csv(file, parse_dates=["timestamp"]).groupby("motor_pump"):
+            ordered = rows.sort_values("timestamp", kind="stable", ignore_index=True)
+            raw = [name for name in ordered if name not in KEY_COLUMNS and not is_derived(name)]
+            timestamps = ordered["timestamp"].dt.tz_convert(None).to_numpy().astype("datetime64[us]")
+            found.append(Telemetry(f"{file.name} {machine}", timestamps, ordered[raw].astype(np.float32), "0" * 64))
+    return found
 
 
 def spec(machine: str, model: str, **block: object) -> TrainingJobSpec:
@@ -75,3 +94,33 @@ def test_a_compressor_whose_oil_level_never_changes_is_told_so() -> None:
     prepared = prepare_data(telemetry, spec("METROPT3-2020", "gru", missingIndicators="Neutral"))
     assert prepared.summary.dropped_columns["Oil_L"] == "constant in the training part (1)"
     assert (prepared.frame["Recalque"] < 0).mean() > 0.19
+
+
+def test_no_reading_of_a_real_series_is_taken_for_a_false_one() -> None:
+    for telemetry in every_series():
+        cleaned = clean(telemetry, Data(min_rows=3))
+        assert not [name for name in cleaned.counts if "duplicate" not in name], telemetry.machine
+        expected = telemetry.values.iloc[cleaned.kept].reset_index(drop=True)
+        pd.testing.assert_frame_equal(cleaned.values, expected, obj=telemetry.machine)
+
+
+@pytest.mark.parametrize(("sentinel", "sensors"), [(-1.0, ("Oil_P", "Eng_RPM")), (-273.2, ("Cool_T", "Oil_T"))])
+@pytest.mark.parametrize("block", [True, False])
+def test_real_readings_beside_sensors_at_a_sentinel_are_kept(
+    sentinel: float, sensors: tuple[str, str], block: bool
+) -> None:
+    for telemetry in every_series():
+        random = np.random.default_rng(len(telemetry.timestamps))
+        start = random.integers(len(telemetry.timestamps) - 69)
+        rows = np.arange(start, start + 69) if block else random.choice(len(telemetry.timestamps), 69, replace=False)
+        values = telemetry.values.copy()
+        # Moved along its scale, each sensor reads that number in one of these rows.
+        values += np.float32(sentinel) - values.loc[rows[0]].fillna(0)
+        for name in sensors:
+            values.loc[rows, name] = np.float32(sentinel)
+        cleaned = clean(replace(telemetry, values=values), Data(min_rows=3))
+        # In these three -1 is no reading by itself.
+        others = [name for name in values if name not in (*sensors, "Bat_V", "Fuel_L", "Oil_L")]
+        expected = values.iloc[cleaned.kept].reset_index(drop=True)[others]
+        pd.testing.assert_frame_equal(cleaned.values[others], expected, obj=telemetry.machine)
+        assert any(name.startswith("false readings") for name in cleaned.counts)

@@ -18,7 +18,7 @@ _ABSOLUTE_ZERO = (-273.21, -273.09)
 _SENTINELS = (-1.0, -273.1, -273.15, -273.2, 65_535.0, 2_147_483_647.0)
 """Numbers that controllers store for "no value". As float32 the last one stands for all from 2147483584 on."""
 _SENSORS_AT_SENTINEL = 2
-_FAR_OUT_IN_QUARTILE_RANGES = 3.0
+_ROBUST_RANGE_PERCENT = (0.1, 99.9)
 _SHARE_OF_EXCEPTIONS = 0.05
 
 
@@ -65,9 +65,10 @@ def readings_beside_sentinels(
     """Where a raw sensor repeats the sentinel of other sensors of its row, which by itself it might have measured.
 
     A row is suspect when at least two sensors hold the same sentinel as a false reading. In a suspect row, that number
-    is false in another sensor too if the training part says that the sensor does not measure it: it lies more than
-    three interquartile ranges outside the quartiles (Tukey's outer fence), no other row holds it, and suspect rows hold
-    no other reading nearer to it than to the quartiles. One exception in twenty of its repetitions is allowed.
+    is false in another sensor too if the training part says that the sensor does not measure it: it lies an
+    interquartile range or more outside the range of its other readings (all but the lowest and the highest
+    thousandth), no other row holds it, and suspect rows hold no other reading nearer to it than to the quartiles. One
+    exception in twenty of its repetitions is allowed.
 
     Args:
         values: Readings by raw sensor, each of shape (rows,).
@@ -94,14 +95,15 @@ def readings_beside_sentinels(
 
 def _measures(sentinel: np.float32, readings: Floats, suspect: Bools) -> bool:
     """Whether a sensor's readings of the training part suggest that it measures the number of a sentinel."""
-    if not readings.size:
-        return True
-    lower, upper = np.percentile(readings, (25, 75))
-    fence = _FAR_OUT_IN_QUARTILE_RANGES * (upper - lower)
-    if lower - fence <= sentinel <= upper + fence:
-        return True
-    usual = lower if sentinel < lower else upper
     repeats = readings == sentinel
+    if repeats.all():
+        return True
+    lowest, highest = np.percentile(readings[~repeats], _ROBUST_RANGE_PERCENT)
+    lower, upper = np.percentile(readings, (25, 75))
+    distance = max(lowest - sentinel, sentinel - highest)
+    if distance <= 0 or distance < upper - lower:
+        return True
+    usual = lower if sentinel < lowest else upper
     near = np.abs(readings - sentinel) < np.abs(readings - usual)
     exceptions = np.count_nonzero(repeats & ~suspect) + np.count_nonzero(near & ~repeats & suspect)
     return bool(exceptions > _SHARE_OF_EXCEPTIONS * np.count_nonzero(repeats & suspect))
