@@ -139,6 +139,16 @@ def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:
     assert prepared.health.neutral == ("Oil_L",)
 
 
+def test_what_loading_found_is_told_after_what_was_found_in_the_data() -> None:
+    whole = replace(
+        telemetry(sensors(100) | {"Oil_L": np.ones(100)}), counts={"rows ignored": 3}, warnings=("No zone.",)
+    )
+    summary = prepare_data(whole, spec()).summary
+    assert summary.counts["rows ignored"] == 3
+    assert summary.warnings[-1] == "No zone."
+    assert len(summary.warnings) == 2
+
+
 def test_inputs_are_carried_forward_five_rows_within_a_segment_then_the_training_median_counted() -> None:
     readings = sensors(100)
     temperature = readings["Cool_T"] = np.arange(100, dtype=np.float64)
@@ -297,7 +307,7 @@ def _fitted(prepared: Prepared) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("model", ["gru", "xgb"])
-@pytest.mark.parametrize("change", ["huge", "missing", "constant", "negative", "slow"])
+@pytest.mark.parametrize("change", ["huge", "missing", "constant", "negative", "sentinel", "slow"])
 def test_nothing_fitted_or_decided_changes_with_the_test_part(model: str, change: str) -> None:
     rows, border = 500, 400
     readings = with_events(rows, (100, 250, 450), Auto=np.ones(rows), FlexAnalogue4_2=np.arange(rows))
@@ -317,6 +327,8 @@ def test_nothing_fitted_or_decided_changes_with_the_test_part(model: str, change
             values.iloc[border:] = 7
         case "negative":
             values.iloc[border:] = -90
+        case "sentinel":
+            values.iloc[border:] = -1
         case "slow":
             timestamps[border + 1 :] += np.arange(rows - border - 1) * np.timedelta64(45, "s")
     changed = replace(whole, values=values, timestamps=timestamps)

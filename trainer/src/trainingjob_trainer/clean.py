@@ -73,20 +73,24 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
 
     columns = {str(name): telemetry.values[name].to_numpy(np.float32) for name in telemetry.values.columns}
     false_in_row = np.zeros(len(instant_of_row), np.bool_)
-    raw = {name: column for name, column in columns.items() if not is_derived(name)}
     false: dict[str, NDArray[np.bool_]] = {}
-    for name, column in raw.items():
+    cleaned: dict[str, NDArray[np.float32]] = {}
+    for name, column in columns.items():
+        if is_derived(name):
+            continue
+        cleaned[name] = column[kept]
         false_in_column = false_readings(name, column, data.limits.get(name))
-        counts[f"false readings in {name}"] += int(np.count_nonzero(false_in_column))
-        false_in_row |= false_in_column
-        false[name] = false_in_column[kept]
-    cleaned = {name: column[kept] for name, column in raw.items()}
+        if false_in_column.any():
+            counts[f"false readings in {name}"] = int(np.count_nonzero(false_in_column))
+            false_in_row |= false_in_column
+            false[name] = false_in_column[kept]
     repeated = readings_beside_sentinels(cleaned, false, border)
+    for column in cleaned.values():
+        column[~np.isfinite(column)] = np.nan
+    for name, where in (*false.items(), *repeated.items()):
+        cleaned[name][where] = np.nan
     for name, where in repeated.items():
         counts[f"sentinels of other sensors in {name}"] = int(np.count_nonzero(where))
-        false[name] |= where
-    for name, column in cleaned.items():
-        column[false[name] | ~np.isfinite(column)] = np.nan
     # A false reading in a row that a duplicate replaced may still have entered the next row's differences.
     false_at = np.zeros(len(kept), np.bool_)
     false_at[instant_of_row[false_in_row]] = True
@@ -119,8 +123,8 @@ def _warnings(repeated: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     rows = np.count_nonzero(np.any(list(repeated.values()), axis=0))
     columns = ", ".join(f"{name} ({np.count_nonzero(where)})" for name, where in repeated.items())
     return [
-        f"In {rows} rows at least two sensors hold a number that means no value, and {columns} the same number, far "
-        "from anything else they measure: these readings count as missing."
+        f"In {rows} rows at least two sensors hold a number that means no value. The same number in {columns}, far from "
+        "anything else measured there, counts as missing too."
     ]
 
 

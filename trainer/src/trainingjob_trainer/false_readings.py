@@ -72,22 +72,22 @@ def readings_beside_sentinels(
 
     Args:
         values: Readings by raw sensor, each of shape (rows,).
-        false: Where they are false by themselves, each of shape (rows,).
+        false: Where they are false by themselves, each of shape (rows,); a sensor without any may be left out.
         border: Number of rows of the training part; nothing else decides what a sensor measures.
 
     Returns:
         Only the sensors that have such readings, each of shape (rows,).
     """
     found: dict[str, Bools] = {}
-    with_false = [name for name in values if false[name].any()]
     for sentinel in map(np.float32, _SENTINELS):
-        holders = sum((false[name] & (values[name] == sentinel) for name in with_false), np.zeros(1, np.int16))
+        holders = sum((where & (values[name] == sentinel) for name, where in false.items()), np.zeros(1, np.int16))
         suspect = holders >= _SENSORS_AT_SENTINEL
         if not suspect.any():
             continue
         for name, readings in values.items():
-            repeated = suspect & (readings == sentinel) & ~false[name]
-            known = ~false[name][:border] & np.isfinite(readings[:border])
+            possible = ~false[name] if name in false else np.ones(len(readings), np.bool_)
+            repeated = suspect & (readings == sentinel) & possible
+            known = possible[:border] & np.isfinite(readings[:border])
             if repeated.any() and not _measures(sentinel, readings[:border][known], suspect[:border][known]):
                 found[name] = found[name] | repeated if name in found else repeated
     return found
