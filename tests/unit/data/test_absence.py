@@ -93,6 +93,14 @@ def test_a_column_to_rename_that_is_text_is_refused_with_its_type() -> None:
         prepare_data(whole, spec(data={"columns": {"Oil_P": "Pressao"}}))
 
 
+def test_a_chosen_feature_that_is_text_is_refused_with_its_type() -> None:
+    whole = replace(telemetry(without("Cool_T")), unreadable={"Cool_T": UnreadableColumn("text", 100)})
+    chosen = ["Oil_P", "Oil_L", "Recalque", "Succao", "Cool_T"]
+    with pytest.raises(TrainingError, match=r"features names Cool_T \(it is of type text\)") as refusal:
+        prepare_data(whole, spec(features=chosen))
+    assert refusal.value.reason == "InvalidConfiguration"
+
+
 def test_an_xgb_whose_speed_is_text_is_told_so() -> None:
     name = "Eng_RPM_variation_percentage"
     whole = replace(telemetry(sensors(100)), unreadable={name: UnreadableColumn("text", 100)})

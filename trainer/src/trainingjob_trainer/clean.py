@@ -123,8 +123,8 @@ def _warnings(repeated: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     rows = np.count_nonzero(np.any(list(repeated.values()), axis=0))
     columns = ", ".join(f"{name} ({np.count_nonzero(where)})" for name, where in repeated.items())
     return [
-        f"In {rows} rows at least two sensors hold a number that means no value. The same number in {columns}, far from "
-        "anything else measured there, counts as missing too."
+        f"In {rows} rows at least two sensors hold a number that means no value. The same number in {columns}, far "
+        "from anything else measured there, counts as missing too."
     ]
 
 

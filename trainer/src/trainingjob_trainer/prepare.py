@@ -142,11 +142,9 @@ def _renamed(telemetry: Telemetry, spec: TrainingJobSpec) -> Telemetry:
         return telemetry
     absent = sorted(source for source in renames.values() if source not in telemetry.values)
     if absent:
-        types = {name: f"{name} (it is of type {column.type_name})" for name, column in telemetry.unreadable.items()}
         raise TrainingError(
             "InvalidConfiguration",
-            f"columns: table {spec.data.table} has no numeric column "
-            f"{', '.join(types.get(name, name) for name in absent)}. It has "
+            f"columns: table {spec.data.table} has no numeric column {_with_types(absent, telemetry)}. It has "
             f"{', '.join(map(str, telemetry.values.columns))}.",
         )
     sources = set(renames.values())
@@ -173,13 +171,18 @@ def _has_value(training: pd.DataFrame, name: str) -> bool:
 
 
 def _refuse_unknown_features(telemetry: Telemetry, columns: Iterable[object], gru: Gru) -> None:
-    unknown = sorted(set(gru.features).difference(map(str, columns), telemetry.unreadable, HEALTH_INDICATORS))
+    unknown = sorted(set(gru.features).difference(map(str, columns), HEALTH_INDICATORS))
     if unknown:
         raise TrainingError(
             "InvalidConfiguration",
-            f"machine {telemetry.machine}: features names {', '.join(unknown)}, which the table has not as a numeric "
-            "column.",
+            f"machine {telemetry.machine}: features names {_with_types(unknown, telemetry)}, which the table does "
+            "not have as a numeric column.",
         )
+
+
+def _with_types(names: Iterable[str], telemetry: Telemetry) -> str:
+    types = {name: f"{name} (it is of type {column.type_name})" for name, column in telemetry.unreadable.items()}
+    return ", ".join(types.get(name, name) for name in names)
 
 
 def _informative(training: pd.DataFrame, candidates: Iterable[str], notes: Notes) -> tuple[str, ...]:

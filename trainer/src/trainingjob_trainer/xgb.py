@@ -118,10 +118,11 @@ def _parts(prepared: Prepared) -> tuple[LabelledRows, LabelledRows]:
     frame, border = prepared.frame, prepared.border
     training, test = frame.iloc[:border].loc[prepared.usable[:border]], frame.iloc[border:]
     features = list(prepared.features)
+    inputs = training[features]
     # XGBoost refuses to train on names with [, ] or <, which a column of PostgreSQL may have.
-    plain = [f"f{index}" for index in range(len(features))]
+    inputs.columns = [f"f{index}" for index in range(len(features))]
     return (
-        LabelledRows(training[features].set_axis(plain, axis=1), training[LABEL].to_numpy(np.int8)),
+        LabelledRows(inputs, training[LABEL].to_numpy(np.int8)),
         LabelledRows(test[features], test[LABEL].to_numpy(np.int8)),
     )
 
