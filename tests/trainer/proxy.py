@@ -23,20 +23,27 @@ class Proxy:
         port: Where it listens, on 127.0.0.1.
         cuts: How many connections were cut so far.
         altered: What is replaced in answers of the server, and by what of the same length.
+        answered: How many connections were answered in place of the server so far.
     """
 
     def __init__(self, listener: socket.socket, target: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self.port: int = listener.getsockname()[1]
         self.cuts = 0
         self.altered = (b"", b"")
+        self.answered = 0
         self._listener = listener
         self._target = target
         self._tls = tls
         self._to_cut: list[Cut] = []
+        self._to_answer: list[bytes] = []
 
     def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"") -> None:
         """Cut the next connections, each once the server was sent so many bytes, and these among them."""
         self._to_cut += [Cut(after_bytes, after)] * connections
+
+    def answer_next(self, connections: int, answer: bytes) -> None:
+        """Answer the first request of the next connections in place of the server, and close them."""
+        self._to_answer += [answer] * connections
 
     def serve(self) -> None:
         """Accept connections until the listener is closed."""
@@ -55,6 +62,16 @@ class Proxy:
                     client = self._tls.wrap_socket(client, server_side=True)
                 except OSError:
                     continue
+            if self._to_answer:
+                client.recv(65536)
+                client.sendall(self._to_answer.pop())
+                client.shutdown(socket.SHUT_WR)
+                # Read to its end, or the close would take the answer back.
+                while client.recv(65536):
+                    pass
+                client.close()
+                self.answered += 1
+                continue
             server = socket.create_connection(self._target)
             threading.Thread(target=_forward, args=(client, server, cut, (b"", b"")), daemon=True).start()
             threading.Thread(target=_forward, args=(server, client, None, self.altered), daemon=True).start()

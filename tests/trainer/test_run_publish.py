@@ -13,7 +13,7 @@ from trainingjob_trainer.artifacts import ObjectStore
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.prepared import ModelFile
 from trainingjob_trainer.publication import Place
-from trainingjob_trainer.publish import publish, reserve, verify
+from trainingjob_trainer.publish import expose, publish, reserve, verify, withdraw
 
 NOON = datetime(2025, 8, 31, 12, 0, 0, tzinfo=UTC)
 PLACE = Place("xgb", "PUMP-1", NOON)
@@ -26,11 +26,11 @@ def store(object_store: Server, bucket: str) -> ObjectStore:
 
 
 def test_an_occupied_timestamp_is_moved_on_by_a_second(store: ObjectStore) -> None:
-    assert reserve(store, PLACE, "a", b"{}") == PLACE
-    assert reserve(store, PLACE, "b", b"{}").timestamp == NOON + timedelta(seconds=1)
+    assert reserve(store, PLACE, "run-a.json", b"{}") == PLACE
+    assert reserve(store, PLACE, "run-b.json", b"{}").timestamp == NOON + timedelta(seconds=1)
     store.put(Place("xgb", "PUMP-1", NOON + timedelta(seconds=2)).address, b"by an older program")
-    assert reserve(store, PLACE, "c", b"{}").timestamp == NOON + timedelta(seconds=3)
-    assert reserve(store, Place("xgb", "PUMP-2", NOON), "d", b"{}").timestamp == NOON
+    assert reserve(store, PLACE, "run-c.json", b"{}").timestamp == NOON + timedelta(seconds=3)
+    assert reserve(store, Place("xgb", "PUMP-2", NOON), "run-d.json", b"{}").timestamp == NOON
 
 
 def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStore) -> None:
@@ -47,17 +47,25 @@ def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStor
     assert len(store.list("runs/PUMP-1/")) == publishers
 
 
-def test_a_publication_is_verified_against_its_manifest(store: ObjectStore) -> None:
+def test_a_publication_is_verified_against_its_manifest_once_readers_may_find_it(store: ObjectStore) -> None:
     advances: list[int] = []
-    artifacts = publish(store, PLACE, FILES, {"run": {}}, lambda: advances.append(1))
-    assert [artifact.name for artifact in artifacts] == ["model-ubj", "model", "manifest"]
-    assert len(advances) == 3
-    assert verify(store, PLACE.manifest_key) == artifacts
+    publication = publish(store, PLACE, FILES, {"run": {}}, lambda: advances.append(1))
+    assert [artifact.name for artifact in publication.artifacts] == ["model-ubj", "model", "manifest"]
+    assert len(advances) == 2
+    assert store.list("xgb_model_") == []
+    expose(store, publication)
+    assert verify(store, PLACE.manifest_key) == publication.artifacts
+
+
+def test_a_withdrawn_model_is_gone_from_the_top_and_kept_under_runs(store: ObjectStore) -> None:
+    expose(store, publish(store, PLACE, FILES, {}, lambda: None))
+    withdraw(store, PLACE)
+    assert {entry.key for entry in store.list("")} == {PLACE.manifest_key, f"{PLACE.folder}model.ubj"}
 
 
 @pytest.mark.parametrize("change", ["removed", "changed", "no manifest", "manifest broken"])
 def test_a_publication_that_is_not_whole_says_what_is_wrong(store: ObjectStore, change: str) -> None:
-    publish(store, PLACE, FILES, {}, lambda: None)
+    expose(store, publish(store, PLACE, FILES, {}, lambda: None))
     key = PLACE.manifest_key if "manifest" in change else PLACE.address
     if change in ("removed", "no manifest"):
         store.delete(key)

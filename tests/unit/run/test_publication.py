@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainingjob_trainer.prepared import ModelFile
-from trainingjob_trainer.publication import Place, files_of, manifest, manifest_key_of, uploads
+from trainingjob_trainer.publication import Place, claim_of, claimed_by, files_of, manifest, manifest_key_of, uploads
 
 NOON = datetime(2025, 8, 31, 12, 0, 5, tzinfo=UTC)
 MACHINES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", fullmatch=True).filter(
@@ -64,6 +64,29 @@ def test_readers_see_the_model_only_after_everything_else() -> None:
     ]
     stored = uploads(Place("gru", "PUMP", NOON), files)
     assert [upload.artifact.name for upload in stored] == ["report", "scaler", "model"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "ours"),
+    [
+        (["run-1f0c9a3e-3-1.json"], True),
+        (["run-1f0c9a3e-3-1.json", "run-1f0c9a3e-3-12.json"], True),
+        (["run-1f0c9a3e-3-1.json", "run-77777777-1-1.json"], False),
+        (["run-1f0c9a3e-31-1.json"], False),
+        (["manifest.json"], False),
+    ],
+)
+def test_a_place_is_of_a_run_when_only_its_attempts_claimed_it(claims: list[str], ours: bool) -> None:
+    place = Place("xgb", "PUMP", NOON)
+    keys = [f"{place.folder}{name}" for name in (*claims, "report.html")]
+    assert claim_of("1f0c9a3e-5d1c", 3, 1) == "run-1f0c9a3e-3-1.json"
+    assert claimed_by(keys, "xgb", "PUMP", "1f0c9a3e-5d1c", 3) == ([place] if ours else [])
+
+
+def test_the_keys_of_readers_end_with_the_model() -> None:
+    place = Place("gru", "PUMP", NOON)
+    assert place.top_keys == (place.key("scaler", ".pkl"), place.address)
+    assert Place("gru", "PUMP", NOON, rejected=True).top_keys == ()
 
 
 def test_the_manifest_names_every_file_with_size_and_hash_and_is_read_back() -> None:

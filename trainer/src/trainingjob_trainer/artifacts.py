@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLCertVerificationError
+from ssl import SSLError as TLSError
 from typing import TypeVar
-from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import tenacity
 import urllib3
@@ -15,9 +17,10 @@ from minio import Minio
 from minio.commonconfig import ENABLED, Filter
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.server_settings import store_settings
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 120.0
@@ -30,7 +33,22 @@ _TRANSIENT_CODES = {
     "RequestTimeout",
     "InternalError",
     "ServiceUnavailable",
+    "TooManyRequests",
+    "TooManyRequestsException",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "OperationAborted",
+    "ConditionalRequestConflict",
 }
+_TOO_MANY_REQUESTS = 429
+_CONFLICT = 409
+# An answer to HEAD has no body that could say more, and minio cannot read a conflict there.
+_NO_RETRIES = urllib3.Retry(total=0, status_forcelist=[_CONFLICT, _TOO_MANY_REQUESTS], allowed_methods=["HEAD"])
+_UNREADABLE = (UnicodeDecodeError, ParseError)
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+_CERTIFICATE_LIBRARIES = {"X509", "PEM", "ASN1"}
 _NO_RULES_CODES = {"NotImplemented", "MethodNotAllowed", "AccessDenied"}
 _REFUSED_CODES = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "ExpiredToken"}
 
@@ -73,45 +91,33 @@ class ObjectStore:
     def from_environment(
         cls, environment: Mapping[str, str], bucket: str, patience_seconds: float = _PATIENCE_SECONDS
     ) -> "ObjectStore":
-        """Read the connection from ``S3_*``, or ``MINIO_*`` where that is not set.
-
-        ``ENDPOINT`` is ``host[:port]`` or a URL; ``ACCESS_KEY`` and ``SECRET_KEY`` are needed; ``REGION``, ``SECURE``
-        (default true, or what the URL says) and ``CA_FILE`` are optional.
+        """Read the connection from the environment, as ``store_settings`` does.
 
         Raises:
             TrainingError: InvalidConfiguration, naming the variable that is missing or wrong.
         """
-
-        def setting(name: str) -> str:
-            return environment.get(f"S3_{name}") or environment.get(f"MINIO_{name}") or ""
-
-        missing = [f"S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY") if not setting(name)]
-        if missing:
-            raise TrainingError(
-                "InvalidConfiguration",
-                f"The object store is not configured: {', '.join(missing)} must be set (in a cluster by endpoint, "
-                "accessKey and secretKey of the store's Secret).",
-            )
-        host, secure = _parse_endpoint(setting("ENDPOINT"), setting("SECURE"))
+        settings = store_settings(environment)
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_SECONDS, read=_READ_TIMEOUT_SECONDS),
-            retries=urllib3.Retry(total=0),
+            retries=_NO_RETRIES,
             cert_reqs="CERT_REQUIRED",
             # In a pod the variable is always set and the file is there only where the Secret has a ca.crt.
-            ca_certs=setting("CA_FILE") if Path(setting("CA_FILE")).is_file() else None,
+            ca_certs=settings.ca_file if Path(settings.ca_file).is_file() else None,
         )
         try:
             client = Minio(
-                host,
-                access_key=setting("ACCESS_KEY"),
-                secret_key=setting("SECRET_KEY"),
-                region=setting("REGION") or None,
-                secure=secure,
+                settings.host,
+                access_key=settings.access_key,
+                secret_key=settings.secret_key,
+                region=settings.region,
+                secure=settings.secure,
                 http_client=pool,
             )
         except ValueError as error:
-            raise TrainingError("InvalidConfiguration", f"S3_ENDPOINT {host!r} is not an address: {error}.") from error
-        return cls(client, f"{'https' if secure else 'http'}://{host}", bucket, patience_seconds)
+            message = f"S3_ENDPOINT {settings.host!r} is not an address: {error}."
+            raise TrainingError("InvalidConfiguration", message) from error
+        scheme = "https" if settings.secure else "http"
+        return cls(client, f"{scheme}://{settings.host}", bucket, patience_seconds)
 
     def check(self) -> None:
         """Make sure that the store answers, takes our keys and has the bucket."""
@@ -203,19 +209,22 @@ class ObjectStore:
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
             stop=tenacity.stop_after_delay(self._patience_seconds),
             before_sleep=lambda state: _LOG.warning(
-                "could not %s (try %d), trying again: %s",
+                "object store %s: could not %s (try %d), the next in %.1f s: %s",
+                self._endpoint,
                 what,
                 state.attempt_number,
-                state.outcome.exception() if state.outcome else "",
+                state.next_action.sleep if state.next_action else 0.0,
+                _message(state.outcome.exception() if state.outcome else None),
             ),
             reraise=True,
         )
         try:
             return retrying(function)
-        except (S3Error, ServerError, InvalidResponseError, HTTPError) as error:
-            raise self._told(what, error) from error
+        except (S3Error, ServerError, InvalidResponseError, HTTPError, *_UNREADABLE) as error:
+            tries, seconds = retrying.statistics["attempt_number"], retrying.statistics["delay_since_first_attempt"]
+            raise self._told(what, error, f"given up at try {tries} after {seconds:.0f} s") from error
 
-    def _told(self, what: str, error: Exception) -> TrainingError:
+    def _told(self, what: str, error: Exception, tried: str) -> TrainingError:
         where = f"The object store {self._endpoint}, bucket {self.bucket!r}"
         code = error.code if isinstance(error, S3Error) else None
         if code == "NoSuchBucket":
@@ -225,17 +234,18 @@ class ObjectStore:
                 f"{where}: could not {what}, the credentials are refused ({code}). Check accessKey and secretKey of "
                 "the store's Secret (S3_ACCESS_KEY, S3_SECRET_KEY) and what that key may do in the bucket."
             )
-        if code is not None and not _is_transient(error):
-            return _failed(f"{where}: could not {what}, it answers {_message(error)}.")
-        if _certificate_fault(error):
+        if isinstance(error, LocationValueError):
+            return TrainingError("InvalidConfiguration", f"S3_ENDPOINT {self._endpoint!r} is not an address.")
+        if _tls_fault(error):
             return _failed(
                 f"{where}: could not {what}, TLS fails ({error}). Check ca.crt of the store's Secret, or set secure "
                 'to "false" there when the store speaks plain HTTP.'
             )
+        if not _is_transient(error):
+            return _failed(f"{where}: could not {what}, it answers {_message(error)}.")
         return TrainingError(
             "ArtifactStoreFailed",
-            f"{where}: could not {what} within {self._patience_seconds:.0f} s of trying ({_message(error)}). Check "
-            "that the store is up and reachable.",
+            f"{where}: could not {what}, {tried}: {_message(error)}. Check that the store is up and reachable.",
             transient=True,
         )
 
@@ -255,16 +265,6 @@ def _failed(message: str) -> TrainingError:
     return TrainingError("ArtifactStoreFailed", message)
 
 
-def _parse_endpoint(endpoint: str, secure: str) -> tuple[str, bool]:
-    """Split an endpoint into host[:port] and whether TLS is spoken; an explicit setting wins over the scheme."""
-    if secure.lower() not in ("", "true", "false"):
-        raise TrainingError("InvalidConfiguration", f"S3_SECURE must be true or false, not {secure!r}.")
-    parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
-    if parts.scheme not in ("", "http", "https") or not parts.netloc or parts.path.strip("/"):
-        raise TrainingError("InvalidConfiguration", f"S3_ENDPOINT must be host:port or a URL of it, not {endpoint!r}.")
-    return parts.netloc, secure.lower() == "true" if secure else parts.scheme != "http"
-
-
 def _absent_as_none(function: Callable[[], Answer]) -> Answer | None:
     try:
         return function()
@@ -276,19 +276,35 @@ def _absent_as_none(function: Callable[[], Answer]) -> Answer | None:
 
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, S3Error):
-        return error.code in _TRANSIENT_CODES or error.response.status >= 500
+        return error.code in _TRANSIENT_CODES or _may_pass(error.response.status)
     if isinstance(error, ServerError):
-        return error.status_code >= 500
-    if isinstance(error, InvalidResponseError):
+        return _may_pass(error.status_code)
+    if isinstance(error, InvalidResponseError | _UNREADABLE):
         return True
-    return isinstance(error, HTTPError) and not _certificate_fault(error)
+    return isinstance(error, HTTPError) and not isinstance(error, LocationValueError) and not _tls_fault(error)
 
 
-def _certificate_fault(error: BaseException) -> bool:
-    return isinstance(error, SSLError) or (isinstance(error, MaxRetryError) and isinstance(error.reason, SSLError))
+def _may_pass(status: int) -> bool:
+    return status >= 500 or status == _TOO_MANY_REQUESTS
 
 
-def _message(error: Exception) -> str:
+def _tls_fault(error: BaseException) -> bool:
+    """Whether a certificate, ours or the server's, is wrong, or the server does not speak TLS at all.
+
+    Anything else that ends a TLS connection, such as its end in mid-handshake, is trouble of the network.
+    """
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
+    return isinstance(cause, SSLCertVerificationError) or (
+        isinstance(cause, TLSError) and (cause.reason in _NOT_TLS or cause.library in _CERTIFICATE_LIBRARIES)
+    )
+
+
+def _message(error: BaseException | None) -> str:
     if isinstance(error, MaxRetryError) and error.reason is not None:
         return str(error.reason)
-    return f"{error.code}: {error.message}" if isinstance(error, S3Error) else str(error)
+    if isinstance(error, S3Error):
+        return f"{error.code}: {error.message}"
+    if isinstance(error, _UNREADABLE):
+        return f"an answer that is not S3's ({type(error).__name__})"
+    return str(error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.redaction import RedactingFormatter, redact
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
@@ -45,7 +46,9 @@ Table = Annotated[str, typer.Option(help="Telemetry table.")]
 @app.callback()
 def log_to_stderr() -> None:
     """Log to stderr, for every command alike."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 @app.command()
@@ -186,5 +189,5 @@ def _told() -> Iterator[None]:
 
 
 def _exit(error: TrainingError) -> typer.Exit:
-    typer.echo(f"{error.reason}: {error.message}", err=True)
+    typer.echo(redact(f"{error.reason}: {error.message}", os.environ), err=True)
     return typer.Exit(error.exit_code)

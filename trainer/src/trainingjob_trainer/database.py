@@ -1,17 +1,23 @@
 """PostgreSQL: connections that outlast transient trouble, the catalogue, and the tables that are ours to create."""
 
-import re
+import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from trainingjob_trainer.columns import TELEMETRY_COLUMNS
+from trainingjob_trainer.connection_refusal import may_pass, refusing_states
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.server_settings import postgres_parameters, postgres_place
+
+_LOG = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 90.0
 """How long transient trouble is retried within one attempt; the Job retries after that."""
@@ -20,19 +26,10 @@ STATEMENT_TIMEOUT_SECONDS = 1800
 _CONNECT_TIMEOUT_SECONDS = 10
 _INIT_LOCK = 0x7472_6A62  # Any number that no other program uses for an advisory lock.
 
-# A connection that fails has no SQLSTATE in psycopg2, only libpq's text.
-_SERVER_WILL_COME = re.compile(
-    r"starting up|shutting down|in recovery mode|not yet accepting connections|too many clients|too many connections"
-    r"|connection slots are|terminating connection|Consistent recovery state",
-    re.IGNORECASE,
-)
-_WRONG_CONFIGURATION = re.compile(
-    r"FATAL:|does not support SSL|SSL error: certificate|certificate verify failed|root certificate file"
-    r"|server certificate|invalid sslmode|invalid port|invalid connection option|invalid integer|no password supplied"
-    r"|password authentication failed",
-    re.IGNORECASE,
-)
-_TRANSIENT_CLASSES = ("08", "53", "57P", "40")
+_NO_ANSWER = "timeout expired"
+_READ_ONLY = "25006"
+_LOCK_NOT_AVAILABLE = "55P03"
+_TRANSIENT_STATES = ("08", "53", "57P", "40", _READ_ONLY, _LOCK_NOT_AVAILABLE)
 
 Result = TypeVar("Result")
 
@@ -51,7 +48,8 @@ def with_connection(
     """Run work in one transaction on a new connection, all of it again after transient trouble.
 
     The server is the one that libpq's environment variables name (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD,
-    PGSSLMODE, PGSSLROOTCERT).
+    PGSSLMODE, PGSSLROOTCERT). The log says which that is, and tells every try that fails. Settings are made for the
+    transaction alone: through a pooler, the next transaction of the server's session may be somebody else's.
 
     Args:
         work: Gets the connection; what it does is committed when it returns. It may be called more than once, also
@@ -61,76 +59,115 @@ def with_connection(
         patience_seconds: How long to go on trying.
 
     Raises:
-        TrainingError: With ``reason``; transient when the server could not be reached in time.
+        TrainingError: With ``reason``, transient when the server could not be used in time; InvalidConfiguration when
+            the environment cannot be right.
     """
+    parameters = postgres_parameters(os.environ)
+    place = postgres_place(parameters)
+    _announce(place)
+
+    def tell(state: RetryCallState) -> None:
+        wait = state.next_action.sleep if state.next_action else 0.0
+        error = state.outcome.exception() if state.outcome else None
+        _LOG.warning("%s: try %d failed, the next in %.1f s: %s", place, state.attempt_number, wait, error)
+
     retrying = Retrying(
         retry=retry_if_exception_type(_TransientError),
         wait=wait_random_exponential(multiplier=0.5, max=10),
         stop=stop_after_delay(patience_seconds),
+        before_sleep=tell,
         reraise=True,
     )
     try:
-        result: Result = retrying(_try_once, work, reason, read_only)
+        result: Result = retrying(_try_once, work, parameters, reason, read_only)
     except _TransientError as error:
+        tries, seconds = retrying.statistics["attempt_number"], retrying.statistics["delay_since_first_attempt"]
         raise TrainingError(
             reason,
-            f"PostgreSQL could not be used for {patience_seconds:.0f} s, and it was tried again and again: {error}",
+            f"{place}: could not be used, given up at try {tries} after {seconds:.0f} s: {error}. Check that the "
+            "server is up and that the database's Secret names it.",
             transient=True,
         ) from error
     return result
 
 
-def _try_once(work: Callable[[connection], Result], reason: str, read_only: bool) -> Result:
-    with _told(reason):
-        session = _connected()
-    with closing(session), _told(reason, session):
+@cache
+def _announce(place: str) -> None:
+    """Say once in a process what is going to be used: the first answer may take long."""
+    _LOG.info("using %s", place)
+
+
+def _try_once(
+    work: Callable[[connection], Result], parameters: Mapping[str, str], reason: str, read_only: bool
+) -> Result:
+    session = _connected(parameters, reason)
+    with closing(session), _told(reason, session, read_only):
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
-            cursor.execute("SET statement_timeout = %s; SET timezone = 'UTC'", (f"{STATEMENT_TIMEOUT_SECONDS}s",))
+            cursor.execute(
+                "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'", (f"{STATEMENT_TIMEOUT_SECONDS}s",)
+            )
         result = work(session)
         session.commit()
         return result
 
 
-def _connected() -> connection:
-    return psycopg2.connect(
-        "",
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        application_name="trainingjob-trainer",
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
-        tcp_user_timeout=60_000,
-    )
+def _connected(parameters: Mapping[str, str], reason: str) -> connection:
+    options: dict[str, Any] = {
+        **parameters,
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        "application_name": "trainingjob-trainer",
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    try:
+        session: connection = psycopg2.connect("", **options)
+        return session
+    except psycopg2.Error as error:
+        text = _one_line(error)
+        states = () if _NO_ANSWER in text else refusing_states(options, _CONNECT_TIMEOUT_SECONDS)
+    except UnicodeDecodeError:
+        # Before a connection is made, a server speaks in its own encoding, and psycopg2 expects UTF-8.
+        states = refusing_states(options, _CONNECT_TIMEOUT_SECONDS)
+        text = f"the server refuses the connection (SQLSTATE {', '.join(states)}), in an encoding that is not UTF-8"
+    if may_pass(text, states):
+        raise _TransientError(text)
+    raise TrainingError(reason, f"{postgres_place(parameters)}: {text}. Check the database's Secret.")
 
 
 @contextmanager
-def _told(reason: str, session: connection | None = None) -> Iterator[None]:
+def _told(reason: str, session: connection, read_only: bool) -> Iterator[None]:
     """Turn what PostgreSQL says into what the person who must act can use."""
     try:
         yield
     except errors.QueryCanceled as error:
-        message = f"PostgreSQL ended a statement after {STATEMENT_TIMEOUT_SECONDS} s: {_one_line(error)}"
+        message = f"PostgreSQL ended a statement, which may take {STATEMENT_TIMEOUT_SECONDS} s: {_one_line(error)}"
         raise TrainingError(reason, message, transient=True) from error
     except errors.UndefinedTable as error:
         hint = "Run `trainingjob-trainer init-db` once as an owner of the database, or correct the name."
         raise TrainingError(reason, f"PostgreSQL: {_one_line(error)}. {hint}") from error
+    except errors.ReadOnlySqlTransaction as error:
+        if read_only:
+            raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
+        raise _TransientError(
+            f"{_one_line(error)}: the server or the database is read-only, as a standby is, or a server during a "
+            "failover; the database's Secret must name the primary"
+        ) from error
     except psycopg2.Error as error:
         # A connection that breaks during COPY says nothing but is closed afterwards.
-        if is_transient(error) or (session is not None and session.closed):
+        if is_transient(error) or session.closed:
             raise _TransientError(_one_line(error)) from error
         raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
 
 
 def is_transient(error: psycopg2.Error) -> bool:
-    """Whether the same connection or statement may succeed later without any change."""
+    """Whether the same statement may succeed later without any change."""
     if error.pgcode:
-        return error.pgcode.startswith(_TRANSIENT_CLASSES)
-    if not isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        return False
-    text = str(error)
-    return bool(_SERVER_WILL_COME.search(text)) or not _WRONG_CONFIGURATION.search(text)
+        return error.pgcode.startswith(_TRANSIENT_STATES)
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
 
 
 def _one_line(error: psycopg2.Error) -> str:

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +17,7 @@ from trainingjob_trainer.errors import ExitCode
 from trainingjob_trainer.metrics_endpoint import MetricsEndpoint
 from trainingjob_trainer.outcome import Ending, Findings, ending_of, termination_facts
 from trainingjob_trainer.progress import Listener, RunProgress
+from trainingjob_trainer.redaction import redact
 from trainingjob_trainer.spec import TrainingRun
 from trainingjob_trainer.stall import StallWatch
 from trainingjob_trainer.termination import write_termination_message
@@ -50,11 +51,15 @@ def launch(run: TrainingRun, surroundings: Surroundings) -> tuple[Ending, Findin
     try:
         ending = _executed(run, surroundings, findings)
     except Exception as error:  # noqa: BLE001 - the outermost edge: every end is told, and the unknown ones are logged
-        ending = ending_of(error)
+        ending = _redacted(ending_of(error))
         unknown = ending.reason in ("TrainerError", "OutOfMemory")
         _LOG.error("%s: %s", ending.reason, ending.message, exc_info=error if unknown else None)
     tell(run, ending, findings, surroundings.termination_path)
     return ending, findings
+
+
+def _redacted(ending: Ending) -> Ending:
+    return replace(ending, message=redact(ending.message, os.environ))
 
 
 def tell(run: TrainingRun | None, ending: Ending, findings: Findings, path: Path | None) -> None:

@@ -1,9 +1,10 @@
 """What a publication consists of: the names of its objects, their order, and the manifest over them. No I/O."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +51,15 @@ class Place:
     def address(self) -> str:
         """Key of the model itself, which the registry calls ``bucket_address``."""
         return self.key("model", _CONTRACT_NAMES[self.model_type, "model"][1])
+
+    @property
+    def top_keys(self) -> tuple[str, ...]:
+        """Keys of what readers look for, in the order in which they are stored; none for a rejected model."""
+        if self.rejected:
+            return ()
+        suffixes = {role: suffix for (model_type, role), (_, suffix) in _CONTRACT_NAMES.items()
+                    if model_type == self.model_type}  # fmt: skip
+        return tuple(self.key(role, suffixes[role]) for role in sorted(suffixes, key=_order))
 
     def key(self, role: str, suffix: str) -> str:
         """Key of a file of the model."""
@@ -103,13 +113,44 @@ def uploads(place: Place, files: Sequence[ModelFile]) -> list[Upload]:
         place: Where they go.
         files: All files but the manifest.
     """
-    last = {"scaler": 1, "model": 2}
     return [
         Upload(
             Artifact(file.role, place.key(file.role, file.suffix), sha256(file.content).hexdigest(), len(file.content)),
             file.content,
         )
-        for file in sorted(files, key=lambda file: last.get(file.role, 0))
+        for file in sorted(files, key=lambda file: _order(file.role))
+    ]
+
+
+def _order(role: str) -> int:
+    return {"scaler": 1, "model": 2}.get(role, 0)
+
+
+def claim_of(uid: str, run: int, attempt: int) -> str:
+    """Name of the file by which an attempt claims a timestamp."""
+    return f"run-{uid[:8]}-{run}-{attempt}.json"
+
+
+def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run: int) -> list[Place]:
+    """The places that attempts of a run claimed and nobody else did.
+
+    Args:
+        keys: Every key under ``runs/<machine>/``.
+        model_type: ``gru`` or ``xgb``.
+        machine: Name of the machine.
+        uid: Of the TrainingJob.
+        run: Counts its runs.
+    """
+    claims: dict[str, list[str]] = {}
+    for key in keys:
+        timestamp, _, name = key.removeprefix(f"runs/{machine}/").partition("/")
+        if name.startswith("run-"):
+            claims.setdefault(timestamp, []).append(name)
+    own = re.compile(rf"run-{re.escape(uid[:8])}-{run}-\d+\.json")
+    return [
+        Place(model_type, machine, datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC))
+        for timestamp, names in claims.items()
+        if all(own.fullmatch(name) for name in names)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,22 @@ _MAXIMUM_SECONDS_MOVED = 600
 _CONTENT_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8"}
 
 
-def reserve(store: ObjectStore, wanted: Place, claimant: str, claim: bytes) -> Place:
+@dataclass(frozen=True)
+class Publication:
+    """The files of a model, of which the last ones wait to be stored until readers may find them.
+
+    Attributes:
+        place: Where they lie.
+        artifacts: Every file, the manifest last.
+        waiting: What readers look for, the model last; nothing for a rejected model.
+    """
+
+    place: Place
+    artifacts: Sequence[Artifact]
+    waiting: Sequence[Upload]
+
+
+def reserve(store: ObjectStore, wanted: Place, claim_name: str, claim: bytes) -> Place:
     """Take a timestamp of a machine that no other publication has, moving on by a second while it is taken.
 
     Every publisher first leaves a claim and then looks: of two at the same moment at least one sees the other and
@@ -25,7 +40,7 @@ def reserve(store: ObjectStore, wanted: Place, claimant: str, claim: bytes) -> P
     Args:
         store: The object store.
         wanted: The place with the wanted timestamp.
-        claimant: Name of the run and attempt, unlike any other's.
+        claim_name: Name of the claim's file, which is that of the run and attempt.
         claim: What the claim says; it stays beside the model as a record of the run.
 
     Returns:
@@ -33,7 +48,7 @@ def reserve(store: ObjectStore, wanted: Place, claimant: str, claim: bytes) -> P
     """
     place = wanted
     while place.timestamp - wanted.timestamp <= timedelta(seconds=_MAXIMUM_SECONDS_MOVED):
-        own = f"{place.folder}run-{claimant}.json"
+        own = f"{place.folder}{claim_name}"
         seconds = 1
         if store.size(place.address) is None and not _others(store, place, own):
             store.put(own, claim, _CONTENT_TYPES[".json"])
@@ -55,10 +70,8 @@ def publish(
     files: Sequence[ModelFile],
     facts: Mapping[str, Any],
     advanced: Callable[[], None],
-) -> list[Artifact]:
-    """Store the files and their manifest, read everything back and compare.
-
-    The twins and the manifest come first, then what readers look for, the model last.
+) -> Publication:
+    """Store the files and their manifest, read everything back and compare; but not yet what readers look for.
 
     Args:
         store: The object store.
@@ -67,20 +80,33 @@ def publish(
         facts: What the manifest says besides.
         advanced: Called after each object.
 
-    Returns:
-        Every file, the manifest last.
-
     Raises:
         TrainingError: ArtifactStoreFailed; what was stored by then is of no consequence, as no row names it.
     """
     stored = uploads(place, files)
     content = manifest(place, stored, facts)
     listed = Upload(Artifact("manifest", place.manifest_key, sha256(content), len(content)), content)
-    under_folder = [upload for upload in stored if upload.artifact.key.startswith(place.folder)]
-    for upload in [*under_folder, listed, *(upload for upload in stored if upload not in under_folder)]:
+    waiting = [upload for upload in stored if upload.artifact.key in place.top_keys]
+    for upload in [*(upload for upload in stored if upload not in waiting), listed]:
         _store_verified(store, upload)
         advanced()
-    return [*(upload.artifact for upload in stored), listed.artifact]
+    return Publication(place, [*(upload.artifact for upload in stored), listed.artifact], waiting)
+
+
+def expose(store: ObjectStore, publication: Publication) -> None:
+    """Store what readers look for, read it back and compare.
+
+    Raises:
+        TrainingError: ArtifactStoreFailed; ``withdraw`` what was stored by then.
+    """
+    for upload in publication.waiting:
+        _store_verified(store, upload)
+
+
+def withdraw(store: ObjectStore, place: Place) -> None:
+    """Remove what readers look for, the model first; what is under ``runs/`` stays."""
+    for key in reversed(place.top_keys):
+        store.delete(key)
 
 
 def verify(store: ObjectStore, manifest_key: str) -> list[Artifact] | str:

@@ -22,11 +22,13 @@ from trainingjob_trainer.outcome import Ending, Findings
 from trainingjob_trainer.prepare import prepare_data
 from trainingjob_trainer.prepared import DataSummary, Prepared, TrainedModel
 from trainingjob_trainer.progress import RunProgress, Stage
-from trainingjob_trainer.publication import Place
-from trainingjob_trainer.publish import publish, reserve
+from trainingjob_trainer.publication import Place, claim_of
+from trainingjob_trainer.publish import Publication, expose, publish, reserve
 from trainingjob_trainer.registry import ModelRow, RecordedRun, RunKey
+from trainingjob_trainer.registry_sample import sample_model
 from trainingjob_trainer.report import draw_report
 from trainingjob_trainer.spec import TrainingRun
+from trainingjob_trainer.withdrawal import claimed_places, withdraw_unregistered
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,15 +52,17 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
         TrainingError: With the reason why it did not end well.
     """
     store.check()
-    registry.check_tables()
     recorded = registry.find_run(run.uid, run.run)
     if recorded is not None:
         return report_recorded(run, store, recorded, findings)
+    trainer = ModelFactory.create(run.spec.model.type)
+    key = RunKey(run.uid, run.run, run.spec_hash, trainer.recipe, fingerprint="0" * 64)
+    registry.try_registration(key, sample_model(run, _place(run)))
+    withdraw_unregistered(run, store, claimed_places(run, store))
 
     _enter(progress, Stage.LOADING)
     telemetry = load_telemetry(run.spec, run.window)
-    trainer = ModelFactory.create(run.spec.model.type)
-    key = RunKey(run.uid, run.run, run.spec_hash, trainer.recipe, telemetry.fingerprint)
+    key = replace(key, fingerprint=telemetry.fingerprint)
     if run.adopt:
         candidate = registry.find_equal_run(key)
         if candidate is not None and can_be_adopted(run, store, candidate, findings):
@@ -69,6 +73,8 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     prepared = prepare_data(telemetry, run.spec)
     del telemetry
     findings.data, findings.warnings = _data(prepared.summary), prepared.summary.warnings
+    # A table may allow one model for each period, which is known only now.
+    registry.try_registration(key, sample_model(run, _place(run), _period(prepared.summary)))
 
     _enter(progress, Stage.TRAINING)
     checkpoints = Checkpoints(store, run, key.fingerprint)
@@ -86,14 +92,17 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     progress.advanced()
 
     progress.stage(Stage.PUBLISHING)
-    place, claimant = _place(run, rejected=bool(failures)), f"{run.uid[:8]}-{run.run}-{run.attempt}"
-    place = reserve(store, place, claimant, run.model_dump_json(by_alias=True, indent=2).encode())
+    claim = run.model_dump_json(by_alias=True, indent=2).encode()
+    place = reserve(store, _place(run, rejected=bool(failures)), claim_of(run.uid, run.run, run.attempt), claim)
     metrics = _registered_metrics(run, key, prepared.summary, trained, place)
-    artifacts = publish(store, place, [*trained.files, *report.files], _facts(metrics), progress.advanced)
+    publication = publish(store, place, [*trained.files, *report.files], _facts(metrics), progress.advanced)
 
     progress.stage(Stage.REGISTERING)
-    recorded = _record(run, key, prepared, place, metrics)
-    describe(findings, recorded, store, artifacts)
+    if place.rejected:
+        recorded = registry.record_rejected(key, place.address, metrics)
+    else:
+        recorded = _register(run, key, store, publication, _model_row(run, place, metrics, prepared.summary))
+    describe(findings, recorded, store, publication.artifacts)
     _forget(checkpoints)
     if recorded.outcome == "rejected":
         raise gate_failed(run, recorded, store)
@@ -126,7 +135,7 @@ def _forget(checkpoints: Checkpoints) -> None:
         _LOG.warning("checkpoints are left behind: %s", error)
 
 
-def _place(run: TrainingRun, *, rejected: bool) -> Place:
+def _place(run: TrainingRun, *, rejected: bool = False) -> Place:
     return Place(run.spec.model.type, run.spec.machine, datetime.now(UTC).replace(microsecond=0), rejected)
 
 
@@ -182,20 +191,39 @@ def _facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metrics[name] for name in ("run", "data", "versions") if name in metrics}
 
 
-def _record(run: TrainingRun, key: RunKey, prepared: Prepared, place: Place, metrics: Mapping[str, Any]) -> RecordedRun:
-    if place.rejected:
-        return registry.record_rejected(key, place.address, metrics)
-    return registry.save_model_metadata(
-        key,
-        ModelRow(
-            machine_name=run.spec.machine,
-            model_type=run.spec.model.type,
-            bucket_address=place.address,
-            data_start_date=_datetime(prepared.summary.start),
-            data_end_date=_datetime(prepared.summary.end),
-            metrics=metrics,
-        ),
-    )
+def _model_row(run: TrainingRun, place: Place, metrics: Mapping[str, Any], summary: DataSummary) -> ModelRow:
+    start, end = _period(summary)
+    return ModelRow(run.spec.machine, run.spec.model.type, place.address, start, end, metrics)
+
+
+def _register(
+    run: TrainingRun, key: RunKey, store: ObjectStore, publication: Publication, model: ModelRow
+) -> RecordedRun:
+    """Register the model and let readers find it, both or neither."""
+    exposed = False
+
+    def let_readers_find_it() -> None:
+        nonlocal exposed
+        exposed = True
+        expose(store, publication)
+
+    try:
+        return registry.save_model_metadata(key, model, let_readers_find_it)
+    except TrainingError:
+        if exposed:
+            _withdraw(run, store, publication.place)
+        raise
+
+
+def _withdraw(run: TrainingRun, store: ObjectStore, place: Place) -> None:
+    try:
+        withdraw_unregistered(run, store, [place])
+    except TrainingError as error:
+        _LOG.warning("%s may be left behind; the next attempt removes it: %s", place.address, error)
+
+
+def _period(summary: DataSummary) -> tuple[datetime, datetime]:
+    return _datetime(summary.start), _datetime(summary.end)
 
 
 def _datetime(instant: np.datetime64) -> datetime:

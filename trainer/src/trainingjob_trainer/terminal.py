@@ -1,8 +1,10 @@
 """What a person at a terminal sees of a run: a bar while it trains, a table of the result when it is done."""
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -32,15 +34,26 @@ class TerminalBar:
         self._task = self._bar.add_task("Starting", total=1.0, detail="")
 
     def __enter__(self) -> "TerminalBar":
-        """Begin to draw."""
+        """Begin to draw; what is logged to stderr meanwhile stands above the bar."""
+        before = sys.stderr
         self._bar.start()
+        self._redirect_logging(before)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the last line standing."""
+        before = sys.stderr
         self._bar.stop()
+        self._redirect_logging(before)
+
+    @staticmethod
+    def _redirect_logging(before: TextIO) -> None:
+        """Let log handlers that write to what was stderr before write to what is stderr now."""
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                handler.setStream(sys.stderr)
 
     def __call__(self, progress: Progress) -> None:
         """Show this progress."""

@@ -1,0 +1,125 @@
+"""Connections to PostgreSQL that are refused: what may pass is retried, what cannot is told at once."""
+
+import pytest
+from psycopg2.extensions import connection
+
+from cluster.postgres import Database, PostgresServer
+from trainer.proxy import proxy_to
+from trainer.refusing_server import refusing_server
+from trainer.statements import execute
+from trainingjob_trainer.database import with_connection
+from trainingjob_trainer.errors import ExitCode, TrainingError
+
+IMPORTANT = "ВАЖНО".encode("koi8-r")
+
+
+def refusal() -> TrainingError:
+    """How a connection ends that is retried for a short time."""
+    with pytest.raises(TrainingError) as failure:
+        with_connection(lambda _: None, reason="RegistryFailed", patience_seconds=0.2)
+    return failure.value
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "severity"),
+    [
+        ("57P03", "the database system is starting up".encode(), b"FATAL"),
+        ("57P03", "das Datenbanksystem startet".encode(), b"FATAL"),
+        ("57P03", "система баз данных запускается".encode("koi8-r"), IMPORTANT),
+        ("53300", "trop de clients connectés".encode("latin-1"), b"FATAL"),
+        ("55000", "database is not currently accepting connections".encode(), b"FATAL"),
+        ("XX000", "Tenant not ready".encode(), b"FATAL"),
+        ("08P01", b"query_wait_timeout", b"FATAL"),
+        ("08P01", b"no more connections allowed (max_client_conn)", b"FATAL"),
+        ("08P01", b"server login has been failing, try again later (server_login_retry)", b"FATAL"),
+        (
+            "08P01",
+            b"server login has been failing, cached error: password authentication failed (server_login_retry)",
+            b"FATAL",
+        ),
+        ("08P01", b"pgbouncer cannot connect to server", b"FATAL"),
+    ],
+)
+def test_a_refusal_that_may_pass_is_transient_in_any_language(
+    session: connection, monkeypatch: pytest.MonkeyPatch, state: str, words: bytes, severity: bytes
+) -> None:
+    with refusing_server(state, words, severity) as port:
+        monkeypatch.setenv("PGPORT", str(port))
+        error = refusal()
+    assert (error.reason, error.transient) == ("RegistryFailed", True)
+    assert f"port {port}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "severity"),
+    [
+        ("28P01", "Passwort-Authentifizierung fehlgeschlagen".encode(), b"FATAL"),
+        ("28P01", "пользователь не прошёл проверку подлинности".encode("koi8-r"), IMPORTANT),
+        ("28000", "aucune entrée dans pg_hba.conf".encode("latin-1"), b"FATAL"),
+        ("28000", "função não existe".encode("latin-1"), b"FATAL"),
+        ("3D000", "数据库不存在".encode(), "致命错误".encode()),
+        ("08P01", b"SASL authentication failed", b"FATAL"),
+        ("08P01", b"no such database: telemetry", b"FATAL"),
+        ("08P01", b"no such user: trainer", b"FATAL"),
+    ],
+)
+def test_a_refusal_that_only_a_person_can_mend_is_final_in_any_language(
+    session: connection, monkeypatch: pytest.MonkeyPatch, state: str, words: bytes, severity: bytes
+) -> None:
+    with refusing_server(state, words, severity) as port:
+        monkeypatch.setenv("PGPORT", str(port))
+        error = refusal()
+    assert (error.reason, error.exit_code, error.transient) == ("RegistryFailed", ExitCode.REGISTRY, False)
+    assert "Check the database's Secret" in error.message
+
+
+def test_a_wrong_password_is_final_where_the_server_speaks_another_language(
+    session: connection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    with proxy_to(database.host, database.port) as proxy:
+        proxy.altered = (b"password authentication failed", b"Anmeldung mit Passwort verfehlt")
+        proxy.altered = (proxy.altered[0], proxy.altered[1][: len(proxy.altered[0])])
+        monkeypatch.setenv("PGPORT", str(proxy.port))
+        error = refusal()
+    assert not error.transient
+    assert "Anmeldung mit Passwort" in error.message
+
+
+def test_a_server_without_a_free_connection_may_pass(
+    session: connection, database: Database, postgres_server: PostgresServer
+) -> None:
+    with postgres_server.connect() as superuser:
+        superuser.autocommit = True
+        execute(superuser, f'ALTER ROLE "{database.user}" CONNECTION LIMIT 1')
+    assert refusal().transient
+    session.close()
+    with_connection(lambda _: None, reason="RegistryFailed")
+
+
+def test_a_database_closed_for_maintenance_may_pass(
+    session: connection, database: Database, postgres_server: PostgresServer
+) -> None:
+    with postgres_server.connect() as superuser:
+        superuser.autocommit = True
+        execute(superuser, f'ALTER DATABASE "{database.dbname}" ALLOW_CONNECTIONS false')
+    assert refusal().transient
+
+
+def test_a_server_that_is_not_configured_is_named_as_such(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER"):
+        monkeypatch.delenv(name)
+    message = refusal().message
+    for told in ("PGHOST is not set", "PGPORT is not set", "PGDATABASE is not set", "PGUSER is not set"):
+        assert told in message
+
+
+def test_a_wrong_host_is_named_with_port_database_and_user(
+    session: connection, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "nowhere.invalid")
+    error = refusal()
+    assert error.transient
+    assert f"host nowhere.invalid, port {database.port}, database {database.dbname}, user {database.user}" in (
+        error.message
+    )

@@ -1,0 +1,154 @@
+"""The registry is tried before training as it will be used, and says what its owner must change."""
+
+from dataclasses import replace
+
+import pytest
+from psycopg2.extensions import connection
+
+from trainer.statements import execute, select
+from trainer.test_registry import KEY, MODEL
+from trainingjob_trainer import registry
+from trainingjob_trainer.database import create_tables, with_connection
+from trainingjob_trainer.errors import ExitCode, TrainingError
+
+FILLED = "machine_name, model_type, bucket_address, data_start_date, data_end_date, metrics"
+OTHER_RUN = replace(KEY, run=3)
+OTHER_MODEL = replace(MODEL, bucket_address="another.h5")
+
+
+@pytest.fixture
+def tables(session: connection) -> connection:
+    """The registry of an installation in which one model is registered, with ids from a sequence."""
+    execute(session, "CREATE TABLE machines (name text PRIMARY KEY); CREATE TABLE audit (note text)")
+    execute(
+        session,
+        "CREATE TABLE models (id serial PRIMARY KEY, machine_name text, bucket_address text, "
+        "data_start_date timestamptz, data_end_date timestamptz, metrics jsonb, model_type text)",
+    )
+    create_tables(session)
+    registry.save_model_metadata(KEY, MODEL)
+    return session
+
+
+def contents(session: connection) -> list[tuple[object, ...]]:
+    """Every row of the registry."""
+    return [*select(session, "SELECT * FROM models"), *select(session, "SELECT * FROM training_runs")]
+
+
+def test_a_trial_that_succeeds_leaves_nothing(tables: connection) -> None:
+    before = contents(tables)
+    registry.try_registration(OTHER_RUN, OTHER_MODEL)
+    assert contents(tables) == before
+    assert registry.find_run(OTHER_RUN.uid, OTHER_RUN.run) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("REVOKE INSERT ON models FROM CURRENT_USER", ["table models", f"GRANT INSERT ({FILLED})"]),
+        ("REVOKE SELECT ON models FROM CURRENT_USER", ["table models", "GRANT SELECT (bucket_address)"]),
+        (
+            "REVOKE ALL ON SEQUENCE models_id_seq FROM CURRENT_USER",
+            ["table models", "GRANT USAGE ON SEQUENCE models_id_seq"],
+        ),
+        ("REVOKE UPDATE ON training_runs FROM CURRENT_USER", ["table training_runs: UPDATE", "SELECT, INSERT, UPDATE"]),
+        ("REVOKE INSERT ON training_runs FROM CURRENT_USER", ["table training_runs: INSERT", "SELECT, INSERT, UPDATE"]),
+        (
+            "ALTER TABLE models ADD site text NOT NULL DEFAULT '-'; ALTER TABLE models ALTER site DROP DEFAULT",
+            ["Column site", FILLED],
+        ),
+        ("ALTER TABLE models ADD CONSTRAINT only_xgb CHECK (model_type = 'xgb') NOT VALID", ["constraint only_xgb"]),
+        (
+            "ALTER TABLE models ADD CONSTRAINT one_each UNIQUE (machine_name, model_type)",
+            ["constraint one_each", "(machine_name, model_type)=(MOTOBOMBA-007, gru)"],
+        ),
+        (
+            "UPDATE models SET bucket_address = ''; ALTER TABLE models ALTER bucket_address TYPE varchar(8)",
+            ["bucket_address holds 8 characters and gets 10", "ALTER COLUMN bucket_address TYPE text"],
+        ),
+        ("ALTER TABLE models DROP COLUMN data_end_date", ['column "data_end_date"', FILLED]),
+        ("ALTER TABLE models ALTER model_type TYPE integer USING 1", ["table models", '"gru"', FILLED]),
+        ("DROP TABLE models", ["table models", "trainingjob-trainer init-db"]),
+        (
+            "ALTER TABLE models ADD CONSTRAINT known_machine FOREIGN KEY (machine_name) REFERENCES machines "
+            "DEFERRABLE INITIALLY DEFERRED NOT VALID",
+            ["table models", "constraint known_machine"],
+        ),
+        (
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'no model on a Sunday'; END$$; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON models FOR EACH ROW EXECUTE FUNCTION refuse()",
+            ["table models", "no model on a Sunday"],
+        ),
+    ],
+)
+def test_what_a_registration_would_end_with_is_told_by_its_trial(
+    tables: connection, change: str, told: list[str]
+) -> None:
+    execute(tables, change)
+    with pytest.raises(TrainingError) as refusal:
+        registry.try_registration(OTHER_RUN, OTHER_MODEL)
+    assert (refusal.value.reason, refusal.value.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert not refusal.value.transient
+    assert [words for words in told if words not in refusal.value.message] == [], refusal.value.message
+
+
+@pytest.mark.parametrize(("readable", "has_id"), [("bucket_address", False), ("bucket_address, id", True)])
+def test_rights_on_the_columns_that_the_contract_names_suffice(tables: connection, readable: str, has_id: bool) -> None:
+    execute(tables, "REVOKE ALL ON models FROM CURRENT_USER")
+    execute(tables, f"GRANT INSERT ({FILLED}), SELECT ({readable}) ON models TO CURRENT_USER")
+    registry.try_registration(OTHER_RUN, OTHER_MODEL)
+    recorded = registry.save_model_metadata(OTHER_RUN, OTHER_MODEL)
+    assert (recorded.model_id is not None) == has_id
+    assert registry.find_equal_run(KEY) == recorded
+
+
+def test_a_server_that_is_read_only_may_pass(tables: connection) -> None:
+    database = tables.info.dbname
+    execute(tables, f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
+    with pytest.raises(TrainingError, match="primary") as refusal:
+        registry.try_registration(OTHER_RUN, OTHER_MODEL, patience_seconds=0.5)
+    assert refusal.value.transient
+
+
+def test_a_failover_in_mid_registration_is_waited_for(tables: connection) -> None:
+    database = tables.info.dbname
+    execute(tables, f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
+    tries = []
+
+    def insert(session: connection) -> None:
+        tries.append(session)
+        # The next connection finds a server that takes writes again.
+        execute(tables, f'ALTER DATABASE "{database}" RESET default_transaction_read_only')
+        execute(session, "INSERT INTO audit VALUES ('written')")
+
+    with_connection(insert, reason="RegistryFailed")
+    assert len(tries) == 2
+    assert select(tables, "SELECT note FROM audit") == [("written",)]
+
+
+def test_a_lock_that_is_not_to_be_had_may_pass(tables: connection) -> None:
+    def wait_for_no_lock(session: connection) -> None:
+        execute(session, "LOCK TABLE models NOWAIT")
+
+    execute(tables, "BEGIN; LOCK TABLE models")
+    with pytest.raises(TrainingError) as refusal:
+        with_connection(wait_for_no_lock, reason="RegistryFailed", patience_seconds=0.5)
+    assert refusal.value.transient
+
+
+def test_settings_end_with_the_transaction_they_are_made_for(tables: connection) -> None:
+    execute(tables, f"ALTER DATABASE \"{tables.info.dbname}\" SET timezone = 'America/Sao_Paulo'")
+
+    def settings(session: connection) -> list[tuple[str, ...]]:
+        return select(session, "SELECT current_setting('statement_timeout'), current_setting('timezone')")
+
+    def two_transactions(session: connection) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+        ours = settings(session)
+        session.commit()
+        # A pooler would give this transaction to somebody else.
+        return ours, settings(session)
+
+    ours, theirs = with_connection(two_transactions, reason="RegistryFailed")
+    assert ours == [("30min", "UTC")]
+    assert theirs == [("0", "America/Sao_Paulo")]
