@@ -122,7 +122,10 @@ def test_tls_is_checked_against_the_authority_of_the_secret(object_store: Server
         ({"S3_SECRET_KEY": ""}, "S3_SECRET_KEY must be set"),
         ({"S3_ENDPOINT": "ftp://host"}, "S3_ENDPOINT must be host:port"),
         ({"S3_ENDPOINT": "http://host/path"}, "S3_ENDPOINT must be host:port"),
-        ({"S3_SECURE": "maybe"}, "S3_SECURE must be true or false"),
+        ({"S3_SECURE": "maybe"}, "S3_SECURE .* must be true or false"),
+        ({"S3_REGION": "over there"}, "S3_REGION .* holds a space"),
+        ({"S3_REGION": "here/there"}, "S3_REGION .* must be a name"),
+        ({"S3_ENDPOINT": "https://key:secret@host"}, "without keys"),
     ],
 )
 def test_a_wrong_configuration_names_the_variable(change: dict[str, str], named: str) -> None:
@@ -142,3 +145,88 @@ def test_connections_cut_in_mid_upload_are_tried_again(object_store: Server, buc
         store.put("model", content)
     assert proxy.cuts == cuts
     assert store_of(object_store, bucket).get("model") == content
+
+
+def refused(status: int, code: str) -> bytes:
+    """An answer of an S3 server, after which it closes the connection."""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>later</Message></Error>".encode()
+    head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+HEAD_CONFLICT = b"HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+LATIN_PAGE = (
+    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: 3\r\n\r\n\xe9\xe8\xff"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(429, "TooManyRequests"),
+        refused(429, "Unknown"),
+        refused(400, "TooManyRequests"),
+        refused(409, "OperationAborted"),
+        refused(503, "SlowDown"),
+        LATIN_PAGE,
+    ],
+)
+def test_a_store_that_is_busy_is_asked_again(object_store: Server, bucket: str, answer: bytes) -> None:
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        proxy.answer_next(2, answer)
+        store_of(dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}"), bucket).put("key", b"content")
+    assert proxy.answered == 2
+    assert store_of(object_store, bucket).get("key") == b"content"
+
+
+@pytest.mark.parametrize("answer", [HEAD_CONFLICT, HEAD_TOO_MANY])
+def test_a_busy_store_is_asked_again_where_its_answer_has_no_body(
+    object_store: Server, bucket: str, answer: bytes
+) -> None:
+    store_of(object_store, bucket).put("key", b"content")
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        store = store_of(dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}"), bucket)
+        store.check()
+        store._client._http.clear()
+        proxy.answer_next(1, answer)
+        assert store.size("key") == len(b"content")
+    assert proxy.answered == 1
+
+
+def test_tls_that_ends_in_mid_handshake_is_trouble_of_the_network(
+    object_store: Server, bucket: str, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("store", "store", hosts=["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pair.public, pair.private)
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port), tls) as proxy:
+        environment = object_store.environment() | {"S3_ENDPOINT": f"https://127.0.0.1:{proxy.port}", "S3_SECURE": ""}
+        environment |= {"S3_CA_FILE": str(authority.certificate_file)}
+        proxy.cut_next(2)
+        ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
+    assert proxy.cuts == 2
+
+
+def test_a_certificate_that_is_none_is_final(object_store: Server, bucket: str, tmp_path: Path) -> None:
+    nothing = tmp_path / "ca.crt"
+    nothing.write_text("not a certificate")
+    environment = object_store.environment() | {"S3_SECURE": "true", "S3_CA_FILE": str(nothing)}
+    with pytest.raises(TrainingError, match=r"ca\.crt") as failure:
+        ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
+    assert not failure.value.transient
+
+
+def test_a_message_counts_the_tries_that_were_made(object_store: Server, bucket: str) -> None:
+    host, port = object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        proxy.answer_next(100, refused(503, "SlowDown"))
+        behind = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}")
+        store = ObjectStore.from_environment(behind.environment() | {"S3_REGION": "here"}, bucket, patience_seconds=1)
+        with pytest.raises(TrainingError) as failure:
+            store.put("key", b"content")
+        assert f"at try {proxy.answered} " in failure.value.message

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,15 @@ import pytest
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database
 from cluster.processes import free_ports
-from trainer.installation import UID, Installation, small_spec
+from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainer.proxy import proxy_to
+from trainingjob_trainer.artifacts import ObjectStore as Bucket
 from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.prepared import ModelFile
 from trainingjob_trainer.progress import Progress, Stage
+from trainingjob_trainer.publication import TIMESTAMP, Place, claim_of
+from trainingjob_trainer.publish import expose, publish, reserve
+from trainingjob_trainer.withdrawal import withdraw_unregistered
 
 
 @pytest.fixture
@@ -56,7 +62,19 @@ def test_a_missing_bucket_ends_the_run_before_anything_is_loaded(installation: I
     assert "init-db --bucket nobody-made-this" in ending.message
 
 
-@pytest.mark.parametrize("command", ["DROP TABLE models", "REVOKE INSERT ON models FROM CURRENT_USER"])
+def top_of_bucket(installation: Installation) -> set[str]:
+    """What readers could take for a model."""
+    return {key for key in installation.objects() if "/" not in key}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "DROP TABLE models",
+        "REVOKE INSERT ON models FROM CURRENT_USER",
+        "ALTER TABLE models ALTER bucket_address TYPE varchar(8)",
+    ],
+)
 def test_a_registry_that_cannot_be_written_ends_the_run_before_anything_is_loaded(
     installation: Installation, command: str
 ) -> None:
@@ -131,6 +149,87 @@ def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_on
     assert ending.reason == "Completed"
     assert len(models(installation)) == 1
     assert installation.rows("SELECT uid, run, outcome FROM training_runs") == [(UID, 1, "registered")]
+
+
+def test_a_table_that_allows_one_model_for_each_period_ends_the_run_before_it_trains(
+    installation: Installation,
+) -> None:
+    run = installation.training_run(small_spec("xgb", installation.bucket), adopt=False)
+    assert installation.launch(run)[0].reason == "Completed"
+    installation.rows("ALTER TABLE models ADD UNIQUE (machine_name, data_start_date, data_end_date)")
+    seen: list[Progress] = []
+    again = installation.training_run(run.spec, adopt=False, run=2)
+    ending, _ = installation.launch(again, [seen.append])
+    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert "(machine_name, data_start_date, data_end_date)=(ITU-415, 2025-01-01" in ending.message
+    assert seen[-1].stage is Stage.PREPARING
+
+
+@pytest.mark.parametrize(("model_type", "attempts"), [("xgb", 4), ("gru", 1)])
+def test_attempts_that_cannot_register_leave_nothing_at_the_top_of_the_bucket(
+    installation: Installation, model_type: str, attempts: int
+) -> None:
+    spec = small_spec(model_type, installation.bucket)
+    installation.rows(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'refused'; END$$"
+    )
+    refuse = "CREATE TRIGGER refuse BEFORE INSERT ON models FOR EACH ROW EXECUTE FUNCTION refuse()"
+    for attempt in range(1, attempts + 1):
+        installation.rows("DROP TRIGGER IF EXISTS refuse ON models")
+        listener = once(Stage.REGISTERING, lambda: installation.rows(refuse))
+        ending, _ = installation.launch(installation.training_run(spec, attempt=attempt), [listener])
+        assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+        assert top_of_bucket(installation) == set()
+    installation.rows("DROP TRIGGER refuse ON models")
+    ending, _ = installation.launch(installation.training_run(spec, attempt=attempts + 1))
+    assert ending.reason == "Completed"
+    assert set(models(installation)) <= top_of_bucket(installation)
+
+
+def test_a_model_that_the_store_takes_half_is_withdrawn(installation: Installation) -> None:
+    host, port = installation.object_store.endpoint.split(":")
+    with proxy_to(host, int(port)) as proxy:
+        behind = dataclasses.replace(installation.object_store, endpoint=f"127.0.0.1:{proxy.port}")
+        lost = dataclasses.replace(installation, object_store=behind)
+
+        # Only the pickle names the class.
+        proxy.altered = (b"xgboost.sklearn", b"xgboost.changed")
+        run = installation.training_run(small_spec("xgb", installation.bucket))
+        with pytest.raises(TrainingError, match="read back twice with another content") as failure:
+            lost.execute(run, 5)
+    assert failure.value.reason == "ArtifactStoreFailed"
+    assert top_of_bucket(installation) == set()
+    assert models(installation) == []
+    assert installation.rows("SELECT * FROM training_runs") == []
+
+
+def test_what_an_attempt_left_that_was_killed_before_its_commit_is_removed_by_the_next(
+    installation: Installation,
+) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    store = Bucket.from_environment(installation.object_store.environment(), installation.bucket)
+
+    def publish_of(uid: str, attempt: int) -> str:
+        place = reserve(store, Place("xgb", MACHINE, datetime.now(UTC)), claim_of(uid, 1, attempt), b"{}")
+        expose(store, publish(store, place, [ModelFile("model", ".pkl", b"killed")], {}, lambda: None))
+        return place.address
+
+    left, of_another = publish_of(UID, 1), publish_of(OTHER_UID, 1)
+    ending, _ = installation.launch(installation.training_run(spec, attempt=2))
+    assert ending.reason == "Completed"
+    assert left not in installation.objects()
+    assert top_of_bucket(installation) == {of_another, *models(installation)}
+
+
+def test_a_model_that_the_registry_names_is_never_removed(installation: Installation) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    assert installation.launch(installation.training_run(spec, OTHER_UID))[0].reason == "Completed"
+    (registered,) = models(installation)
+    store = Bucket.from_environment(installation.object_store.environment(), installation.bucket)
+    run = installation.training_run(spec, adopt=False)
+    place = Place("xgb", MACHINE, datetime.strptime(registered[-23:-4], TIMESTAMP).replace(tzinfo=UTC))
+    withdraw_unregistered(run, store, [place])
+    assert registered in installation.objects()
 
 
 def test_a_database_lost_for_a_moment_at_registration_is_tried_again(

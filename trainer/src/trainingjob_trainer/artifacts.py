@@ -279,7 +279,7 @@ def _is_transient(error: BaseException) -> bool:
         return error.code in _TRANSIENT_CODES or _may_pass(error.response.status)
     if isinstance(error, ServerError):
         return _may_pass(error.status_code)
-    if isinstance(error, InvalidResponseError | _UNREADABLE):
+    if isinstance(error, (InvalidResponseError, *_UNREADABLE)):
         return True
     return isinstance(error, HTTPError) and not isinstance(error, LocationValueError) and not _tls_fault(error)
 

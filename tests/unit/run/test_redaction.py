@@ -1,0 +1,61 @@
+"""Nothing that is written at the outermost edge holds a key, a password or a signature."""
+
+import logging
+import sys
+
+import pytest
+
+from trainingjob_trainer.launch import Surroundings, launch
+from trainingjob_trainer.progress import Progress
+from trainingjob_trainer.redaction import RedactingFormatter, redact
+from trainingjob_trainer.spec import TrainingRun
+
+ENVIRONMENT = {
+    "PGHOST": "postgres",
+    "PGUSER": "trainer-of-models",
+    "PGPASSWORD": "trainer-of-models",
+    "S3_ACCESS_KEY": "AKIAIOSFODNN7EXAMPLE",
+    "S3_SECRET_KEY": "wJalrXUtnFEMI\nK7MDENGbPxRfi",
+    "MINIO_SECRET_KEY": "short",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("the key AKIAIOSFODNN7EXAMPLE is refused", "the key [redacted] is refused"),
+        ("b'wJalrXUtnFEMI\\nK7MDENGbPxRfi'", "b'[redacted]\\n[redacted]'"),
+        (
+            "AWS4-HMAC-SHA256 Credential=OTHER/2025, SignedHeaders=host, Signature=0123abcd",
+            "AWS4-HMAC-SHA256 Credential=[redacted], SignedHeaders=host, Signature=[redacted]",
+        ),
+        ("user trainer-of-models", "user trainer-of-models"),
+        ("a short time", "a short time"),
+    ],
+)
+def test_secrets_and_signatures_are_taken_out_and_names_stay(text: str, redacted: str) -> None:
+    assert redact(text, ENVIRONMENT) == redacted
+
+
+def test_a_traceback_in_the_log_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+    try:
+        raise ValueError("Invalid header value b'Credential=AKIAIOSFODNN7EXAMPLE'")
+    except ValueError:
+        record = logging.LogRecord("trainer", logging.ERROR, "", 1, "it failed", None, sys.exc_info())
+    text = RedactingFormatter("%(message)s").format(record)
+    assert "AKIAIOSFODNN7EXAMPLE" not in text
+    assert "Traceback" in text
+
+
+def test_an_unknown_fault_ends_a_run_without_the_secret_in_it(
+    monkeypatch: pytest.MonkeyPatch, training_run: TrainingRun
+) -> None:
+    monkeypatch.setenv("S3_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+
+    def fail(progress: Progress) -> None:
+        raise ValueError("Invalid header value b'AKIAIOSFODNN7EXAMPLE'")
+
+    ending, _ = launch(training_run, Surroundings(listeners=[fail]))
+    assert ending.reason == "TrainerError"
+    assert "AKIAIOSFODNN7EXAMPLE" not in ending.message
