@@ -23,12 +23,12 @@ def refusal() -> TrainingError:
 @pytest.mark.parametrize(
     ("state", "words", "severity"),
     [
-        ("57P03", "the database system is starting up".encode(), b"FATAL"),
-        ("57P03", "das Datenbanksystem startet".encode(), b"FATAL"),
+        ("57P03", b"the database system is starting up", b"FATAL"),
+        ("57P03", b"das Datenbanksystem startet", b"FATAL"),
         ("57P03", "система баз данных запускается".encode("koi8-r"), IMPORTANT),
         ("53300", "trop de clients connectés".encode("latin-1"), b"FATAL"),
-        ("55000", "database is not currently accepting connections".encode(), b"FATAL"),
-        ("XX000", "Tenant not ready".encode(), b"FATAL"),
+        ("55000", b"database is not currently accepting connections", b"FATAL"),
+        ("XX000", b"Tenant not ready", b"FATAL"),
         ("08P01", b"query_wait_timeout", b"FATAL"),
         ("08P01", b"no more connections allowed (max_client_conn)", b"FATAL"),
         ("08P01", b"server login has been failing, try again later (server_login_retry)", b"FATAL"),
@@ -53,7 +53,7 @@ def test_a_refusal_that_may_pass_is_transient_in_any_language(
 @pytest.mark.parametrize(
     ("state", "words", "severity"),
     [
-        ("28P01", "Passwort-Authentifizierung fehlgeschlagen".encode(), b"FATAL"),
+        ("28P01", b"Passwort-Authentifizierung fehlgeschlagen", b"FATAL"),
         ("28P01", "пользователь не прошёл проверку подлинности".encode("koi8-r"), IMPORTANT),
         ("28000", "aucune entrée dans pg_hba.conf".encode("latin-1"), b"FATAL"),
         ("28000", "função não existe".encode("latin-1"), b"FATAL"),

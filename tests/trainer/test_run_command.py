@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -113,6 +114,29 @@ def test_a_file_that_is_no_training_job_is_refused_with_the_field(servers: Envir
     refused = command(servers, "run", "--file", job)
     assert refused.returncode == ExitCode.CONFIGURATION
     assert "model.type" in refused.stderr
+
+
+def test_a_terminal_shows_what_is_tried_and_every_try(
+    servers: Environment, object_store: ObjectStore, bucket: str, tmp_path: Path
+) -> None:
+    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    job = training_job(tmp_path / "job.yaml", spec)
+    (port,) = free_ports(1)
+    environment = {name: value for name, value in servers.items() if name != "PGHOST"} | {"PGPORT": str(port)}
+    terminal, end = pty.openpty()
+    program = [sys.executable, "-m", "trainingjob_trainer", "run", "--file", job]
+    process = subprocess.Popen(program, env=environment | {"TERM": "xterm"}, stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    shown = ""
+    try:
+        while "try 2 failed, the next in" not in shown:
+            shown += os.read(terminal, 4096).decode(errors="replace")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    before_the_first_failure = shown[: shown.index("try 1 failed")]
+    assert f"on this machine (PGHOST is not set), port {port}" in " ".join(before_the_first_failure.split())
 
 
 def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(

@@ -19,9 +19,17 @@ from trainingjob_trainer.server_settings import SECRETS
 from trainingjob_trainer.training_job import spec_hash
 
 KEYS = {
-    **{"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"},
-    **{"PGSSLMODE": "sslmode", "S3_ENDPOINT": "endpoint", "S3_ACCESS_KEY": "accessKey", "S3_SECRET_KEY": "secretKey"},
-    **{"S3_REGION": "region", "S3_SECURE": "secure"},
+    "PGHOST": "host",
+    "PGPORT": "port",
+    "PGDATABASE": "dbname",
+    "PGUSER": "user",
+    "PGPASSWORD": "password",
+    "PGSSLMODE": "sslmode",
+    "S3_ENDPOINT": "endpoint",
+    "S3_ACCESS_KEY": "accessKey",
+    "S3_SECRET_KEY": "secretKey",
+    "S3_REGION": "region",
+    "S3_SECURE": "secure",
 }
 HOSTILE = {
     "a line break inside": "hostile-first\nhostile-second",
@@ -87,8 +95,16 @@ def test_a_pod_with_a_hostile_access_key_tells_the_key_and_not_its_value(
 ) -> None:
     spec = small_spec("xgb", bucket)
     training = {
-        **{"namespace": "pumps", "name": "itu-415", "uid": UID, "run": 1, "attempt": 1, "specHash": spec_hash(spec)},
-        **{"window": {"start": None, "end": None}, "accelerator": None, "acceleratorPolicy": "Disabled", "adopt": True},
+        "namespace": "pumps",
+        "name": "itu-415",
+        "uid": UID,
+        "run": 1,
+        "attempt": 1,
+        "specHash": spec_hash(spec),
+        "window": {"start": None, "end": None},
+        "accelerator": None,
+        "acceleratorPolicy": "Disabled",
+        "adopt": True,
         "spec": spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
     }
     environment = settings(database, object_store) | {

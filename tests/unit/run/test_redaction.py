@@ -49,13 +49,16 @@ def test_a_traceback_in_the_log_holds_no_secret(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unknown_fault_ends_a_run_without_the_secret_in_it(
-    monkeypatch: pytest.MonkeyPatch, training_run: TrainingRun
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("S3_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+    told = {"namespace": "pumps", "name": "health", "uid": "0123456789", "run": 1, "attempt": 1, "adopt": False}
+    told |= {"specHash": "a" * 64, "window": {}, "acceleratorPolicy": "Disabled"}
+    told |= {"spec": {"machine": "PUMP-1", "model": {"type": "gru"}}}
 
     def fail(progress: Progress) -> None:
         raise ValueError("Invalid header value b'AKIAIOSFODNN7EXAMPLE'")
 
-    ending, _ = launch(training_run, Surroundings(listeners=[fail]))
+    ending, _ = launch(TrainingRun.model_validate(told), Surroundings(listeners=[fail]))
     assert ending.reason == "TrainerError"
     assert "AKIAIOSFODNN7EXAMPLE" not in ending.message
