@@ -105,8 +105,11 @@ def _try_once(
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
+            # A registration is idle while the store takes the model.
             cursor.execute(
-                "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'", (f"{STATEMENT_TIMEOUT_SECONDS}s",)
+                "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'; "
+                "SET LOCAL idle_in_transaction_session_timeout = 0",
+                (f"{STATEMENT_TIMEOUT_SECONDS}s",),
             )
         result = work(session)
         session.commit()
@@ -171,7 +174,7 @@ def is_transient(error: psycopg2.Error) -> bool:
 
 
 def _one_line(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def table_identifier(table: str) -> sql.Identifier:

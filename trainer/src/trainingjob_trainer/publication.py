@@ -57,9 +57,8 @@ class Place:
         """Keys of what readers look for, in the order in which they are stored; none for a rejected model."""
         if self.rejected:
             return ()
-        suffixes = {role: suffix for (model_type, role), (_, suffix) in _CONTRACT_NAMES.items()
-                    if model_type == self.model_type}  # fmt: skip
-        return tuple(self.key(role, suffixes[role]) for role in sorted(suffixes, key=_order))
+        files = [(role, suffix) for (kind, role), (_, suffix) in _CONTRACT_NAMES.items() if kind == self.model_type]
+        return tuple(self.key(role, suffix) for role, suffix in sorted(files, key=lambda file: _order(file[0])))
 
     def key(self, role: str, suffix: str) -> str:
         """Key of a file of the model."""
