@@ -138,17 +138,20 @@ def test_a_lock_that_is_not_to_be_had_may_pass(tables: connection) -> None:
 
 
 def test_settings_end_with_the_transaction_they_are_made_for(tables: connection) -> None:
-    execute(tables, f"ALTER DATABASE \"{tables.info.dbname}\" SET timezone = 'America/Sao_Paulo'")
+    of_the_database = {"statement_timeout": "1h", "timezone": "America/Sao_Paulo"}
+    of_the_database["idle_in_transaction_session_timeout"] = "2h"
+    for name, value in of_the_database.items():
+        execute(tables, f"ALTER DATABASE \"{tables.info.dbname}\" SET {name} = '{value}'")
 
-    def settings(session: connection) -> list[tuple[str, ...]]:
-        return select(session, "SELECT current_setting('statement_timeout'), current_setting('timezone')")
+    def settings(session: connection) -> dict[str, str]:
+        return {name: select(session, f"SELECT current_setting('{name}')")[0][0] for name in of_the_database}
 
-    def two_transactions(session: connection) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    def two_transactions(session: connection) -> tuple[dict[str, str], dict[str, str]]:
         ours = settings(session)
         session.commit()
         # A pooler would give this transaction to somebody else.
         return ours, settings(session)
 
     ours, theirs = with_connection(two_transactions, reason="RegistryFailed")
-    assert ours == [("30min", "UTC")]
-    assert theirs == [("0", "America/Sao_Paulo")]
+    assert ours == {"statement_timeout": "30min", "timezone": "UTC", "idle_in_transaction_session_timeout": "10min"}
+    assert theirs == of_the_database

@@ -23,6 +23,9 @@ PATIENCE_SECONDS = 90.0
 """How long transient trouble is retried within one attempt; the Job retries after that."""
 
 STATEMENT_TIMEOUT_SECONDS = 1800
+IDLE_TIMEOUT_SECONDS = 600
+"""A registration is idle while the store takes the model; of a lost node it must not hold the run for hours."""
+
 _CONNECT_TIMEOUT_SECONDS = 10
 _INIT_LOCK = 0x7472_6A62  # Any number that no other program uses for an advisory lock.
 
@@ -105,11 +108,10 @@ def _try_once(
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
-            # A registration is idle while the store takes the model.
             cursor.execute(
                 "SET LOCAL statement_timeout = %s; SET LOCAL timezone = 'UTC'; "
-                "SET LOCAL idle_in_transaction_session_timeout = 0",
-                (f"{STATEMENT_TIMEOUT_SECONDS}s",),
+                "SET LOCAL idle_in_transaction_session_timeout = %s",
+                (f"{STATEMENT_TIMEOUT_SECONDS}s", f"{IDLE_TIMEOUT_SECONDS}s"),
             )
         result = work(session)
         session.commit()
