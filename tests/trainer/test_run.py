@@ -67,7 +67,8 @@ def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation)
     assert {file["name"]: file["uri"] for file in findings.artifacts}[
         "model"
     ] == f"s3://{installation.bucket}/{address}"
-    assert findings.registration == {"modelID": "1", "bucketAddress": address}
+    ((model_id,),) = installation.rows("SELECT id::text FROM models")
+    assert findings.registration == {"modelID": model_id, "bucketAddress": address}
     assert findings.data["rowsRead"] >= findings.data["rowsUsed"] > 0
 
 
