@@ -17,13 +17,15 @@ from cluster.processes import ServerError, free_ports, start_server, wait_until
 
 _NOBODY = 65534
 # PostgreSQL refuses to run as root. As nobody it could not reach programs or data below folders that only root may
-# enter, such as root's home, so it keeps the one capability that lets it.
+# enter, such as root's home, so it keeps the one capability that lets it; and because it looks for its programs by
+# access(2), for which Linux takes the capabilities of a user other than root away, it has that switched off.
 _AS_NOBODY = [
     f"--reuid={_NOBODY}",
     f"--regid={_NOBODY}",
     "--clear-groups",
     "--inh-caps=-all,+dac_override",
     "--ambient-caps=-all,+dac_override",
+    "--securebits=+no_setuid_fixup",
 ]
 # Data that does not outlive a test run need not survive a crash of the machine.
 _SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
