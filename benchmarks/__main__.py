@@ -1,6 +1,7 @@
 """``make bench``: prints the tables, product against reference in one run, and writes them as JSON."""
 
 import argparse
+import sys
 
 from rich.console import Console
 from rich.table import Table
@@ -8,6 +9,7 @@ from rich.table import Table
 from benchmarks.measure import machine, write_results
 from benchmarks.tables import FULL, QUICK, TABLES, Result
 from benchmarks.telemetry import import_real_series, servers, simulate
+from cluster.programs import ProgramError
 
 
 def main() -> None:
@@ -49,4 +51,7 @@ def _table(result: Result) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ProgramError as failure:
+        sys.exit(f"error: {failure}")

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster.programs import failure
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -40,17 +42,21 @@ def run(case: str, environment: Mapping[str, str] | None = None, **arguments: An
     """Runs one case of ``benchmarks.cases`` in a fresh process.
 
     Raises:
-        RuntimeError: The case failed; its own output says why.
+        ProgramError: The case failed.
     """
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
+    with (
+        tempfile.NamedTemporaryFile("r", suffix=".json") as answer,
+        tempfile.TemporaryFile("w+", errors="replace") as said,
+    ):
         command = [sys.executable, "-m", "benchmarks.cases", case, json.dumps(arguments), answer.name]
         began = time.perf_counter()
-        process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+        process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            raise RuntimeError(f"case {case} with {arguments} ended with exit code {process.returncode}")
+            said.seek(0)
+            raise failure(command, process.returncode, said.read())
         return Measurement(case, arguments, seconds, usage.ru_maxrss / 1000, json.load(answer))
 
 

@@ -1,6 +1,7 @@
 """``make bench-operator``: the operator beside bare Jobs, on a control plane of its own without a node."""
 
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, cluster_of
 from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
+from cluster.programs import ProgramError
 from cluster.simulated_node import simulated_node_registered
 from operator_process import (
     SYSTEM_NAMESPACE,
@@ -198,4 +200,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ProgramError as failure:
+        sys.exit(f"error: {failure}")

@@ -3,7 +3,6 @@
 import gzip
 import itertools
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from cluster.object_store import object_store_running
 from cluster.postgres import postgres_running
+from cluster.programs import run_program
 from trainingjob_trainer.load import load_telemetry
 from trainingjob_trainer.prepare import prepare_data
 from trainingjob_trainer.prepared import Prepared
@@ -43,7 +43,7 @@ def servers() -> Iterator[None]:
 
 def trainer(*arguments: str) -> None:
     """Runs one command of the trainer."""
-    subprocess.run([_TRAINER, *arguments], check=True, stdout=sys.stderr)
+    run_program([_TRAINER, *arguments], each_line=lambda line: print(line, file=sys.stderr))
 
 
 def simulate(rows: int) -> None:

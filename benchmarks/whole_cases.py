@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ import psycopg2
 
 from benchmarks.reference import EPOCHS, fit_gru, load, windows
 from benchmarks.telemetry import spec
+from cluster.programs import run_program
 
 LENGTH = 60
 INDICATORS = ("Oil_P", "Oil_L", "Recalque", "Succao")
@@ -84,7 +84,7 @@ def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         json.dump(job, file)
         file.flush()
-        subprocess.run([_TRAINER, "run", "-f", file.name], check=True, stdout=subprocess.DEVNULL)
+        run_program([_TRAINER, "run", "-f", file.name])
     with psycopg2.connect("") as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT metrics FROM models WHERE machine_name = %s AND bucket_address LIKE 'gru%%'"

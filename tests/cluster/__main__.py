@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from cluster import background
 from cluster.clusters import ClusterUnavailableError
 from cluster.images import GPU_TARGETS, build_images
-from cluster.processes import ServerError
+from cluster.programs import ProgramError
 
 
 def _up() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     run, _ = _COMMANDS[parser.parse_args().command]
     try:
         run()
-    except (ClusterUnavailableError, ServerError) as error:
+    except (ClusterUnavailableError, ProgramError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -16,6 +16,7 @@ from cluster.bed import Bed, bed_running
 from cluster.clusters import Cluster, ClusterUnavailableError
 from cluster.container_runtime import load_images
 from cluster.images import build_images, export_image
+from cluster.interruption import end_in_order
 from cluster.object_store import ObjectStore
 from cluster.postgres import PostgresServer
 from cluster.processes import ServerError, wait_until
@@ -75,8 +76,7 @@ def up(report: Callable[[str], None]) -> Bed:
 
 def hold() -> None:
     """Runs a test bed until SIGTERM or SIGINT: what the background process does."""
-    for end in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(end, lambda *_: sys.exit(0))
+    end_in_order()
     with bed_running() as bed:
         unfinished = _FACTS.with_suffix(".unfinished")
         unfinished.touch(mode=0o600)

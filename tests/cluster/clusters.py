@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from kubernetes.config import new_client_from_config
 
 from cluster.binaries import Binaries, built_binaries
 from cluster.control_plane import ControlPlane
+from cluster.programs import run_program
 
 CONTROLLERS = "controllers"
 NODE = "node"
@@ -42,14 +42,13 @@ class Cluster:
         client: ApiClient = new_client_from_config(config_file=str(self.kubeconfig))  # type: ignore[no-untyped-call]
         return client
 
-    def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def run_kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Runs kubectl as the administrator and returns what it prints.
 
         Raises:
-            subprocess.CalledProcessError: it failed; its standard error is in `stderr`.
+            ProgramError: it failed.
         """
-        command: list[str | Path] = [self.kubectl, f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, input=stdin, check=True, capture_output=True, text=True).stdout
+        return run_program([self.kubectl, *arguments], environment={"KUBECONFIG": str(self.kubeconfig)}, stdin=stdin)
 
 
 def choose_kind(wanted: str, environment: Mapping[str, str], *, has_go: bool) -> str:

@@ -7,7 +7,7 @@ import json
 import logging
 import platform
 import shutil
-import subprocess
+import socket
 import tarfile
 import tempfile
 import time
@@ -18,7 +18,8 @@ from typing import Any
 from cluster import cache
 from cluster.clusters import ClusterUnavailableError
 from cluster.host import BRIDGE, BRIDGE_ADDRESS, CGROUP, FOLDER, POD_SUBNET
-from cluster.processes import Server, ServerError, start_server, wait_until
+from cluster.processes import Server, start_server, wait_until
+from cluster.programs import ProgramError, run_program
 
 SOCKET = FOLDER / "containerd.sock"
 _PAUSE_IMAGE = "docker.io/library/pause:local"
@@ -83,11 +84,18 @@ def containerd_running(pause: Path) -> Iterator[Server]:
         wait_until(_answers, "containerd answers", [server])
         _load_pause(pause)
         _probe()
-        yield server
-        _remove_containers()
+        try:
+            yield server
+        finally:
+            _remove_containers()
+            _IN_USE.unlink()
     finally:
         server.stop()
-    _IN_USE.unlink()
+
+
+def has_images() -> bool:
+    """Whether images were loaded in an earlier run, and are in the cache."""
+    return _LOADED.exists()
 
 
 def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], None]) -> None:
@@ -135,7 +143,7 @@ def _probe() -> None:
     """
     try:
         _ctr("run", "--rm", f"--cgroup={CGROUP}/probe", _PAUSE_IMAGE, "probe", "/pause", "now")
-    except ServerError as error:
+    except ProgramError as error:
         raise ClusterUnavailableError(f"containers do not run on this machine: {error}") from error
 
 
@@ -186,12 +194,11 @@ def _network() -> dict[str, Any]:
 
 
 def _answers() -> bool:
-    return subprocess.run(["ctr", "--address", SOCKET, "version"], check=False, capture_output=True).returncode == 0
+    with socket.socket(socket.AF_UNIX) as containerd:
+        containerd.connect(str(SOCKET))
+    _ctr("version")
+    return True
 
 
 def _ctr(*arguments: str) -> str:
-    command = ["ctr", "--address", str(SOCKET), "--namespace", "k8s.io", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ServerError(f"{' '.join(command)} failed:\n{done.stderr}")
-    return done.stdout
+    return run_program(["ctr", "--address", SOCKET, "--namespace", "k8s.io", *arguments])

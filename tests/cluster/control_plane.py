@@ -19,6 +19,7 @@ LOOPBACK = "127.0.0.1"
 # pods reach the API server there without a proxy.
 SERVICE_RANGE = "10.88.65.0/24"
 SERVICE_ADDRESS = "10.88.65.1"
+SERVICE_PORT = 443
 _SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 # What the project's resources need; a lost node is not among it, so that simulated nodes need no heartbeat.
 _CONTROLLERS = (

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -28,6 +27,7 @@ from cluster.control_plane import control_plane_running
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
+from cluster.programs import run_program
 from cluster.simulated_node import SimulatedNode, simulated_node_registered
 from cluster.traces import left, traces
 
@@ -181,9 +181,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.geteuid() != 0:
         _unavailable("a small disk needs root, who may mount one")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    run_program(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder])
     yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    run_program(["umount", "--lazy", folder])
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from cluster import cache
 from cluster.clusters import ClusterUnavailableError
 from cluster.control_plane import SERVICE_ADDRESS
 from cluster.processes import wait_until
+from cluster.programs import ProgramError, run_program
 
 FOLDER = cache.ROOT / "node"
 BRIDGE = "trainingjob0"
@@ -51,10 +51,9 @@ def prepared() -> Iterator[None]:
         _restore()
         try:
             _prepare()
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, ProgramError) as error:
             _restore()
-            because = error.stderr.decode() if isinstance(error, subprocess.CalledProcessError) else str(error)
-            raise ClusterUnavailableError(f"a local node cannot be made on this machine: {because}") from error
+            raise ClusterUnavailableError(f"a local node cannot be made on this machine: {error}") from error
         try:
             yield
         finally:
@@ -120,7 +119,7 @@ def unmount_below(folder: Path) -> None:
         # The kernel writes spaces in names as octal escapes.
         point = Path(re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), line.split()[1]))
         if point.is_relative_to(folder):
-            subprocess.run(["umount", "--lazy", point], check=True)
+            run_program(["umount", "--lazy", point])
 
 
 def processes_of_node() -> set[int]:
@@ -156,7 +155,9 @@ def commands() -> Iterator[tuple[int, str]]:
 
 def _remove_links() -> None:
     for link in Path("/sys/class/net").glob(f"{BRIDGE}/brif/*"):
-        subprocess.run(["ip", "link", "delete", link.name], check=False, capture_output=True)
+        # One that has just gone with its pod is none to delete.
+        with contextlib.suppress(ProgramError):
+            _ip("link", "delete", link.name)
     if Path(f"/sys/class/net/{BRIDGE}").exists():
         _ip("link", "delete", BRIDGE)
 
@@ -179,10 +180,15 @@ def _cgroup_hierarchies() -> list[tuple[str, Path]]:
     return [(mount[2], Path(mount[1])) for mount in mounts if mount[2] in ("cgroup", "cgroup2")]
 
 
+def written() -> list[Path]:
+    """What of the kernel a node writes."""
+    return [*map(setting, KERNEL_SETTINGS), *(hierarchy for _, hierarchy in _cgroup_hierarchies())]
+
+
 def setting(name: str) -> Path:
     """The file of a kernel setting."""
     return Path("/proc/sys") / name
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    run_program(["ip", *arguments])

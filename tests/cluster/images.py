@@ -2,16 +2,15 @@
 
 import contextlib
 import logging
-import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cluster import base_image, cache
 from cluster.packages import IMAGE_PACKAGES, install_missing
-from cluster.processes import ServerError, run_program
+from cluster.processes import ServerError
+from cluster.programs import run_program
 
 REPOSITORY = Path(__file__).parents[2]
 # Target of the Dockerfile to the name that the manifests use.
@@ -39,7 +38,7 @@ def build_images(targets: Mapping[str, str] = TARGETS) -> dict[str, str]:
 
     Raises:
         ClusterUnavailableError: a program is missing and cannot be installed.
-        ServerError: a step failed.
+        ProgramError: a step failed.
     """
     install_missing(IMAGE_PACKAGES)
     with _storage():
@@ -68,7 +67,7 @@ def _storage() -> Iterator[None]:
         finally:
             overlay = _FOLDER / "storage" / "overlay"
             if overlay.is_mount():
-                subprocess.run(["umount", overlay], check=True)
+                run_program(["umount", overlay])
 
 
 def _build_base() -> str:
@@ -126,8 +125,4 @@ def _build(target: str, name: str) -> str:
 
 
 def _buildah(*arguments: str) -> str:
-    command = ["buildah", *_STORAGE, *arguments]
-    done = subprocess.run(command, env=os.environ | _ENVIRONMENT, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ServerError(f"{' '.join(command)} failed:\n{done.stderr}")
-    return done.stdout
+    return run_program(["buildah", *_STORAGE, *arguments], environment=_ENVIRONMENT)

@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from minio import Minio
 
 from cluster.processes import free_ports, start_server, wait_until
+from cluster.programs import run_program
 
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "weed"
 
@@ -105,6 +106,15 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
     finally:
         # It keeps nothing that is worth its own slow farewell.
         process.stop(by=signal.SIGKILL)
+
+
+def version() -> str:
+    """The version of the S3 server.
+
+    Raises:
+        ProgramError: its program does not run on this machine.
+    """
+    return run_program([_PROGRAM, "version"])
 
 
 def _stores(store: ObjectStore) -> bool:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 
 from cluster.clusters import ClusterUnavailableError
-from cluster.processes import ServerError, run_program
+from cluster.programs import ProgramError, run_program
 
 # The program that shows that a package is there.
 NODE_PACKAGES = {
@@ -39,5 +39,5 @@ def install_missing(packages: Mapping[str, str]) -> None:
     try:
         run_program(["apt-get", "update", "-qq"])
         run_program(command.split(), environment={"DEBIAN_FRONTEND": "noninteractive"})
-    except ServerError as error:
+    except ProgramError as error:
         raise ClusterUnavailableError(f"missing here: {', '.join(missing)}; {error}") from error

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import secrets
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import psycopg2
 import psycopg2.extensions
 
 from cluster.processes import ServerError, free_ports, start_server, wait_until
+from cluster.programs import run_program
 
 _NOBODY = 65534
 # PostgreSQL refuses to run as root. As nobody it could not reach programs or data below folders that only root may
@@ -98,6 +98,9 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
     Args:
         folder: an existing folder for its data and log.
         address: the IP address it listens on.
+
+    Raises:
+        ProgramError: it did not come up.
     """
     programs = _programs()
     data, log, password_file = folder / "postgres", folder / "postgres.log", folder / "postgres.password"
@@ -119,8 +122,7 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
         "--locale=C.UTF-8",
         "--no-sync",
     ]
-    with log.open("wb") as output:
-        subprocess.run(["setpriv", *privileges, "--", *initialise], check=True, stdout=output, stderr=output)
+    run_program(initialise, privileges=privileges)
     # Clients of the bridge's subnet come from addresses of their own.
     with (data / "pg_hba.conf").open("a") as access:
         access.write("host all all 0.0.0.0/0 scram-sha-256\n")

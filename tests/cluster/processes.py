@@ -1,23 +1,22 @@
 """Server processes of the test bed: started with a log file, watched while they come up, ended with their parent."""
 
-import os
 import random
 import signal
 import socket
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.programs import ProgramError, ending, keep_log, tail
+
 # Below Linux's ephemeral range, so that no outgoing connection takes a port between its choice and its use.
 _PORTS = range(20000, 32000)
 _POLL_SECONDS = 0.05
-_LOG_TAIL_LINES = 25
 
 
-class ServerError(Exception):
+class ServerError(ProgramError):
     """A server of the test bed did not come up, or died; the message ends with the last lines of its log."""
 
 
@@ -39,12 +38,12 @@ class Server:
         """Raises ServerError with the end of the log if the process has ended."""
         code = self.process.poll()
         if code is not None:
-            raise ServerError(f"{self.name} ended with exit code {code}; the end of {self.log}:\n{self.log_tail()}")
+            raise ServerError(f"{self.name} {ending(code)}{self.last_lines()}", code)
 
-    def log_tail(self) -> str:
-        """The last lines of the log, indented."""
-        lines = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-        return "\n".join(f"    {line}" for line in lines)
+    def last_lines(self) -> str:
+        """The last lines of the log, and where a copy of it is kept."""
+        said = self.log.read_text(errors="replace")
+        return f"; its last lines:\n{tail(said)}\nAll that it said is in {keep_log(self.name, said)}"
 
     def stop(self, by: signal.Signals = signal.SIGTERM, patience_seconds: float = 10) -> None:
         """Ends the process: by the signal, and by SIGKILL when that had no effect within the patience."""
@@ -92,46 +91,6 @@ def start_server(
     return Server(name or Path(command[0]).name, process, log)
 
 
-def run_program(
-    command: Sequence[str | Path],
-    *,
-    folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    each_line: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Runs a program to its end; when this process is told to end meanwhile, the program is ended first.
-
-    Args:
-        command: program and arguments.
-        folder: where it runs.
-        environment: what it has in its environment beside that of this process.
-        each_line: is given each line of its output and errors as it comes.
-
-    Raises:
-        ServerError: it failed; with the end of what it said.
-    """
-    said: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=os.environ | (environment or {}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                said.append(line)
-                each_line(line.rstrip("\n"))
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise ServerError(f"{' '.join(map(str, command))} failed:\n{''.join(said)}")
-
-
 def wait_until(
     ready: Callable[[], bool], what: str, servers: Iterable[Server] = (), *, patience_seconds: float = 60
 ) -> None:
@@ -158,7 +117,7 @@ def wait_until(
         except OSError as error:
             trouble = error
         time.sleep(_POLL_SECONDS)
-    logs = "".join(f"\nthe end of {server.log}:\n{server.log_tail()}" for server in servers)
+    logs = "".join(f"\n{server.name} runs{server.last_lines()}" for server in servers)
     because = f" ({trouble})" if trouble else ""
     raise ServerError(f"{what}: not within {patience_seconds:.0f} seconds{because}{logs}")
 

@@ -1,11 +1,13 @@
 """``make demo``: trains models on a Kubernetes of this machine, in front of your eyes.
 
-The exit code is 0 only if every TrainingJob ended as announced.
+The exit code is 0 only if every TrainingJob ended as announced; with CI=true, only if it did so on a Kubernetes.
 """
 
 import argparse
 import json
 import logging
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +19,9 @@ from rich.logging import RichHandler
 
 from cluster.bed import Bed, bed_running
 from cluster.clusters import ClusterUnavailableError
+from cluster.interruption import end_in_order
 from cluster.postgres import Database
+from cluster.programs import ProgramError
 from demo import trainer
 from demo.alone import servers_running
 from demo.deployment import NAMESPACE, apply, deploy_operator, look
@@ -50,20 +54,26 @@ def main() -> int:
         if arguments.data
         else [yaml.safe_load((SAMPLES / name).read_text()) for name in SHOWN_SAMPLES]
     )
+    end_in_order()
     try:
         console.rule("A Kubernetes on this machine")
         with bed_running() as bed:
             return _on_cluster(console, bed, jobs, arguments.data)
     except ClusterUnavailableError as missing:
-        console.print(f"No Kubernetes on this machine: {missing}")
-        console.rule("The trainer alone, on local PostgreSQL and S3")
-        with servers_running() as environment:
-            announcements = _announce(console, environment, jobs, arguments.data)
-            as_announced = {each.name: trainer.ends_alone(environment, each) for each in announcements}
-            console.rule("As announced?")
-            for name, came in as_announced.items():
-                console.print(f"{'yes' if came else 'NO '}  {name}")
-            return 0 if all(as_announced.values()) else 1
+        console.print(f"No Kubernetes on this machine: {missing}", markup=False, soft_wrap=True)
+        # A green run must not mean that half of it was left out.
+        return 1 if os.environ.get("CI") == "true" else _alone(console, jobs, arguments.data)
+
+
+def _alone(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
+    console.rule("The trainer alone, on local PostgreSQL and S3")
+    with servers_running() as environment:
+        announcements = _announce(console, environment, jobs, data)
+        as_announced = {each.name: trainer.ends_alone(environment, each) for each in announcements}
+        console.rule("As announced?")
+        for name, came in as_announced.items():
+            console.print(f"{'yes' if came else 'NO '}  {name}")
+        return 0 if all(as_announced.values()) else 1
 
 
 def _announce(
@@ -134,4 +144,7 @@ def _verdict(console: Console, announcements: Sequence[Announcement], ended: Map
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except ProgramError as failure:
+        sys.exit(f"error: {failure}")

@@ -1,8 +1,6 @@
 """The trainer's own commands, as the demonstration runs them beside the cluster."""
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cluster.programs import ProgramError, run_program
 from demo.story import SUCCEEDED, Announcement
 
 _PROGRAM = Path(sys.executable).with_name("trainingjob-trainer")
+# Below them the trainer did not come to say how the run ended.
+_FIRST_EXIT_CODE_OF_A_REASON = 10
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> None:
@@ -23,32 +24,43 @@ def run(environment: Mapping[str, str], *arguments: str) -> None:
         arguments: Of ``trainingjob-trainer``.
 
     Raises:
-        subprocess.CalledProcessError: It failed.
+        ProgramError: It failed.
     """
-    subprocess.run([_PROGRAM, *arguments], env=os.environ | environment, check=True)
+    run_program([_PROGRAM, *arguments], environment=environment, each_line=_print)
 
 
 def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announcement:
-    """How a TrainingJob is going to end, by what ``check`` says of its data."""
+    """How a TrainingJob is going to end, by what ``check`` says of its data.
+
+    Raises:
+        ProgramError: ``check`` came to no result.
+    """
     with _file(job) as file:
-        check = subprocess.run(
-            [_PROGRAM, "check", "-f", file],
-            env=os.environ | environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-    if check.returncode == 0:
-        return Announcement(job, SUCCEEDED, "its data can train it")
-    reason, _, message = check.stderr.strip().splitlines()[-1].partition(": ")
-    return Announcement(job, reason, message)
+        try:
+            run_program([_PROGRAM, "check", "-f", file], environment=environment)
+        except ProgramError as error:
+            if (error.exit_code or 0) < _FIRST_EXIT_CODE_OF_A_REASON:
+                raise
+            reason, _, message = error.said.strip().splitlines()[-1].partition(": ")
+            return Announcement(job, reason, message)
+    return Announcement(job, SUCCEEDED, "its data can train it")
 
 
 def ends_alone(environment: Mapping[str, str], announcement: Announcement) -> bool:
     """Runs a TrainingJob without any cluster; returns whether it ended as announced."""
     with _file(announcement.job) as file:
-        code = subprocess.run([_PROGRAM, "run", "-f", file], env=os.environ | environment, check=False).returncode
-    return (code == 0) == (announcement.ending == SUCCEEDED)
+        try:
+            run(environment, "run", "-f", file)
+        except ProgramError as error:
+            if announcement.ending == SUCCEEDED:
+                _print(str(error))
+            return announcement.ending != SUCCEEDED
+    return announcement.ending == SUCCEEDED
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 @contextmanager
