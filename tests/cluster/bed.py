@@ -8,12 +8,12 @@ from cluster import host
 from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, cluster_of
 from cluster.container_runtime import load_images
-from cluster.control_plane import SERVICE_ADDRESS, control_plane_running
+from cluster.control_plane import SERVICE_ADDRESS, SERVICE_PORT, control_plane_running
 from cluster.images import build_images, export_image
 from cluster.node import node_running
 from cluster.object_store import ObjectStore, object_store_running
-from cluster.packages import NODE_PACKAGES, install_missing
 from cluster.postgres import PostgresServer, postgres_running
+from cluster.preflight import check_machine
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ def bed_running() -> Iterator[Bed]:
 
     Raises:
         ClusterUnavailableError: this machine cannot have one; the message says what is missing.
-        ServerError: a part did not come up.
+        ProgramError: a part did not come up.
     """
-    install_missing(NODE_PACKAGES)
-    binaries = built_binaries()
+    check_machine()
     with contextlib.ExitStack() as running:
         running.enter_context(host.prepared())
+        binaries = built_binaries()
         images = build_images()
         folder = host.FOLDER / "control-plane"
         folder.mkdir()
-        control_plane = running.enter_context(control_plane_running(folder, binaries, SERVICE_ADDRESS, 443))
+        control_plane = running.enter_context(control_plane_running(folder, binaries, SERVICE_ADDRESS, SERVICE_PORT))
         running.enter_context(node_running(control_plane, binaries))
         load_images(images, export_image)
         servers = host.FOLDER / "servers"

@@ -1,0 +1,61 @@
+"""What is told about a machine that cannot have the test bed: all of it, each with what to do."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from cluster.preflight import Machine, obstacles
+
+EVERY_CAPABILITY = (1 << 41) - 1
+WITHOUT_ADMIN = EVERY_CAPABILITY & ~(1 << 21) & ~(1 << 12)
+FITTING = Machine(
+    is_root=True,
+    capabilities=EVERY_CAPABILITY,
+    go="1.26.3",
+    is_compiled=False,
+    has_images=False,
+    free_disk=50e9,
+    free_memory=8e9,
+    read_only=(),
+    troubles={},
+)
+CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "user": ({"is_root": False, "capabilities": 0}, ("not root", "run the command as root")),
+    "capabilities": ({"capabilities": WITHOUT_ADMIN}, ("CAP_NET_ADMIN, CAP_SYS_ADMIN", "privileged")),
+    "kernel": ({"read_only": ("/proc/sys/kernel/panic",)}, ("/proc/sys/kernel/panic", "privileged")),
+    "no Go": ({"go": None}, ("no Go on PATH", "install Go 1.26.0 or newer")),
+    "old Go": ({"go": "1.19.8"}, ("Go 1.19.8", "install Go 1.26.0 or newer")),
+    "disk": ({"free_disk": 3e9}, ("3.0 GB of disk", "14 GB are needed", "XDG_CACHE_HOME")),
+    "memory": ({"free_memory": 1.5e9}, ("1.5 GB of memory", "4 GB are needed")),
+    "tried": ({"troubles": {"PostgreSQL does not start": "said initdb"}}, ("PostgreSQL does not start: said initdb",)),
+}
+
+
+def told(changes: dict[str, Any]) -> list[str]:
+    return obstacles(dataclasses.replace(FITTING, **changes), "1.26.0")
+
+
+def test_nothing_is_in_the_way_on_a_fitting_machine() -> None:
+    assert told({}) == []
+
+
+@pytest.mark.parametrize(("changes", "words"), CASES.values(), ids=CASES)
+def test_what_is_in_the_way_is_told_with_what_to_do(changes: dict[str, Any], words: tuple[str, ...]) -> None:
+    (obstacle,) = told(changes)
+    for word in words:
+        assert word in obstacle
+
+
+def test_everything_is_told_at_once() -> None:
+    everything = {name: value for changes, _ in CASES.values() for name, value in changes.items()}
+    assert len(told(everything | {"is_root": True})) == len(CASES) - 2
+
+
+def test_a_run_with_everything_in_the_cache_needs_less_disk() -> None:
+    assert told({"free_disk": 3e9, "is_compiled": True, "has_images": True}) == []
+
+
+@pytest.mark.parametrize("go", ["1.26.0", "1.26.10", "1.27rc1", "2.0"])
+def test_a_version_of_go_is_compared_by_its_numbers(go: str) -> None:
+    assert told({"go": go}) == []
