@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 from kubernetes.client import CoreV1Api, V1DeleteOptions
 
-from cluster import host
+from cluster import cache, host
 from cluster.binaries import Binaries
 from cluster.certificates import KeyPair
 from cluster.clusters import cluster_of
@@ -17,6 +18,7 @@ from cluster.control_plane import ControlPlane, write_kubeconfig
 from cluster.processes import Server, ServerError, free_ports, start_server, wait_until
 
 NAME = "local"
+_POD_LOGS = host.FOLDER / "logs"
 
 
 @contextlib.contextmanager
@@ -60,6 +62,14 @@ def node_running(control_plane: ControlPlane, binaries: Binaries) -> Iterator[Se
             with contextlib.suppress(ServerError):
                 _delete_pods(core, control_plane)
             kubelet.stop()
+
+
+def keep_pod_logs() -> Path:
+    """Copies what the containers of the node's pods said into the cache, in place of an earlier copy; returns where."""
+    kept = cache.ROOT / "pods"
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(_POD_LOGS, kept)
+    return kept
 
 
 def _is_ready(core: CoreV1Api) -> bool:
@@ -106,7 +116,7 @@ def _configuration(folder: Path, control_plane: ControlPlane, identity: KeyPair)
         "failCgroupV1": False,
         "failSwapOn": False,
         "makeIPTablesUtilChains": False,
-        "podLogsDir": str(host.FOLDER / "logs"),
+        "podLogsDir": str(_POD_LOGS),
         "volumePluginDir": str(folder / "plugins"),
         # There is no name service: pods are told addresses.
         "resolvConf": "",

@@ -47,6 +47,8 @@ class Server:
 
     def stop(self, by: signal.Signals = signal.SIGTERM, patience_seconds: float = 10) -> None:
         """Ends the process: by the signal, and by SIGKILL when that had no effect within the patience."""
+        if self in _started:
+            _started.remove(self)
         if self.process.poll() is None:
             self.process.send_signal(by)
             try:
@@ -54,6 +56,20 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+# Those of this process that nobody has stopped.
+_started: list[Server] = []
+
+
+def check_servers() -> None:
+    """Makes sure that every server that this process started, and did not stop, still runs.
+
+    Raises:
+        ServerError: one has ended.
+    """
+    for server in _started:
+        server.check()
 
 
 def start_server(
@@ -88,7 +104,9 @@ def start_server(
             env=environment,
             start_new_session=True,
         )
-    return Server(name or Path(command[0]).name, process, log)
+    server = Server(name or Path(command[0]).name, process, log)
+    _started.append(server)
+    return server
 
 
 def wait_until(

@@ -20,7 +20,9 @@ from rich.logging import RichHandler
 from cluster.bed import Bed, bed_running
 from cluster.clusters import ClusterUnavailableError
 from cluster.interruption import end_in_order
+from cluster.node import keep_pod_logs
 from cluster.postgres import Database
+from cluster.processes import check_servers
 from cluster.programs import ProgramError
 from demo import trainer
 from demo.alone import servers_running
@@ -98,16 +100,29 @@ def _on_cluster(console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], d
     environment = database.environment() | bed.object_store.environment()
     announcements = _announce(console, environment, jobs, data)
     console.rule("The operator, as a pod")
-    deploy_operator(bed.cluster, database, bed.object_store)
+    try:
+        deploy_operator(bed.cluster, database, bed.object_store)
+    except ProgramError:
+        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
+        raise
     console.rule("kubectl apply")
     apply(bed.cluster, jobs)
     client = bed.cluster.client()
-    ended = watch(console, lambda: look(client), patience_seconds=PATIENCE_SECONDS)
+
+    def present() -> Sequence[Mapping[str, Any]]:
+        check_servers()
+        return look(client)
+
+    ended = watch(console, present, patience_seconds=PATIENCE_SECONDS)
     console.rule("Left behind")
     _show_registry(console, database)
     for entry in bed.object_store.client().list_objects(BUCKET, recursive=True):
         console.print(f"s3://{BUCKET}/{entry.object_name}  {entry.size} bytes", soft_wrap=True)
-    return _verdict(console, announcements, {job["metadata"]["name"]: job for job in ended})
+    code = _verdict(console, announcements, {job["metadata"]["name"]: job for job in ended})
+    if code:
+        console.print(bed.cluster.run_kubectl("describe", "tj", f"--namespace={NAMESPACE}"), markup=False)
+        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
+    return code
 
 
 def _show_registry(console: Console, database: Database) -> None:
@@ -138,8 +153,6 @@ def _verdict(console: Console, announcements: Sequence[Announcement], ended: Map
             f"came {ending(job)}: {message}",
             soft_wrap=True,
         )
-        if not as_announced:
-            console.print(f"     kubectl describe tj -n {NAMESPACE} {announcement.name}")
     return 1 if failed else 0
 
 

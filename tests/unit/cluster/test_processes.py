@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.processes import ServerError, free_ports, start_server, wait_until
+from cluster import cache, processes
+from cluster.processes import ServerError, check_servers, free_ports, start_server, wait_until
 
 PARENT = """
 import sys, time
@@ -21,10 +22,30 @@ time.sleep(600)
 """
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    monkeypatch.setattr(processes, "_started", [])
+
+
 def test_a_server_that_dies_is_reported_at_once_with_the_end_of_its_log(tmp_path: Path) -> None:
     server = start_server(["sh", "-c", "echo the disk is full; exit 3"], tmp_path / "log")
     with pytest.raises(ServerError, match=r"(?s)exit code 3.*the disk is full"):
         wait_until(lambda: False, "never", [server])
+
+
+def test_a_server_that_dies_later_is_noticed_and_its_log_kept(tmp_path: Path) -> None:
+    stopped, dead = (start_server(["sleep", "600"], tmp_path / f"{number}.log", name="S3") for number in range(2))
+    check_servers()
+    stopped.stop()
+    dead.process.kill()
+    dead.process.wait()
+    with pytest.raises(ServerError, match="S3 was ended by SIGKILL") as failure:
+        check_servers()
+    dead.log.unlink()
+    assert Path(str(failure.value).rsplit(" ", 1)[1]).exists()
+    dead.stop()
+    check_servers()
 
 
 def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
