@@ -49,6 +49,7 @@ def up(report: Callable[[str], None]) -> Bed:
     if bed is not None:
         load_images(build_images(), export_image)
         return bed
+    cache.ROOT.mkdir(parents=True, exist_ok=True)
     with _LOG.open("wb") as log:
         holder = subprocess.Popen(
             [sys.executable, *_HOLDER],

@@ -74,7 +74,7 @@ def check_machine() -> None:
     """
     found = obstacles(_examine(), binaries.required_go())
     if found:
-        raise ClusterUnavailableError("\n".join(["this is in the way:", *(f"- {each}" for each in found)]))
+        raise ClusterUnavailableError("\n".join(["a local node cannot run here:", *(f"- {each}" for each in found)]))
 
 
 def obstacles(machine: Machine, required_go: str) -> list[str]:

@@ -26,7 +26,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProc
 def test_what_is_in_the_way_of_a_node_is_told_before_anything_is_built(
     alone: "subprocess.CompletedProcess[str]",
 ) -> None:
-    assert "No Kubernetes on this machine: this is in the way:\n- " in alone.stdout
+    assert "No Kubernetes on this machine: a local node cannot run here:\n- " in alone.stdout
     assert "Compiling" not in alone.stdout
     assert "The trainer alone" in alone.stdout
 
