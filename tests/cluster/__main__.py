@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from cluster import background
 from cluster.clusters import ClusterUnavailableError
 from cluster.images import GPU_TARGETS, build_images
+from cluster.interruption import end_in_order
 from cluster.programs import ProgramError
 
 
@@ -45,6 +46,7 @@ def main() -> None:
         commands.add_parser(name, help=purpose)
     logging.basicConfig(format="==> %(message)s", stream=sys.stderr)
     logging.getLogger("cluster").setLevel(logging.INFO)
+    end_in_order()
     run, _ = _COMMANDS[parser.parse_args().command]
     try:
         run()

@@ -16,7 +16,6 @@ from cluster.bed import Bed, bed_running
 from cluster.clusters import Cluster, ClusterUnavailableError
 from cluster.container_runtime import load_images
 from cluster.images import build_images, export_image
-from cluster.interruption import end_in_order
 from cluster.object_store import ObjectStore
 from cluster.postgres import PostgresServer
 from cluster.processes import ServerError, wait_until
@@ -77,7 +76,6 @@ def up(report: Callable[[str], None]) -> Bed:
 
 def hold() -> None:
     """Runs a test bed until SIGTERM or SIGINT: what the background process does."""
-    end_in_order()
     with bed_running() as bed:
         unfinished = _FACTS.with_suffix(".unfinished")
         unfinished.touch(mode=0o600)

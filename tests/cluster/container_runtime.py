@@ -87,8 +87,10 @@ def containerd_running(pause: Path) -> Iterator[Server]:
         try:
             yield server
         finally:
-            _remove_containers()
-            _IN_USE.unlink()
+            # Of one that does not answer any more nobody knows what it has left.
+            with contextlib.suppress(ProgramError):
+                _remove_containers()
+                _IN_USE.unlink()
     finally:
         server.stop()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -118,8 +119,8 @@ def obstacles(machine: Machine, required_go: str) -> list[str]:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers of a version; what follows them, such as `rc1`, does not count."""
-    return [int("".join(character for character in part if character.isdigit()) or 0) for part in version.split(".")]
+    """The numbers in a version, which tell the newer one."""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _examine() -> Machine:
