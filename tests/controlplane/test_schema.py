@@ -10,12 +10,11 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from kubernetes.client import ApiException, CustomObjectsApi
-from pydantic import ValidationError
 
 from api_schema import specs
 from cluster.clusters import Cluster
 from trainingjob_operator.specification import spec_hash
-from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.training_job import load_training_job
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
@@ -61,11 +60,11 @@ def tried(objects: CustomObjectsApi, spec: Mapping[str, Any], name: str = "examp
 
 
 def trainer_refusal(spec: Mapping[str, Any]) -> str | None:
-    """What the trainer says against the spec; None when it has nothing against it."""
+    """What the trainer says against a file with the spec; None when it has nothing against it."""
     try:
-        TrainingJobSpec.model_validate_json(json.dumps(spec))
-    except ValidationError as error:
-        return str(error)
+        load_training_job(json.dumps(training_job(spec)))
+    except TrainingError as error:
+        return error.message
     return None
 
 

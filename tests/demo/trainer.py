@@ -41,7 +41,7 @@ def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announc
         except ProgramError as error:
             if (error.exit_code or 0) < _FIRST_EXIT_CODE_OF_A_REASON:
                 raise
-            reason, _, message = error.said.strip().splitlines()[-1].partition(": ")
+            _, reason, message = error.said.strip().splitlines()[-1].split(": ", 2)
             return Announcement(job, reason, message)
     return Announcement(job, SUCCEEDED, "its data can train it")
 

@@ -15,6 +15,7 @@ from trainingjob_trainer.copy_rows import copy_rows
 from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK
 from trainingjob_trainer.database import create_tables
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.existing_rows import ExistingRows
 from trainingjob_trainer.importer import import_csv
 
 HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"
@@ -52,7 +53,7 @@ def test_one_bad_line_among_many_keeps_all_out_and_is_named(session: connection,
     with pytest.raises(TrainingError) as refusal:
         import_csv(path)
     assert refusal.value.reason == "DataUnavailable"
-    assert "nothing was imported. 1 lines are refused" in refusal.value.message
+    assert "nothing was imported. 1 line is refused" in refusal.value.message
     assert f"line {ROWS_OF_A_BLOCK + 7}: Oil_P is not a finite number" in refusal.value.message
     assert select(session, "SELECT count(*) FROM processed_data") == [(0,)]
 
@@ -64,6 +65,95 @@ def test_right_lines_are_imported_beside_bad_ones_when_asked_for(session: connec
     assert imported.rows.total() == 2
     assert [refusal.line for refusal in imported.refusals.first] == [3]
     assert select(session, "SELECT count(*) FROM processed_data") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (HEADER, "nothing was imported: there is no row below the header"),
+        (HEADER + "\n\n", "nothing was imported: there is no row below the header"),
+        (HEADER + "yesterday,ITU-415,1,\nnever,ITU-415,1,\n", "nothing was imported. 2 lines are refused"),
+    ],
+)
+def test_a_file_without_a_right_row_is_refused_also_where_refused_lines_are_skipped(
+    session: connection, tmp_path: Path, content: str, told: str
+) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(content)
+    for skip_refused in (False, True):
+        with pytest.raises(TrainingError) as refusal:
+            import_csv(path, skip_refused=skip_refused)
+        assert refusal.value.reason == "DataUnavailable"
+        assert told in refusal.value.message
+
+
+OTHER = "2025-01-01T00:00:10Z,MOTOBOMBA-007,1,\n"
+
+
+@pytest.fixture(params=["indexed", "bare"])
+def table(request: pytest.FixtureRequest, session: connection) -> str:
+    """The table of init-db, or one without any index or id whose instants have no zone."""
+    if request.param == "indexed":
+        return "processed_data"
+    columns = '"timestamp" timestamp, motor_pump varchar(63), "Oil_P" real, "Eng_RPM_variation_percentage" float8'
+    execute(session, f"CREATE TABLE bare ({columns})")
+    return "bare"
+
+
+def test_a_file_whose_rows_are_in_the_table_is_refused_with_their_number_by_machine(
+    session: connection, tmp_path: Path, table: str
+) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD)
+    import_csv(path, table)
+    path.write_text(HEADER + OTHER + GOOD.replace("480.1", "481.1") + GOOD.replace("ITU-415", "ITU-416"))
+    with pytest.raises(TrainingError) as refusal:
+        import_csv(path, table)
+    assert refusal.value.reason == "DataUnavailable"
+    assert f"1 of its 3 rows are in {table} already, by machine and timestamp (ITU-415: 1)" in refusal.value.message
+    assert "--existing skip imports the other 2; --existing add" in refusal.value.message
+    assert select(session, f"SELECT count(*) FROM {table}") == [(1,)]
+
+
+def test_rows_that_are_in_the_table_are_skipped_or_added_when_asked_for(
+    session: connection, tmp_path: Path, table: str
+) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD)
+    import_csv(path, table)
+    path.write_text(HEADER + GOOD + OTHER + GOOD)
+    skipped = import_csv(path, table, existing=ExistingRows.SKIP)
+    assert (skipped.rows, skipped.existing) == ({"MOTOBOMBA-007": 1}, {"ITU-415": 2})
+    assert select(session, f"SELECT count(*) FROM {table}") == [(2,)]
+    again = import_csv(path, table, existing=ExistingRows.SKIP)
+    assert (again.rows.total(), again.existing.total()) == (0, 3)
+    added = import_csv(path, table, existing=ExistingRows.ADD)
+    assert (added.rows.total(), added.existing.total()) == (3, 0)
+    assert select(session, f"SELECT count(*) FROM {table}") == [(5,)]
+
+
+def test_a_refused_import_leaves_no_trace_in_the_table(session: connection, tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD * (ROWS_OF_A_BLOCK + 5) + "yesterday,ITU-415,1,\n")
+    with pytest.raises(TrainingError):
+        import_csv(path)
+    assert select(session, "SELECT pg_relation_size('processed_data')") == [(0,)]
+
+
+def test_columns_that_the_file_lacks_keep_the_default_of_the_table(session: connection, tmp_path: Path) -> None:
+    execute(session, 'ALTER TABLE processed_data ALTER COLUMN "Oil_L" SET DEFAULT 7')
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER + GOOD)
+    import_csv(path)
+    assert select(session, 'SELECT "Oil_L" FROM processed_data') == [(7,)]
+
+
+def test_another_format_is_named_before_a_server_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PGHOST", "nowhere.invalid")
+    path = tmp_path / "telemetry.csv"
+    path.write_text(HEADER, encoding="utf-16")
+    with pytest.raises(TrainingError, match="is UTF-16 text"):
+        import_csv(path)
 
 
 def test_a_table_of_reals_with_ids_of_its_own_is_served(session: connection, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from cluster.processes import free_ports, wait_until
 from trainer.installation import MACHINE, UID, small_spec
+from training_job_documents import RIGHT, WRONG
 from trainingjob_trainer.errors import ExitCode
 from trainingjob_trainer.training_job import spec_hash
 
@@ -94,8 +96,29 @@ def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment
     )
     assert command(servers, "init-db").returncode == 0
     assert command(servers, "import", file).returncode == 0
+    again = command(servers, "import", file)
+    assert (again.returncode, again.stdout) == (ExitCode.DATA, "")
+    assert "1000 of its 1000 rows are in processed_data already" in again.stderr
+    skipped = command(servers, "import", "--existing", "skip", file)
+    assert skipped.stdout.splitlines() == [
+        "A: 0 rows in processed_data; 500 were there already",
+        "B: 0 rows in processed_data; 500 were there already",
+    ]
     file.write_text(file.read_text().replace(",A,", ",A,N/A", 1))
     assert command(servers, "import", file).returncode == ExitCode.DATA
+
+
+@pytest.mark.parametrize("option", ["--machine=ITU 415", "--machine=weights-1", "--start=1969-12-31"])
+def test_nothing_is_simulated_that_no_training_could_use(servers: Environment, tmp_path: Path, option: str) -> None:
+    refused = command(servers, "simulate", "--machine", "A", option, "--csv", tmp_path / "telemetry.csv")
+    assert refused.returncode == 2
+    assert option.partition("=")[0] in refused.stderr
+
+
+def test_a_csv_file_that_cannot_be_written_is_told_without_a_traceback(servers: Environment, tmp_path: Path) -> None:
+    refused = command(servers, "simulate", "--machine", "A", "--csv", tmp_path / "absent" / "telemetry.csv")
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert refused.stderr.startswith("error: InvalidConfiguration: ")
 
 
 def test_a_pod_without_a_readable_training_job_says_so_where_the_kubelet_looks(
@@ -137,6 +160,66 @@ def test_a_terminal_shows_what_is_tried_and_every_try(
         os.close(terminal)
     before_the_first_failure = shown[: shown.index("try 1 failed")]
     assert f"on this machine (PGHOST is not set), port {port}" in " ".join(before_the_first_failure.split())
+
+
+@pytest.mark.parametrize("name", ["check", "run"])
+def test_each_fault_of_a_file_is_one_line_however_narrow_the_terminal(
+    servers: Environment, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(WRONG["a name that is a number"][0].replace("machine: M", "machine: a_machine_with_weights"))
+    refused = command(servers | {"COLUMNS": "20"}, name, "--file", file)
+    assert (refused.returncode, refused.stdout) == (ExitCode.CONFIGURATION, "")
+    assert refused.stderr.splitlines() == [
+        "error: InvalidConfiguration: metadata.name: must be text, not the number 415: put it in quotes",
+        "error: InvalidConfiguration: spec.machine: must not contain 'weights', which readers of the model replace in "
+        "object names",
+    ]
+
+
+@pytest.mark.parametrize("name", ["check", "run"])
+def test_a_file_in_another_encoding_is_named_without_a_traceback(
+    servers: Environment, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(RIGHT["the shortest"], encoding="utf-16")
+    refused = command(servers, name, "--file", file)
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert refused.stderr.startswith("error: InvalidConfiguration: The file is no YAML in UTF-8; it is UTF-16 text")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_named_in_one_piece(servers: Environment, tmp_path: Path) -> None:
+    file = tmp_path / "a-folder-that-is-nowhere" / "training-job.yaml"
+    for arguments in (("check", "--file"), ("run", "--file"), ("import",)):
+        refused = command(servers | {"COLUMNS": "20"}, *arguments, file)
+        assert refused.returncode == 2
+        assert str(file) in refused.stderr
+
+
+def test_a_run_that_fails_tells_why_once(servers: Environment, bucket: str, tmp_path: Path) -> None:
+    assert command(servers, "init-db").returncode == 0
+    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    failed = command(
+        servers | {"COLUMNS": "20"},
+        "run",
+        "--file",
+        training_job(tmp_path / "job.yaml", spec),
+        "--termination-log",
+        tmp_path / "told",
+    )
+    facts = json.loads((tmp_path / "told").read_text())
+    assert failed.returncode == facts["exitCode"] == ExitCode.DATA
+    assert failed.stderr.count(facts["message"]) == 1
+    assert failed.stderr.splitlines()[-1] == f"error: {facts['reason']}: {facts['message']}"
+    assert facts["message"] not in failed.stdout
+
+
+def test_help_tells_the_exit_codes_and_what_import_refuses(servers: Environment) -> None:
+    codes = " ".join(command(servers, "--help").stdout.split())
+    assert [code for code in ExitCode if not re.search(rf"\b{int(code)} [a-z]", codes)] == []
+    told = " ".join(command(servers, "import", "--help").stdout.split())
+    assert "rows are in the table already, nothing is imported and the exit code is 11" in told
 
 
 def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(

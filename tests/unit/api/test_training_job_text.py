@@ -1,17 +1,26 @@
 """What the trainer reads: the operator's JSON, and the YAML that one would apply."""
 
+import contextlib
+import gzip
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from training_job_documents import RIGHT, WRONG
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.manifests import build_job
 from trainingjob_operator.model import TrainingJob
 from trainingjob_operator.specification import spec_hash
 from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.spec_types import PATTERN_RULES
 from trainingjob_trainer.training_job import load_training_job, read_training_run
+from trainingjob_trainer.training_job_manifest import TrainingJobManifest
+from trainingjob_trainer.yaml_documents import decode_yaml
 
 NOW = datetime(2025, 9, 15, 12, tzinfo=UTC)
 YAML = """
@@ -84,28 +93,100 @@ def test_other_objects_beside_the_training_job_are_passed_over() -> None:
     assert load_training_job(f"{service_account}---\n{YAML}---\n", NOW).name == "example"
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "it holds 0"),
-        ("- a\n- list", "it holds 0"),
-        (f"{YAML}---{YAML}", "it holds 2"),
-        (YAML.replace("v1alpha1", "v1beta9"), "it holds 0"),
-        ("a: [", "not YAML"),
-        (YAML.replace("name: example", "name: ''"), "metadata.name"),
-        (YAML.replace("machine: MOTOBOMBA-007", "machine: my.h5"), "spec.machine: must not contain '.h5'"),
-        (YAML.replace("units: [64, 32]", "units: [64]"), "spec.model.gru.units"),
-        (YAML.replace("units:", "unit:"), "spec.model.gru.unit"),
-        (YAML.replace("2025-01-01", "2025-02-30"), "spec.data.startDate: must be a date that exists"),
-        (YAML.replace("2025-01-01", "2025-10-01"), "startDate must be before endDate"),
-        (YAML.replace("metric: skill", "metric: auc_score"), "a gru model has no metric 'auc_score'"),
-    ],
-)
-def test_a_refusal_names_the_field(text: str, told: str) -> None:
+@pytest.mark.parametrize("case", RIGHT)
+def test_it_takes_what_the_api_server_takes(case: str) -> None:
+    assert load_training_job(RIGHT[case], NOW).run == 1
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_it_refuses_what_the_api_server_refuses_and_says_what_to_write_instead(case: str) -> None:
+    text, told = WRONG[case]
     with pytest.raises(TrainingError) as refused:
         load_training_job(text, NOW)
     assert (refused.value.reason, refused.value.exit_code) == ("InvalidConfiguration", ExitCode.CONFIGURATION)
     assert told in refused.value.message
+    assert len(refused.value.message.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{YAML}---{YAML}", "it holds 2 (its documents are training.pumphealth.io/v1alpha1 TrainingJob, training"),
+        ("apiVersion: apps/v1\nkind: Deployment\n", "it holds 0 (its documents are apps/v1 Deployment)"),
+        (f"{YAML}---\n- a\n", "document 2 must be a mapping"),
+        (YAML.replace("machine: MOTOBOMBA-007", "machine: my.h5"), "spec.machine: must not contain '.h5'"),
+        (YAML.replace("2025-01-01", "2025-02-30"), "spec.data.startDate: must be a date that exists"),
+        (YAML.replace("2025-01-01", "2025-10-01"), "startDate must be before endDate"),
+        (YAML.replace("metric: skill", "metric: auc_score"), "a gru model has no metric 'auc_score'"),
+        ("a: &a [*a]", "refers to itself"),
+        ("[" * 5000, "nested too deeply"),
+        (r'a: "\UFFFFFFFF"', "not YAML"),
+        ("a: !!binary TQ==", "line 1: not YAML"),
+        ("a: !!int five", "line 1: not YAML: 'five' is no number"),
+        ("a: !!bool five", "line 1: not YAML: 'five' is no boolean"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(text: str, told: str) -> None:
+    with pytest.raises(TrainingError) as refused:
+        load_training_job(text, NOW)
+    assert told in refused.value.message
+
+
+def test_every_fault_is_told_once_on_a_line_of_its_own() -> None:
+    text = YAML.replace("name: example", "name: 415").replace("units: [64, 32]", "units: [64, x, ~], unit: 1")
+    with pytest.raises(TrainingError) as refused:
+        load_training_job(text.replace("spec:", "spec:\n  resources: {limits: {cpu: lots}}"), NOW)
+    assert [line.partition(": ")[0] for line in refused.value.message.splitlines()] == [
+        "metadata.name",
+        "spec.model.gru.units[1]",
+        "spec.model.gru.units[2]",
+        "spec.model.gru.unit",
+        "spec.resources.limits.cpu",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (YAML.encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+        (YAML.encode("utf-16-le"), "is UTF-16 text: save it as UTF-8"),
+        (
+            YAML.replace("north", "sertão").encode("latin-1"),
+            "line 4: byte 0xe3 is not UTF-8; the file seems to be Latin-1",
+        ),
+        (gzip.compress(YAML.encode()), "is compressed by gzip"),
+    ],
+)
+def test_another_encoding_is_named_for_what_it_is(content: bytes, told: str) -> None:
+    with pytest.raises(TrainingError) as refused:
+        decode_yaml(content)
+    assert refused.value.reason == "InvalidConfiguration"
+    assert told in refused.value.message
+
+
+def test_a_byte_order_mark_of_utf_8_is_passed_over() -> None:
+    assert load_training_job(decode_yaml(YAML.encode("utf-8-sig")), NOW).name == "example"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    content=st.one_of(
+        st.binary(max_size=100),
+        st.text(st.sampled_from("ab:1.0-_eEnyx~ \n\t[]{},!&*<>|'\"\\#%@`"), max_size=80).map(str.encode),
+        st.sampled_from(sorted(WRONG)).flatmap(
+            lambda case: st.integers(0, len(WRONG[case][0])).map(lambda end: WRONG[case][0][:end].encode())
+        ),
+    )
+)
+def test_no_content_does_harm_it_is_read_or_refused(content: bytes) -> None:
+    with contextlib.suppress(TrainingError):
+        load_training_job(decode_yaml(content), NOW)
+
+
+def test_every_pattern_of_the_api_has_its_rule_in_words() -> None:
+    patterns = set(re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(TrainingJobManifest.model_json_schema())))
+    assert {json.loads(pattern) for pattern in patterns} <= set(PATTERN_RULES)
+    assert len(patterns) > 10
 
 
 def test_a_broken_hand_over_names_the_field() -> None:

@@ -1,9 +1,14 @@
 """CSV in: what is right is taken to the last digit, what is not is refused by its line, whatever the file holds."""
 
+import bz2
 import gzip
+import io
+import lzma
 import math
 import re
 import string
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +81,23 @@ NOT_A_NUMBER = ("NAN", "nan", "None", "'N/A'", "null", "-", "1_000", "0x1F", "1.
         ("2025-01-01T00:00:00Z,ITU-415,,NaN", "Eng_RPM_variation_percentage is not a finite number"),
         ("2025-01-01T00:00:00,ITU-415,480,", "timestamp has no time zone"),
         ("2025-02-30T00:00:00Z,ITU-415,480,", "timestamp cannot be read"),
-        ("0001-01-01T00:00:00+23:00,ITU-415,480,", "timestamp cannot be read"),
-        (",ITU-415,480,", "timestamp cannot be read: ''"),
-        ("2025-01-01T00:00:00Z,,480,", "motor_pump is not the name of a machine"),
-        ("2025-01-01T00:00:00Z,ITU 415,480,", "motor_pump is not the name of a machine"),
+        ("0001-01-01T00:00:00+23:00,ITU-415,480,", "timestamp lies before 1970"),
+        ("0001-01-01T00:00:00Z,ITU-415,480,", "timestamp lies before 1970"),
+        ("0044-03-15 00:00:00+00 BC,ITU-415,480,", "timestamp lies before 1970"),
+        ("1970-01-01T00:00:00+01:00,ITU-415,480,", "timestamp lies before 1970"),
+        ("9999-12-31T23:00:00-05:00,ITU-415,480,", "timestamp cannot be read"),
+        (",ITU-415,480,", r"timestamp cannot be read .*: ''$"),
+        ("2025-01-01T00:00:00Z,,480,", "motor_pump must be at most 63 letters"),
+        ("2025-01-01T00:00:00Z,ITU 415,480,", "motor_pump must be at most 63 letters"),
+        ("2025-01-01T00:00:00Z,weights-1,480,", "motor_pump must not contain 'weights'"),
+        ("2025-01-01T00:00:00Z,PUMP.h5,480,", r"motor_pump must not contain '\.h5'"),
         ("2025-01-01T00:00:00Z,ITU-415,480", "wrong number of fields: 3, not 4"),
         ("2025-01-01T00:00:00Z,ITU-415,480,,", "wrong number of fields: 5, not 4"),
-        ('2025-01-01T00:00:00Z,ITU-415,480,"', "not CSV"),
-        ('2025-01-01T00:00:00Z,ITU-415,"480\n",', "a quoted field runs over several lines"),
+        ('2025-01-01T00:00:00Z,ITU-415,480,"', "a quote is not closed"),
+        ('2025-01-01T00:00:00Z,ITU-415,"480"1,', "not CSV: text follows a closing quote"),
+        ('2025-01-01T00:00:00Z,ITU-415,"480\n",', "a quoted field runs over 2 lines"),
+        ('2025-01-01T00:00:00Z,ITU-415,"480\n\n\n",', "a quoted field runs over 4 lines"),
+        ("yesterday,ITU-415,NAN,", "timestamp cannot be read"),
         ("2025-01-01T00:00:00Z,ITU-415,480\udcff,", "Oil_P is not a finite number"),
     ],
 )
@@ -91,8 +105,9 @@ def test_a_line_that_is_not_right_is_refused_by_its_number_and_what_stands_there
     path: Path, line: str, told: str
 ) -> None:
     frame, refusals = read(path, (HEADER + GOOD + line + "\n" + GOOD).encode(errors="surrogateescape"))
-    assert len(frame) == (1 if told == "not CSV" else 2)
+    assert len(frame) == 2
     assert [refusal.line for refusal in refusals.first] == [3]
+    assert refusals.counts.total() == 1
     assert re.search(told, refusals.first[0].why)
 
 
@@ -104,19 +119,87 @@ def test_all_refusals_are_counted_by_kind_and_the_first_are_listed(path: Path) -
     assert refusals.told().startswith("31 lines are refused (30 x Oil_P is not a finite number")
 
 
+def test_one_line_is_refused_in_the_singular(path: Path) -> None:
+    _, refusals = read(path, HEADER + GOOD + "never,ITU-415,1,\n")
+    assert refusals.told().startswith("1 line is refused (1 x timestamp cannot be read")
+
+
+def test_an_open_quote_costs_its_own_line_and_no_other(path: Path) -> None:
+    content = HEADER + GOOD + '2025-01-01T00:00:00Z,ITU-415,"480,\n' + GOOD * 2222
+    frame, refusals = read(path, content)
+    assert len(frame) == 2223
+    assert [refusal.line for refusal in refusals.first] == [3]
+
+
+def test_lines_with_open_quotes_one_after_the_other_are_each_refused_by_number(path: Path) -> None:
+    opened = '2025-01-01T00:00:00Z,ITU-415,"480,\n'
+    frame, refusals = read(path, HEADER + opened * 3 + GOOD + opened + "2025-01-01T00:00:00Z,ITU-415\n" + GOOD + opened)
+    assert len(frame) == 2
+    assert [refusal.line for refusal in refusals.first] == [2, 3, 4, 6, 7, 9]
+
+
 @pytest.mark.parametrize(
     ("header", "told"),
     [
-        ("", "timestamp is missing; motor_pump is missing"),
+        ("", "is empty"),
+        ("\n", "line 1 must name the columns"),
         ("timestamp,Oil_P\n", "motor_pump is missing"),
-        ("timestamp,motor_pump,Oil_P,Oil_P\n", "Oil_P stands there twice"),
-        ("timestamp,motor_pump,oil_p\n", "unknown to the table: 'oil_p'"),
-        ("timestamp;motor_pump;Oil_P\n", "unknown to the table: 'timestamp;motor_pump;Oil_P'"),
+        ("timestamp,motor_pump,Oil_P,Oil_P\n", "Oil_P comes twice"),
+        ("timestamp,motor_pump,oil_p\n", "'oil_p' is probably meant to be Oil_P"),
+        ("Timestamp,Motor-Pump,Oil_P\n", "'Timestamp' is probably meant to be timestamp; 'Motor-Pump' is probably"),
+        ("timestamp,motor_pump, Oil_P\n", "' Oil_P' is probably meant to be Oil_P"),
+        ("timestamp,motor_pump,Oil_T\n", "'Oil_T' is not in the table"),
+        ('timestamp,motor_pump,"Oil_P\n', "line 1: a quote is not closed"),
+        ("timestamp;motor_pump;Oil_P\n", "separated by semicolons, not by commas"),
+        ("timestamp\tmotor_pump\tOil_P\n", "separated by tabs, not by commas"),
+        ("timestamp|motor_pump|Oil_P\n", "separated by vertical bars, not by commas"),
     ],
 )
 def test_columns_that_do_not_fit_refuse_the_file(path: Path, header: str, told: str) -> None:
     with pytest.raises(TrainingError) as refusal:
         read(path, header)
+    assert refusal.value.reason == "DataUnavailable"
+    assert told in refusal.value.message
+
+
+def _zipped(name: str) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(name, HEADER + GOOD)
+    return archive.getvalue()
+
+
+def _tar() -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as file:
+        file.addfile(tarfile.TarInfo("telemetry.csv"), io.BytesIO())
+    return archive.getvalue()
+
+
+WHOLE = (HEADER + GOOD).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (WHOLE.decode().encode("utf-16"), "is UTF-16 text: save it as UTF-8"),
+        (WHOLE.decode().encode("utf-16-le"), "is UTF-16 text: save it as UTF-8"),
+        (WHOLE.decode().encode("utf-16-be"), "is UTF-16 text: save it as UTF-8"),
+        (WHOLE.decode().encode("utf-32"), "is UTF-32 text: save it as UTF-8"),
+        (_zipped("telemetry.csv"), "is a zip archive: unpack it"),
+        (_zipped("[Content_Types].xml"), "is an Excel workbook (.xlsx): save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is an Excel workbook (.xls): save the sheet as CSV"),
+        (bz2.compress(WHOLE), "is compressed by bzip2: decompress it"),
+        (lzma.compress(WHOLE), "is compressed by xz: decompress it"),
+        (_tar(), "is a tar archive: unpack it"),
+        (gzip.compress(_tar()), "the file inside it is a tar archive"),
+        (gzip.compress(gzip.compress(WHOLE)), "the file inside it is compressed by gzip"),
+        (gzip.compress(WHOLE.decode().encode("utf-16")), "the file inside it is UTF-16 text"),
+    ],
+)
+def test_another_format_is_named_with_what_to_do(path: Path, content: bytes, told: str) -> None:
+    with pytest.raises(TrainingError) as refusal:
+        read(path, content)
     assert refusal.value.reason == "DataUnavailable"
     assert told in refusal.value.message
 

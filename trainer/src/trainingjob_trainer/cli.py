@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.existing_rows import ExistingRows
 from trainingjob_trainer.redaction import RedactingFormatter, redact
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
+
+    from trainingjob_trainer.spec import TrainingRun
+
+_LOG = logging.getLogger(__name__)
 
 _CHECKPOINT_DAYS = 30
 _SIMULATED_FROM = datetime(2025, 1, 1)
@@ -23,10 +29,15 @@ _SIMULATED_FROM = datetime(2025, 1, 1)
 app = typer.Typer(
     help="Train the gru and xgb models of one motor-pump, store them in S3 and register them in PostgreSQL.",
     epilog="PostgreSQL is found by PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE; the object store by "
-    "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with MINIO_.",
+    "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with MINIO_. "
+    "Exit codes: 0 done, 2 wrong usage, 10 configuration, 11 data, 12 object store, 13 registry, 14 stopped, "
+    "15 accelerator missing, 16 gate failed, 17 diverged, 1 anything else. Each error is a line "
+    "`error: REASON: MESSAGE` on stderr.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Its boxes break words at the edge of the terminal.
+    rich_markup_mode=None,
 )
 
 JobFile = Annotated[Path, typer.Option("--file", "-f", help="YAML of one TrainingJob.", exists=True, dir_okay=False)]
@@ -72,8 +83,9 @@ def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
         training_run = read_training_run(os.environ.get("TRAINING_JOB", ""))
     except TrainingError as error:
         tell(None, ending_of(error), Findings(), path)
-        raise _exit(error) from error
+        raise _exit(error.reason, error.message, error.exit_code) from error
     ending, _ = launch(training_run, Surroundings(path, metrics_port or DEFAULT_PORT))
+    _LOG.log(logging.ERROR if ending.outcome == "Failed" else logging.INFO, "%s: %s", ending.reason, ending.message)
     raise typer.Exit(ending.exit_code)
 
 
@@ -83,35 +95,67 @@ def _run_at_terminal(file: Path, termination_log: Path | None, metrics_port: int
     from trainingjob_trainer.accelerator import visible_gpus, with_local_accelerator
     from trainingjob_trainer.launch import Surroundings, launch
     from trainingjob_trainer.terminal import TerminalBar, result_table
-    from trainingjob_trainer.training_job import load_training_job
 
     with _told():
-        training_run = with_local_accelerator(load_training_job(file.read_text()), visible_gpus())
+        training_run = with_local_accelerator(_read(file), visible_gpus())
     with TerminalBar(Console(stderr=True)) as bar:
         ending, findings = launch(training_run, Surroundings(termination_log, metrics_port, [bar]))
     console = Console()
     if findings.metrics:
         console.print(result_table(training_run.spec.model.type, findings.metrics))
-    console.print(f"{ending.reason}: {ending.message}", markup=False)
+    if ending.outcome == "Failed":
+        raise _exit(ending.reason, ending.message, ending.exit_code)
+    typer.echo(f"{ending.reason}: {ending.message}")
     raise typer.Exit(ending.exit_code)
+
+
+def _read(file: Path) -> "TrainingRun":
+    from trainingjob_trainer.training_job import load_training_job
+    from trainingjob_trainer.yaml_documents import decode_yaml
+
+    return load_training_job(decode_yaml(file.read_bytes()))
 
 
 @app.command()
 def check(file: JobFile) -> None:
-    """Load, clean and count the data of a TrainingJob, and train nothing."""
+    """Load, clean and count the data of a TrainingJob, and train nothing.
+
+    The file is refused where the API server would refuse it (exit code 10), and so are data that cannot be trained on
+    (exit code 11).
+    """
     from trainingjob_trainer.check import check as found
-    from trainingjob_trainer.training_job import load_training_job
 
     with _told():
-        training_run = load_training_job(file.read_text())
+        training_run = _read(file)
         typer.echo(found(training_run.spec, training_run.window))
+
+
+def _machine_names(names: list[str]) -> list[str]:
+    from trainingjob_trainer.spec_types import machine_name
+
+    for name in names:
+        try:
+            machine_name(name)
+        except ValueError as error:
+            raise typer.BadParameter(f"{name!r} {error}.") from error
+    return names
+
+
+def _since_1970(start: datetime) -> datetime:
+    if start.year < 1970:
+        raise typer.BadParameter("rows before 1970 are never trained on.")
+    return start
 
 
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    machine: Annotated[list[str], typer.Option(help="Name of a machine; may be given several times.")],
+    machine: Annotated[
+        list[str], typer.Option(help="Name of a machine; may be given several times.", callback=_machine_names)
+    ],
     rows: Annotated[int, typer.Option(min=1, help="Rows of each machine.")] = 20_000,
-    start: Annotated[datetime, typer.Option(help="First instant, UTC.")] = _SIMULATED_FROM,
+    start: Annotated[
+        datetime, typer.Option(help="First instant, UTC, from 1970 on.", callback=_since_1970)
+    ] = _SIMULATED_FROM,
     step: Annotated[float, typer.Option(min=0.1, help="Mean seconds between two rows.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another history.")] = 42,
     table: Table = "processed_data",
@@ -130,8 +174,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     with _told():
         if csv is not None:
-            with csv.open("w") as stream:
-                written = write_csv(chain.from_iterable(frames(name) for name in machine), stream)
+            try:
+                with csv.open("w") as stream:
+                    written = write_csv(chain.from_iterable(frames(name) for name in machine), stream)
+            except OSError as error:
+                message = f"{csv} cannot be written: {error.strerror}"
+                raise _exit("InvalidConfiguration", message, ExitCode.CONFIGURATION) from error
             typer.echo(f"{csv}: {written} rows")
             return
         for name in machine:
@@ -147,14 +195,23 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="CSV, gzipped or not, with a header.", exists=True, dir_okay=False)],
     table: Table = "processed_data",
     skip_refused: Annotated[bool, typer.Option(help="Import the right rows when others are refused.")] = False,
+    existing: Annotated[
+        ExistingRows, typer.Option(help="What to do with rows whose machine and timestamp are in the table already.")
+    ] = ExistingRows.REFUSE,
 ) -> None:
-    """Append the rows of a CSV file to the telemetry table: all, or none and the numbers of the lines refused."""
+    """Append the rows of a CSV file to the telemetry table: all, or none and the numbers of the lines refused.
+
+    The header names the columns as the table does. Each row has a timestamp with a zone, from 1970 on, a motor_pump
+    that spec.machine may name, and numbers, or nothing where there is no value. When a line is refused, when there is
+    no row, or when rows are in the table already, nothing is imported and the exit code is 11.
+    """
     from trainingjob_trainer.importer import import_csv
 
     with _told():
-        imported = import_csv(file, table, skip_refused=skip_refused)
-    for name, number in sorted(imported.rows.items()):
-        typer.echo(f"{name}: {number} rows in {table}")
+        imported = import_csv(file, table, skip_refused=skip_refused, existing=existing)
+    for name in sorted({*imported.rows, *imported.existing}):
+        there = f"; {imported.existing[name]} were there already" if imported.existing[name] else ""
+        typer.echo(f"{name}: {imported.rows[name]} rows in {table}{there}")
     if imported.refusals.first:
         typer.echo(imported.refusals.told(), err=True)
 
@@ -185,9 +242,11 @@ def _told() -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        raise _exit(error) from error
+        raise _exit(error.reason, error.message, error.exit_code) from error
 
 
-def _exit(error: TrainingError) -> typer.Exit:
-    typer.echo(redact(f"{error.reason}: {error.message}", os.environ), err=True)
-    return typer.Exit(error.exit_code)
+def _exit(reason: str, message: str, code: ExitCode) -> typer.Exit:
+    """Tell each fault on a line of its own; an indented line goes on with the fault before it."""
+    told = re.sub(r"^(?=\S)", f"error: {reason}: ", redact(message, os.environ), flags=re.MULTILINE)
+    typer.echo(told, err=True)
+    return typer.Exit(code)

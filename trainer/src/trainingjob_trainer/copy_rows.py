@@ -41,7 +41,7 @@ def copy_rows(session: connection, table: str, frame: pd.DataFrame) -> int:
     """
     types = column_types(session, table)
     columns = [str(name) for name in frame.columns]
-    _refuse_other_types(table, types, columns)
+    refuse_other_types(table, types, columns)
     with_id = types.get("id") == "uuid"
     command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         table_identifier(table), sql.SQL(", ").join(map(sql.Identifier, [*columns, *(["id"] if with_id else [])]))
@@ -56,7 +56,12 @@ def copy_rows(session: connection, table: str, frame: pd.DataFrame) -> int:
     return len(frame)
 
 
-def _refuse_other_types(table: str, types: Mapping[str, str], columns: list[str]) -> None:
+def refuse_other_types(table: str, types: Mapping[str, str], columns: list[str]) -> None:
+    """Refuse columns that a table lacks or has in another type.
+
+    Raises:
+        TrainingError: InvalidConfiguration, naming each of them.
+    """
     wanted = {name: tuple(_FLOATS) for name in columns} | {"timestamp": _INSTANTS, "motor_pump": _TEXTS}
     wrong = [
         f"{name} ({types.get(name, 'missing')}, needed {' or '.join(allowed)})"

@@ -1,32 +1,32 @@
 """Reading of telemetry from CSV: blocks of rows that are right, and every row that is not, with its line and why."""
 
-import csv
-import gzip
-import io
 import math
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
 
 import numpy as np
 import pandas as pd
 
+from trainingjob_trainer.csv_lines import CsvFile, open_csv
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.nearest import nearest
+from trainingjob_trainer.spec_types import machine_name
 
 ROWS_OF_A_BLOCK = 20_000
 REFUSALS_TOLD = 20
-_MACHINE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+FIRST_YEAR = 1970
 _KEYS = ("timestamp", "motor_pump")
+_LIKENESS = 0.81
+"""More than that of Fuel_T and Fuel_L, which are two sensors."""
+
 _DIGITS = "[+-]?(?:[0-9]{1,40}(?:[.][0-9]{0,40})?|[.][0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?"
 _NUMBERS = re.compile(f"(?:{_DIGITS})?(?:,(?:{_DIGITS})?)*")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -64,77 +64,59 @@ class Refusals:
         """All of it as text for the person whose file it is."""
         kinds = "; ".join(f"{number} x {kind}" for kind, number in self.counts.most_common())
         lines = "\n".join(f"  line {refusal.line}: {refusal.why}" for refusal in self.first)
-        return f"{self.counts.total()} lines are refused ({kinds}). The first of them:\n{lines}"
+        total = self.counts.total()
+        are = "1 line is" if total == 1 else f"{total} lines are"
+        return f"{are} refused ({kinds}). The first of them:\n{lines}"
 
 
 def read_csv(path: Path, known_columns: Sequence[str], refusals: Refusals) -> Iterator[pd.DataFrame]:
     """Read telemetry from a CSV file, gzipped or not.
 
-    The first line names the columns: ``timestamp`` (ISO 8601 with a zone), ``motor_pump``, and numeric ones. An empty
-    field is no value; text such as NAN or None in its place is refused. Only percentages may be infinite.
+    The first line names the columns: ``timestamp`` (ISO 8601 with a zone, from 1970 on), ``motor_pump`` (a name that
+    ``spec.machine`` may have), and numeric ones. An empty field is no value; text such as NAN or None in its place is
+    refused. Only percentages may be infinite.
 
     Args:
         path: The file.
         known_columns: The columns that the table can take.
-        refusals: Collects the lines that are left out.
+        refusals: Collects the lines that are left out, each once.
 
     Yields:
         Frames of ``timestamp`` (``datetime64[us]``, UTC), ``motor_pump`` and float64 columns, NaN for no value.
 
     Raises:
-        TrainingError: DataUnavailable when the file cannot be read or its first line does not fit the table.
+        TrainingError: DataUnavailable when the file cannot be read, is no CSV, or its header does not fit the table.
     """
-    try:
-        with path.open("rb") as file, _text(file) as text:
-            yield from _blocks(path, text, known_columns, refusals)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TrainingError("DataUnavailable", f"{path} cannot be read to its end: {error}") from error
-
-
-def _text(file: io.BufferedReader) -> TextIO:
-    binary = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if file.peek(2)[:2] == _GZIP else file
-    # What is not UTF-8 must not end the reading: its line is refused like any other.
-    return io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _blocks(path: Path, text: TextIO, known_columns: Sequence[str], refusals: Refusals) -> Iterator[pd.DataFrame]:
-    lines = csv.reader(text, strict=True)
-    try:
-        header = next(lines, [])
-    except csv.Error as error:
-        raise TrainingError("DataUnavailable", f"{path}: line 1 is not CSV: {error}") from error
-    _refuse_header(path, header, known_columns)
-    block = _Block(header, refusals)
-    end_of_last = lines.line_num
-    while True:
-        try:
-            row = next(lines)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            refusals.add(end_of_last + 1, "not CSV", f": {error}")
-        else:
-            if lines.line_num > end_of_last + 1:
-                refusals.add(end_of_last + 1, "a quoted field runs over several lines")
-            elif row:
-                block.add(lines.line_num, row)
-        end_of_last = lines.line_num
-        if len(block) == ROWS_OF_A_BLOCK:
+    with open_csv(path) as file:
+        _refuse_header(file, known_columns)
+        block = _Block(file.header, refusals)
+        for line in file.lines():
+            if line.fields is None:
+                refusals.add(line.number, line.fault)
+            else:
+                block.add(line.number, line.fields)
+            if len(block) == ROWS_OF_A_BLOCK:
+                yield block.taken()
+        if len(block):
             yield block.taken()
-    if len(block):
-        yield block.taken()
 
 
-def _refuse_header(path: Path, header: Sequence[str], known_columns: Sequence[str]) -> None:
-    faults = [f"{name} is missing" for name in _KEYS if name not in header]
-    faults += [f"{name} stands there twice" for name, number in Counter(header).items() if number > 1]
-    unknown = [name for name in header if name not in known_columns and name not in _KEYS and name != "id"]
-    if unknown:
-        faults.append(f"unknown to the table: {', '.join(map(ascii, unknown[:REFUSALS_TOLD]))}")
+def _refuse_header(file: CsvFile, known_columns: Sequence[str]) -> None:
+    known = (*_KEYS, *known_columns)
+    faults = [f"{name} comes twice" for name, number in Counter(file.header).items() if number > 1]
+    unknown = [name for name in file.header if name not in known and name != "id"]
+    absent = [column for column in known if column not in file.header]
+    meant = {name: nearest(name, absent, _LIKENESS) for name in unknown}
+    faults += [
+        f"{name!a} is probably meant to be {meant[name]}" if meant[name] else f"{name!a} is not in the table"
+        for name in unknown[:REFUSALS_TOLD]
+    ]
+    faults += [f"{name} is missing" for name in _KEYS if name not in file.header and name not in meant.values()]
     if faults:
         raise TrainingError(
             "DataUnavailable",
-            f"{path}: the columns of line 1 do not fit: {'; '.join(faults)}. Known are {', '.join(known_columns)}.",
+            f"{file.path}: the columns of line 1 do not fit the table: {'; '.join(faults)}. Upper and lower case "
+            f"count. The table takes {', '.join(known)}.",
         )
 
 
@@ -147,6 +129,7 @@ class _Block:
         self._sensors = [index for index, name in enumerate(header) if name not in (*_KEYS, "id")]
         self._names = [header[index] for index in self._sensors]
         self._refusals = refusals
+        self._names_seen: set[str] = set()
         self._clear()
 
     def _clear(self) -> None:
@@ -163,26 +146,21 @@ class _Block:
             self._refusals.add(line, "wrong number of fields", f": {len(row)}, not {self._width}")
             return
         machine = row[self._machine]
-        if not _MACHINE.fullmatch(machine):
-            self._refusals.add(line, "motor_pump is not the name of a machine", f": {machine[:80]!a}")
+        if machine not in self._names_seen:
+            try:
+                self._names_seen.add(machine_name(machine))
+            except ValueError as error:
+                self._refusals.add(line, f"motor_pump {error}", f": {machine[:80]!a}")
+                return
+        instant = _instant(row[self._timestamp])
+        if isinstance(instant, str):
+            self._refusals.add(line, instant, f": {row[self._timestamp][:80]!a}")
             return
-        instant = self._instant(line, row[self._timestamp])
         values = self._numbers(line, [row[index] for index in self._sensors])
-        if instant is not None and values is not None:
+        if values is not None:
             self._instants.append(instant)
             self._machines.append(machine)
             self._values.append(values)
-
-    def _instant(self, line: int, text: str) -> datetime | None:
-        try:
-            instant = datetime.fromisoformat(text)
-            if instant.tzinfo is not None:
-                return instant.astimezone(UTC).replace(tzinfo=None)
-            kind = "timestamp has no time zone (end it with Z or +00:00)"
-        except (ValueError, OverflowError):
-            kind = "timestamp cannot be read"
-        self._refusals.add(line, kind, f": {text[:80]!a}")
-        return None
 
     def _numbers(self, line: int, fields: list[str]) -> list[float] | None:
         if _NUMBERS.fullmatch(",".join(fields)):
@@ -208,6 +186,23 @@ class _Block:
         frame.insert(1, "motor_pump", self._machines)
         self._clear()
         return frame
+
+
+def _instant(text: str) -> datetime | str:
+    """The instant in UTC, without its zone; or why there is none."""
+    long_ago = f"timestamp lies before {FIRST_YEAR}"
+    unreadable = "timestamp cannot be read (write it as 2025-08-31T12:00:00Z)"
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            return long_ago if instant.year < FIRST_YEAR else "timestamp has no time zone (end it with Z or +00:00)"
+        instant = instant.astimezone(UTC).replace(tzinfo=None)
+    except ValueError:
+        return long_ago if text.endswith("BC") else unreadable
+    except OverflowError:
+        # At one of the two ends of the calendar.
+        return long_ago if text.startswith("0") else unreadable
+    return instant if instant.year >= FIRST_YEAR else long_ago
 
 
 def _number(name: str, text: str) -> float | None:

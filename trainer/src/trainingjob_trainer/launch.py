@@ -52,8 +52,8 @@ def launch(run: TrainingRun, surroundings: Surroundings) -> tuple[Ending, Findin
         ending = _executed(run, surroundings, findings)
     except Exception as error:  # noqa: BLE001 - the outermost edge: every end is told, and the unknown ones are logged
         ending = _redacted(ending_of(error))
-        unknown = ending.reason in ("TrainerError", "OutOfMemory")
-        _LOG.error("%s: %s", ending.reason, ending.message, exc_info=error if unknown else None)
+        if ending.reason in ("TrainerError", "OutOfMemory"):
+            _LOG.exception("the run ended unexpectedly")
     tell(run, ending, findings, surroundings.termination_path)
     return ending, findings
 

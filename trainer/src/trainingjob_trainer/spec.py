@@ -10,13 +10,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainingjob_trainer.nearest import nearest
 from trainingjob_trainer.spec_pod import Accelerator, Resources, RunPolicy, Scheduling
 from trainingjob_trainer.spec_types import (
+    BUCKET,
     COLUMN,
     GATE_METRICS,
     HEALTH_INDICATORS,
     KEY_COLUMNS,
+    MACHINE,
     MAXIMUM_SEARCH_SETTINGS,
+    SOURCE_COLUMN,
+    TABLE,
     Bound,
     Choices,
     Limits,
@@ -27,6 +32,7 @@ from trainingjob_trainer.spec_types import (
     distinct,
     parse_moment,
     telemetry_columns,
+    usable_in_object_names,
 )
 
 
@@ -61,7 +67,10 @@ class Gru(Part):
             raise ValueError(f"features must name sensors, not {', '.join(sorted(refused))}")
         unknown = set(self.health_ranges).difference(HEALTH_INDICATORS)
         if unknown:
-            raise ValueError(f"healthRanges must name Oil_P, Oil_L, Recalque or Succao, not {', '.join(unknown)}")
+            name = min(unknown)
+            meant = nearest(name, HEALTH_INDICATORS)
+            hint = f"; {meant} is probably meant" if meant else ""
+            raise ValueError(f"healthRanges must name Oil_P, Oil_L, Recalque or Succao, not {name}{hint}")
         missing = set(HEALTH_INDICATORS).difference(self.features)
         if self.features and missing and self.output == "Residual" and self.missing_indicators == "Refuse":
             raise ValueError(
@@ -120,14 +129,9 @@ class Data(Part):
     start_date: Moment | None = None
     end_date: Moment | None = None
     lookback_days: int | None = Field(default=None, ge=1, le=3660)
-    table: str = Field(
-        default="processed_data",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$",
-        min_length=1,
-        max_length=127,
-    )
+    table: str = Field(default="processed_data", pattern=TABLE, min_length=1, max_length=127)
     columns: Annotated[
-        Mapping[str, Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_ .-]{0,62}$", min_length=1, max_length=63)]],
+        Mapping[str, Annotated[str, Field(pattern=SOURCE_COLUMN, min_length=1, max_length=63)]],
         Field(max_length=64),
         AfterValidator(telemetry_columns),
     ] = Field(default_factory=dict)
@@ -155,7 +159,7 @@ class Data(Part):
 class Artifacts(Part):
     """Where the model is stored."""
 
-    bucket: str = Field(default="models", pattern=r"^[a-z0-9]+((\.|-+)[a-z0-9]+)*$", min_length=3, max_length=63)
+    bucket: str = Field(default="models", pattern=BUCKET, min_length=3, max_length=63)
     secret_name: Name | None = None
 
 
@@ -175,20 +179,13 @@ class Gate(Part):
         return self
 
 
-def _told_apart_in_object_names(machine: str) -> str:
-    for replaced in ("weights", ".h5"):
-        if replaced in machine:
-            raise ValueError(f"must not contain {replaced!r}, which readers of the model replace in object names")
-    return machine
-
-
 class TrainingJobSpec(Part):
     """One machine shall have this model, trained on this data."""
 
     machine: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", min_length=1, max_length=63),
-        AfterValidator(_told_apart_in_object_names),
+        Field(pattern=MACHINE, min_length=1, max_length=63),
+        AfterValidator(usable_in_object_names),
     ]
     model: Model
     data: Data = Field(default_factory=Data)

@@ -8,6 +8,7 @@ from trainingjob_trainer.spec_types import (
     LABEL_KEY,
     LABEL_VALUE,
     QUEUE_NAME,
+    RESOURCE_NAME,
     Labels,
     Name,
     Part,
@@ -46,7 +47,7 @@ class Accelerator(Part):
     policy: Literal["Required", "Preferred", "Disabled"] | None = None
     resource_name: str = Field(
         default="nvidia.com/gpu",
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        pattern=RESOURCE_NAME,
         min_length=3,
         max_length=317,
     )

@@ -24,12 +24,36 @@ GATE_METRICS: Mapping[str, tuple[str, ...]] = {
 MAXIMUM_SEARCH_SETTINGS = 512
 """Settings that one search of an xgb model may have at most."""
 
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+MACHINE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+BUCKET = r"^[a-z0-9]+((\.|-+)[a-z0-9]+)*$"
+TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
+SOURCE_COLUMN = r"^[A-Za-z_][A-Za-z0-9_ .-]{0,62}$"
+MOMENT = r"^(19[7-9][0-9]|20[0-9]{2})-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"
+RESOURCE_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 QUEUE_NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+
+PATTERN_RULES: Mapping[str, str] = {
+    DNS_LABEL: "lower case letters, digits and -, starting and ending with a letter or digit",
+    DNS_SUBDOMAIN: "lower case letters, digits, - and ., starting and ending with a letter or digit",
+    MACHINE: "at most 63 letters, digits, ., _ and -, starting and ending with a letter or digit",
+    BUCKET: "lower case letters, digits, - and ., starting and ending with a letter or digit",
+    TABLE: "the name of a table, TABLE or SCHEMA.TABLE, of letters, digits and _, not starting with a digit",
+    COLUMN: "the name of a column, of letters, digits and _, not starting with a digit",
+    SOURCE_COLUMN: "the name of a column, of letters, digits, _, -, . and blanks, starting with a letter or _",
+    MOMENT: "a date from 1970 on, YYYY-MM-DD, or an instant in UTC, YYYY-MM-DDTHH:MM:SSZ",
+    RESOURCE_NAME: "the name of a resource with its domain, such as nvidia.com/gpu",
+    LABEL_KEY: "the name of a label: letters, digits, -, _ and ., with an optional prefix DOMAIN/",
+    LABEL_VALUE: "the value of a label: letters, digits, -, _ and ., starting and ending with a letter or digit",
+    QUEUE_NAME: "letters, digits, -, _ and ., starting and ending with a letter or digit",
+    QUANTITY: "an amount such as 500m, 2, 1.5 or 4Gi",
+}
+"""Each pattern of the API in words."""
 
 
 def parse_moment(text: str) -> datetime:
@@ -68,6 +92,21 @@ def telemetry_columns(by_column: ByColumn) -> ByColumn:
     return by_column
 
 
+def usable_in_object_names(machine: str) -> str:
+    """Refuse the name of a machine that readers of its model would take apart in the wrong place."""
+    for replaced in ("weights", ".h5"):
+        if replaced in machine:
+            raise ValueError(f"must not contain {replaced!r}, which readers of the model replace in object names")
+    return machine
+
+
+def machine_name(text: str) -> str:
+    """Refuse what cannot be ``spec.machine`` of any TrainingJob."""
+    if not re.fullmatch(MACHINE, text):
+        raise ValueError(f"must be {PATTERN_RULES[MACHINE]}")
+    return usable_in_object_names(text)
+
+
 def label_names(labels: Mapping[str, str]) -> Mapping[str, str]:
     """Refuse what cannot be the name of a label."""
     for name in labels:
@@ -79,11 +118,7 @@ def label_names(labels: Mapping[str, str]) -> Mapping[str, str]:
 Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
 Moment = Annotated[
     str,
-    Field(
-        pattern=r"^(19[7-9][0-9]|20[0-9]{2})-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$",
-        min_length=10,
-        max_length=20,
-    ),
+    Field(pattern=MOMENT, min_length=10, max_length=20),
     AfterValidator(_real_date),
 ]
 Seconds = Annotated[int, Field(ge=1, le=31_536_000)]

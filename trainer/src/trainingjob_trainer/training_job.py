@@ -2,20 +2,21 @@
 
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.faults import faults_of
 from trainingjob_trainer.spec import Data, TrainingJobSpec, TrainingRun, Window
 from trainingjob_trainer.spec_types import parse_moment
+from trainingjob_trainer.training_job_manifest import TrainingJobManifest
+from trainingjob_trainer.yaml_documents import read_documents
 
-API_VERSION = "training.pumphealth.io/v1alpha1"
+_GROUP = "training.pumphealth.io"
 
 
 def read_training_run(text: str) -> TrainingRun:
@@ -25,41 +26,34 @@ def read_training_run(text: str) -> TrainingRun:
         TrainingError: InvalidConfiguration, naming each field that is wrong.
     """
     try:
-        return TrainingRun.model_validate_json(text)
+        return TrainingRun.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise TrainingError("InvalidConfiguration", f"TRAINING_JOB: {_told(error, '')}") from error
+        raise TrainingError(
+            "InvalidConfiguration", f"TRAINING_JOB: {'; '.join(faults_of(error, TrainingRun))}"
+        ) from error
 
 
 def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
     """Read the YAML of one TrainingJob as the first run of a new object, to train without a cluster.
+
+    What the API server refuses is refused here too.
 
     Args:
         text: A file that one would apply with kubectl; other kinds of object in it are passed over.
         now: The moment at which the run counts as accepted; the present by default.
 
     Raises:
-        TrainingError: InvalidConfiguration, naming each field that is wrong.
+        TrainingError: InvalidConfiguration, with a line for each field that is wrong.
     """
+    content = json.dumps(_without_nulls(_training_job(read_documents(text))))
     try:
-        documents = list(yaml.load_all(text, _Loader))
-    except yaml.YAMLError as error:
-        raise TrainingError("InvalidConfiguration", f"The file is not YAML: {error}") from error
-    jobs = [document for document in documents if _kind(document) == (API_VERSION, "TrainingJob")]
-    if len(jobs) != 1:
-        raise TrainingError(
-            "InvalidConfiguration", f"The file must hold one TrainingJob of {API_VERSION}; it holds {len(jobs)}."
-        )
-    (document,) = jobs
-    metadata = document.get("metadata") or {}
-    if not metadata.get("name"):
-        raise TrainingError("InvalidConfiguration", "The TrainingJob is not valid: metadata.name is missing")
-    try:
-        spec = TrainingJobSpec.model_validate_json(json.dumps(_without_nulls(document.get("spec") or {})))
+        manifest = TrainingJobManifest.model_validate_json(content, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise TrainingError("InvalidConfiguration", f"The TrainingJob is not valid: {_told(error, 'spec')}") from error
+        raise TrainingError("InvalidConfiguration", "\n".join(faults_of(error, TrainingJobManifest))) from error
+    spec = manifest.spec
     return TrainingRun(
-        namespace=metadata.get("namespace") or "local",
-        name=metadata["name"],
+        namespace=manifest.metadata.namespace or "local",
+        name=manifest.metadata.name,
         uid=str(uuid.uuid4()),
         run=1,
         attempt=1,
@@ -69,6 +63,30 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
         adopt=spec.reuse == "Equal",
         spec=spec,
     )
+
+
+def _training_job(documents: list[Any]) -> dict[str, Any]:
+    """The one document that is, or was meant to be, a TrainingJob."""
+    faults = []
+    found = []
+    for number, document in enumerate(documents, start=1):
+        if not isinstance(document, dict):
+            faults.append(f"document {number} must be a mapping with apiVersion, kind, metadata and spec")
+        elif _is_meant(document):
+            found.append(document)
+    if not documents:
+        faults.append("the file is empty; it must hold a TrainingJob")
+    elif not faults and len(found) != 1:
+        kinds = ", ".join(f"{document.get('apiVersion')} {document.get('kind')}" for document in documents)
+        faults.append(f"the file must hold one TrainingJob; it holds {len(found)} (its documents are {kinds})")
+    if faults:
+        raise TrainingError("InvalidConfiguration", "\n".join(faults))
+    return found[0]
+
+
+def _is_meant(document: Mapping[str, Any]) -> bool:
+    version, kind = document.get("apiVersion"), document.get("kind")
+    return version is kind is None or str(kind).lower() == "trainingjob" or str(version).startswith(f"{_GROUP}/")
 
 
 def resolve_window(data: Data, now: datetime) -> Window:
@@ -107,10 +125,6 @@ def spec_hash(spec: TrainingJobSpec) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _kind(document: Any) -> tuple[Any, Any] | None:
-    return (document.get("apiVersion"), document.get("kind")) if isinstance(document, dict) else None
-
-
 def _without_nulls(value: Any) -> Any:
     """The same without fields that are written but empty, which the API server drops too."""
     if isinstance(value, dict):
@@ -143,25 +157,3 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
-
-
-def _told(error: ValidationError, root: str) -> str:
-    """All faults in one line, each with the path of its field."""
-    faults = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join([root, *(str(step) for step in fault["loc"])]).strip(".")
-        faults.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}")
-    return "; ".join(faults)
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads YAML as the API server does: dates stay text, and 1e-3 is a number."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)

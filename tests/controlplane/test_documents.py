@@ -1,0 +1,39 @@
+"""Whole files of a TrainingJob: the trainer takes exactly what the API server takes."""
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+
+from cluster.clusters import Cluster
+from training_job_documents import RIGHT, WRONG
+
+pytestmark = pytest.mark.usefixtures("training_job_api")
+
+
+def refusal(cluster: Cluster, text: str) -> str | None:
+    """What the API server says against creating it; None when it would. It is not created."""
+    client = cluster.client()
+    path = "/apis/training.pumphealth.io/v1alpha1/namespaces/default/trainingjobs"
+    # As kubectl validates: unknown fields and keys that come twice are errors.
+    query = urlencode({"dryRun": "All", "fieldValidation": "Strict"})
+    response = client.rest_client.pool_manager.request(
+        "POST",
+        f"{client.configuration.host}{path}?{query}",
+        body=text.encode(),
+        headers={"Content-Type": "application/yaml", "Accept": "application/json"},
+    )
+    if response.status in (200, 201):
+        return None
+    assert 400 <= response.status < 500, response.data
+    return str(json.loads(response.data)["message"])
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_the_api_server_accepts_what_the_trainer_accepts(cluster: Cluster, case: str) -> None:
+    assert refusal(cluster, RIGHT[case]) is None
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_the_api_server_refuses_what_the_trainer_refuses(cluster: Cluster, case: str) -> None:
+    assert refusal(cluster, WRONG[case][0]) is not None
