@@ -444,21 +444,15 @@ def test_only_machine_and_type_are_immutable(
     assert (told is None) if words is None else (words in (told or ""))
 
 
-def test_defaults_are_filled_in_where_they_depend_on_nothing(stored: dict[str, Any]) -> None:
-    assert stored["spec"] == {
-        "machine": "MOTOBOMBA-007",
-        "model": {"type": "gru", "seed": 42},
-        "data": {"table": "processed_data", "minRows": 1000, "testFraction": 0.2},
-        "artifacts": {"bucket": "models"},
-        "reuse": "Equal",
-        "runPolicy": {
-            "suspend": False,
-            "backoffLimit": 3,
-            "activeDeadlineSeconds": 86400,
-            "stallTimeoutSeconds": 1800,
-            "jobTTLSecondsAfterFinished": 86400,
-        },
-    }
+def test_a_spec_is_stored_as_it_was_written(stored: dict[str, Any]) -> None:
+    assert stored["spec"] == GRU
+
+
+def test_kubectl_explains_a_default(cluster: Cluster) -> None:
+    told = cluster.run_kubectl("explain", "tj.spec")
+    assert "Default Equal." in told
+    for path, default in [("runPolicy.suspend", "false"), ("model.seed", "42"), ("data.table", "processed_data")]:
+        assert f"Default {default}." in cluster.run_kubectl("explain", f"tj.spec.{path}")
 
 
 STATUS = {

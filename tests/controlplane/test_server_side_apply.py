@@ -1,0 +1,46 @@
+"""A TrainingJob that lies in Git and is applied as Argo CD does it with the sync option ServerSideApply=true."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from cluster.clusters import Cluster
+from operator_process import GROUP, VERSION, Operator, TrainingJobs
+
+pytestmark = pytest.mark.usefixtures("training_job_api")
+
+SPEC: dict[str, Any] = {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}}
+
+
+def apply(cluster: Cluster, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Applies a TrainingJob with this spec; gives the spec that is stored then."""
+    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "TrainingJob", "metadata": {"name": "pump"}, "spec": spec}
+    options = ["--server-side", "--force-conflicts", "--field-manager=argocd-controller", "--output=json"]
+    answer = cluster.run_kubectl("apply", f"--namespace={namespace}", *options, "--filename=-", stdin=json.dumps(body))
+    stored: dict[str, Any] = json.loads(answer)["spec"]
+    return stored
+
+
+def test_a_field_that_is_taken_out_of_git_is_gone(cluster: Cluster, namespace: str) -> None:
+    spec = {**SPEC, "model": {"type": "gru", "seed": 7}, "reuse": "Never", "runPolicy": {"suspend": True}}
+    assert apply(cluster, namespace, spec) == spec
+    assert apply(cluster, namespace, SPEC) == SPEC
+
+
+@pytest.mark.needs("controllers")
+def test_a_suspend_that_is_taken_out_of_git_is_over(
+    cluster: Cluster, operator: Operator, jobs: TrainingJobs, namespace: str
+) -> None:
+    operator.start()
+    apply(cluster, namespace, {**SPEC, "runPolicy": {"suspend": True}})
+    jobs.wait_phase("Suspended")
+    apply(cluster, namespace, SPEC)
+    jobs.succeed(jobs.running())
+
+
+def test_a_misspelled_field_is_refused_by_its_name(cluster: Cluster, namespace: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        apply(cluster, namespace, {**SPEC, "model": {"type": "gru", "gru": {"epoch": 5}}})
+    assert ".spec.model.gru.epoch: field not declared in schema" in refused.value.stderr
