@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -69,27 +70,46 @@ def test_an_admin_may_be_strict_with_the_operator(cluster: Cluster, namespace: s
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_argo_cd_gets_health_and_actions_beside_what_it_has(cluster: Cluster, tmp_path: Path) -> None:
-    existing = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "argocd-cm", "namespace": "argocd"},
+LABELS = {"app.kubernetes.io/part-of": "argocd"}
+# The ConfigMap of Argo CD's own install.yaml has neither a namespace nor data.
+ARGOCD_CM: dict[str, dict[str, Any]] = {
+    "as Argo CD installs it": {"metadata": {"name": "argocd-cm", "labels": LABELS}},
+    "with a namespace and data": {
+        "metadata": {"name": "argocd-cm", "namespace": "argocd", "labels": LABELS},
         "data": {"url": "https://argocd.example.com"},
-    }
-    (tmp_path / "argocd-cm.yaml").write_text(yaml.safe_dump(existing))
-    (tmp_path / "kustomization.yaml").write_text(
-        yaml.safe_dump(
-            {"resources": ["argocd-cm.yaml"], "components": [os.path.relpath(MANIFESTS / "argocd", tmp_path)]}
-        )
+    },
+}
+
+
+def installation(folder: Path, config_map: dict[str, Any], **kustomization: str) -> Path:
+    """A kustomization with a ConfigMap and the component."""
+    (folder / "config.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", **config_map}))
+    component = os.path.relpath(MANIFESTS / "argocd", folder)
+    (folder / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": ["config.yaml"], "components": [component], **kustomization})
     )
-    (argocd_cm,) = render(cluster, tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("kustomization", [{"namespace": "argocd"}, {}], ids=["its namespace", "no namespace"])
+@pytest.mark.parametrize("before", ARGOCD_CM.values(), ids=list(ARGOCD_CM))
+def test_argo_cd_gets_health_and_actions_beside_what_it_has(
+    cluster: Cluster, tmp_path: Path, before: dict[str, Any], kustomization: dict[str, str]
+) -> None:
+    (argocd_cm,) = render(cluster, installation(tmp_path, before, **kustomization))
     kind = "training.pumphealth.io_TrainingJob"
-    assert argocd_cm["metadata"]["name"] == "argocd-cm"
+    assert argocd_cm["metadata"] == before["metadata"] | kustomization
     assert argocd_cm["data"] == {
-        "url": "https://argocd.example.com",
+        **before.get("data", {}),
         f"resource.customizations.health.{kind}": (MANIFESTS / "argocd/health.lua").read_text(),
         f"resource.customizations.actions.{kind}": (MANIFESTS / "argocd/actions.yaml").read_text(),
     }
+
+
+def test_the_component_is_refused_where_there_is_no_argo_cd(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render(cluster, installation(tmp_path, {"metadata": {"name": "other"}}))
+    assert "argocd-cm" in refused.value.stderr
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +176,14 @@ SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("options", [[], ["--server-side"]], ids=["client-side", "server-side"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
-def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sample: Path) -> None:
-    cluster.run_kubectl("apply", f"--namespace={namespace}", "--dry-run=server", f"--filename={sample}")
+def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sample: Path, options: list[str]) -> None:
+    cluster.run_kubectl("apply", f"--namespace={namespace}", *options, f"--filename={sample}")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+def test_a_sample_is_valid_and_the_trainer_reads_it(sample: Path) -> None:
     documents = list(yaml.safe_load_all(sample.read_text()))
     for document in documents:
         if document["kind"] != "TrainingJob":
