@@ -23,6 +23,11 @@ end
 if holds("Suspended") then
   return {status = "Suspended", message = told("Suspended")}
 end
+-- A retrain request moves no generation. The operator keeps its first 256 characters.
+local requested = (obj.metadata.annotations or {})["training.pumphealth.io/retrain-requested-at"] or ""
+if requested ~= "" and #requested <= 256 and requested ~= status.observedRetrainRequest then
+  return {status = "Progressing", message = "The operator has not seen this retrain request yet"}
+end
 if holds("Succeeded") then
   if status.summary ~= nil then
     return {status = "Healthy", message = conditions.Succeeded.reason .. ": " .. status.summary}
