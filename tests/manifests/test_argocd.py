@@ -57,6 +57,18 @@ def test_every_example_is_tested_and_is_what_the_operator_may_write() -> None:
         Draft4Validator(root_schema()).validate(yaml.safe_load((ARGOCD / name).read_text()))
 
 
+@pytest.mark.parametrize(("asked", "status"), [("now", "Progressing"), ("", "Healthy"), ("x" * 257, "Healthy")])
+def test_health_waits_for_a_retrain_request_that_can_be_observed(asked: str, status: str) -> None:
+    document = read("retrained.yaml")
+    document["metadata"]["annotations"]["training.pumphealth.io/retrain-requested-at"] = asked
+    assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == status
+
+
+def test_a_suspended_training_job_waits_for_no_retrain_request() -> None:
+    document = act("retrain", read("suspended.yaml"))
+    assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Suspended"
+
+
 def test_health_knows_an_object_whose_status_has_just_begun() -> None:
     document = read("new.yaml") | {"status": {"observedGeneration": 1}}
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Progressing"
@@ -76,11 +88,16 @@ def act(name: str, document: dict[str, Any]) -> dict[str, Any]:
     return run_lua(definition["action.lua"], document)
 
 
-def test_suspend_and_resume_change_nothing_else() -> None:
+@pytest.mark.parametrize(("name", "value"), [("suspend", True), ("resume", False)])
+@pytest.mark.parametrize("policy", [None, {"suspend": True}, {"suspend": False}, {"backoffLimit": 1}])
+def test_suspend_and_resume_write_a_value_that_git_can_have_and_nothing_else(
+    name: str, value: bool, policy: dict[str, Any] | None
+) -> None:
     document = read("new.yaml")
-    suspended = act("suspend", document)
-    assert suspended == document | {"spec": document["spec"] | {"runPolicy": {"suspend": True}}}
-    assert act("resume", suspended)["spec"]["runPolicy"] == {"suspend": False}
+    if policy is not None:
+        document["spec"]["runPolicy"] = policy
+    written = {"runPolicy": {**(policy or {}), "suspend": value}}
+    assert act(name, document) == document | {"spec": document["spec"] | written}
 
 
 def test_retrain_asks_for_another_run_now() -> None:
