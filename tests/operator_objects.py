@@ -12,14 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
 from trainingjob_operator.manifests import build_job
 from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, TrainingJob, timestamp
-from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
+from trainingjob_operator.plan import plan
 from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive
-from trainingjob_operator.view import Progress, Refusal, View
+from trainingjob_operator.view import Explanation, Progress, Refusal, View
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+GRACE_SECONDS = 120
 UID = "1f0c9a3e-0000-4000-8000-000000000001"
 CONFIGURATION = Configuration.read(
     {"TRAINER_IMAGE_CPU": "trainer:cpu", "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "trainer:gpu"}'}
@@ -52,6 +54,8 @@ class World:
         self.seen = (0, 0)
         self.refusal: Refusal | None = None
         self.progress: Progress | None = None
+        self.explanation: Explanation | None = None
+        self.said: str | None = None
 
     @property
     def status(self) -> dict[str, Any]:
@@ -78,6 +82,7 @@ class World:
             self.seen,
             self.refusal,
             live,
+            self.explanation,
         )
 
     def decide(self) -> Decision:
@@ -91,6 +96,9 @@ class World:
         if isinstance(decision, Confirm):
             view = self.view()
             decision = plan(view, self.now, self.configuration)
+        if isinstance(decision, Explain):
+            self.explanation = Explanation((decision.job.uid, decision.job.version), self.now, self.said)
+            return self.step()
         if isinstance(decision, Observe) and passing(view, self.now):
             return None
         status = derive(view, decision, self.progress, self.now, self.configuration)
@@ -102,6 +110,8 @@ class World:
             self._create()
         elif isinstance(decision, Delete):
             self._delete(decision.job.name)
+        elif isinstance(decision, End):
+            self.delete_pod()
         elif isinstance(decision, Expire):
             self.jobs[decision.job.name]["spec"]["ttlSecondsAfterFinished"] = decision.seconds
         else:
@@ -197,6 +207,21 @@ class World:
             containerStatuses=[{"name": "trainer", "state": {"terminated": terminated}}],
         )
 
+    def end_trainer(self, exit_code: int, message: str = "") -> "World":
+        """The trainer's container of the newest pod ends, and a sidecar runs on."""
+        terminated = {"exitCode": exit_code, "reason": "Error", "message": message, "finishedAt": timestamp(self.now)}
+        containers = [
+            {"name": "trainer", "state": {"terminated": terminated}},
+            {"name": "istio-proxy", "state": {"running": {}}},
+        ]
+        return self._set(containerStatuses=containers)
+
+    def delete_pod(self, *, disruption: str | None = None) -> "World":
+        """The newest pod is being deleted, by its node's taint say, and has its grace period to end."""
+        self.pod["metadata"]["deletionTimestamp"] = timestamp(self.now + timedelta(seconds=GRACE_SECONDS))
+        target = {"type": "DisruptionTarget", "status": "True", "reason": disruption}
+        return self._set(conditions=[*self.pod["status"].get("conditions", []), *([target] if disruption else [])])
+
     def end_job(self, kind: str, reason: str = "", message: str = "") -> "World":
         """The Job controller finds the newest Job Complete or Failed."""
         status = self.job["status"]
@@ -225,11 +250,23 @@ class World:
         self.end_pod(exit_code, message, **how)
         return self.end_job("Failed", "PodFailurePolicy" if final else "BackoffLimitExceeded").settle()
 
+    def touch_job(self) -> "World":
+        """The newest Job has changed."""
+        self._touch(self.job)
+        return self
+
     def remove_job(self) -> "World":
         """The newest Job and its pods are gone."""
         name, job = self.jobs.popitem()
         self.pods = {key: pod for key, pod in self.pods.items() if not key.startswith(f"{name}-")}
         del job
+        return self
+
+    def orphan_pod(self) -> "World":
+        """The newest Job is deleted and its pod is not."""
+        self.jobs.popitem()
+        del self.pod["metadata"]["ownerReferences"]
+        self._touch(self.pod)
         return self
 
     def report(self, outcome: str, **content: Any) -> str:
@@ -242,11 +279,18 @@ class World:
         found = next(c for c in self.status["conditions"] if c["type"] == kind)
         return found["status"], found["reason"]
 
+    @property
+    def message(self) -> str:
+        """What the conditions say."""
+        return str(self.status["conditions"][0]["message"])
+
     def _create(self) -> None:
         body = json.loads(json.dumps(build_job(TrainingJob.parse(self.raw), self.configuration)))
         name, number = body["metadata"]["name"], next(self._numbers)
         if name in self.jobs:
             raise AssertionError(f"{name} is created though it is there")
+        if live := [pod for pod, raw in self.pods.items() if raw["status"]["phase"] not in ("Succeeded", "Failed")]:
+            raise AssertionError(f"{name} is created though the trainer of {live} may still run")
         body["metadata"] |= {
             "uid": f"job-{number}",
             "resourceVersion": str(next(self._versions)),
@@ -260,6 +304,8 @@ class World:
     def _delete(self, name: str) -> None:
         self.jobs[name]["metadata"]["deletionTimestamp"] = timestamp(self.now)
         self._touch(self.jobs[name])
+        if self.pods and self.pod["metadata"]["name"].startswith(f"{name}-"):
+            self.delete_pod()
 
     def _set(self, **status: Any) -> "World":
         self.pod["status"] |= status

@@ -79,7 +79,10 @@ class Configuration:
     )
     pod_labels: Mapping[str, str] = _setting("TRAINER_POD_LABELS", _texts, "{}", "JSON object: more labels of the pods")
     pod_annotations: Mapping[str, str] = _setting(
-        "TRAINER_POD_ANNOTATIONS", _texts, "{}", "JSON object: annotations of the pods"
+        "TRAINER_POD_ANNOTATIONS",
+        _texts,
+        '{"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}',
+        "JSON object: annotations of the pods; the default keeps meshes out, whose sidecars outlive the trainer",
     )
     database_secret: str = _setting(
         "DATABASE_SECRET_NAME", _text, "trainingjob-database", "Secret of the database where the spec names none"

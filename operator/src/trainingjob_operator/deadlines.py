@@ -27,11 +27,11 @@ class Deadline:
 
 
 def unbound_since(view: View) -> datetime | None:
-    """Since when the Job wants a node and has none; None while it has one, or while a queue holds it."""
+    """Since when the Job wants a node and has none; None while it has one, or is held, or was not started yet."""
     job, pod = view.job, view.pod
-    if job is None or job.suspended:
+    if job is None or job.suspended or job.started is None:
         return None
-    since = job.started or job.created
+    since = job.started
     if pod is None:
         return _without_pod_since(view, since)
     if pod.live:
@@ -46,6 +46,12 @@ def _without_pod_since(view: View, since: datetime) -> datetime | None:
             told = instant(condition["lastTransitionTime"])
             return None if condition["status"] == "True" or told is None else max(told, since)
     return since
+
+
+def overrun(specification: Specification) -> str:
+    """What to say of an attempt that took longer than it may."""
+    seconds = specification.run_policy.active_deadline_seconds
+    return f"The attempt took longer than spec.runPolicy.activeDeadlineSeconds = {seconds} s"
 
 
 def deadlines(view: View, specification: Specification, configuration: Configuration) -> Iterator[Deadline]:
@@ -69,7 +75,7 @@ def deadlines(view: View, specification: Specification, configuration: Configura
                 f"No node within spec.runPolicy.schedulingTimeoutSeconds = {timeout} s{f': {words}' if words else ''}",
             )
     pod = view.pod
-    if pod is not None and pod.bound is not None and pod.phase == "Pending":
+    if pod is not None and pod.bound is not None and pod.phase == "Pending" and pod.deletion is None:
         reason, words = diagnosis.waiting(pod) or (Reason.START_TIMEOUT, f"on node {pod.node}")
         yield Deadline(
             pod.bound + timedelta(seconds=configuration.start_timeout),

@@ -1,11 +1,11 @@
-"""Why a pod failed, or why it does not start: the cluster's many words put into the closed list of reasons."""
+"""Why a pod failed, or does not start or end: the cluster's many words put into the closed list of reasons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from trainingjob_operator.model import Pod
+from trainingjob_operator.model import Pod, timestamp
 from trainingjob_operator.reasons import Reason
 from trainingjob_operator.report import read
 
@@ -37,6 +37,8 @@ WAITING = {
     "CreateContainerError": Reason.CONTAINER_CONFIG_ERROR,
     "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
 }
+DELETION_MARGIN = timedelta(seconds=20)
+"""How long a kubelet may take to say that a pod has ended, after the pod's grace period."""
 LOST = {"NodeLost", "Terminated", "NodeShutdown", "Shutdown"}
 
 
@@ -67,12 +69,44 @@ def waiting(pod: Pod) -> tuple[Reason, str] | None:
     return None if reason is None else (reason, f"{pod.waiting}: {pod.waiting_message or 'no details'}")
 
 
+def overdue(pod: Pod) -> datetime | None:
+    """From when on a pod that is being deleted counts as one that does not end; None if nobody deletes it."""
+    return None if pod.deletion is None else pod.deletion + DELETION_MARGIN
+
+
+def disruption(pod: Pod) -> Reason:
+    """The reason of a pod that the cluster ends."""
+    return DISRUPTIONS.get(pod.disruption or "", Reason.EVICTED)
+
+
+def not_ended(pod: Pod, now: datetime) -> str | None:
+    """Why a pod that should be gone is still there, and what to do; None for one that is in time.
+
+    Nobody may take the pod for ended by the clock: its node may be cut off and its trainer run on. So nothing starts
+    in its place before the API server says that it has ended, which is for a person, or for the node, to bring about.
+    """
+    due = overdue(pod)
+    if due is None or now < due or not (pod.live or pod.finalizers):
+        return None
+    where = f" on node {pod.node}" if pod.node else ""
+    message = f"Pod {pod.name}{where} should be gone since {timestamp(due - DELETION_MARGIN)}"
+    if pod.finalizers:
+        message += f"; finalizers of other programs hold it: {', '.join(pod.finalizers)}"
+    if pod.live and pod.node:
+        message += (
+            "; the node does not answer, or cannot stop it. Nothing starts in its place while it may run. If the node "
+            f"does not come back, delete it (kubectl delete node {pod.node}), or once it is shut down, taint it "
+            f"(kubectl taint node {pod.node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute)"
+        )
+    return message
+
+
 def _by_cluster(pod: Pod) -> tuple[Reason, str] | None:
     words = pod.message or pod.disruption or pod.reason
     if pod.termination is not None and pod.termination.reason == "OOMKilled":
         return Reason.OUT_OF_MEMORY, "The trainer used more memory than its limit; raise spec.resources.limits.memory"
     if pod.disruption is not None:
-        return DISRUPTIONS.get(pod.disruption, Reason.EVICTED), f"The pod was ended by the cluster: {words}"
+        return disruption(pod), f"The pod was ended by the cluster: {words}"
     if pod.reason in {"Evicted", "Preempting"}:
         return Reason.EVICTED, f"The pod was evicted: {words}"
     if pod.reason in LOST:

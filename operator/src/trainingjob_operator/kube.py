@@ -63,6 +63,8 @@ RESOURCES: Mapping[type[TrainingJob | Job | Pod], Resource] = {
     Pod: Resource("pods", "api/v1", OURS),
 }
 EVENTS = Resource("events", "api/v1")
+WORKLOADS = tuple(Resource("workloads", f"apis/kueue.x-k8s.io/{version}") for version in ("v1beta2", "v1beta1"))
+"""Kueue's, by the versions of its API that may be served, the newest first."""
 LEASES = Resource("leases", "apis/coordination.k8s.io/v1")
 
 
@@ -117,6 +119,13 @@ class Kube:
                 return None
             raise
 
+    async def find(self, resource: Resource, namespace: str, **selectors: str) -> list[JSON]:
+        """Read the objects that the selectors, named as in the API, choose; no more than a page of them."""
+        query = [("limit", str(PAGE)), *selectors.items()]
+        answer = await self._call("GET", resource, resource.path(namespace), query=query)
+        items: list[JSON] = answer["items"]
+        return items
+
     async def create(self, resource: Resource, namespace: str, body: JSON) -> JSON:
         """POST an object."""
         return await self._call("POST", resource, resource.path(namespace), body)
@@ -140,14 +149,16 @@ class Kube:
 
     async def delete_job(self, job: Job) -> JSON:
         """Delete a Job and, before it, its pods, if it still has that uid (else 409)."""
-        resource = RESOURCES[Job]
-        options = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": "Foreground",
-            "preconditions": {"uid": job.uid},
-        }
-        return await self._call("DELETE", resource, resource.path(job.namespace, job.name), options)
+        return await self._delete(job, propagationPolicy="Foreground")
+
+    async def delete_pod(self, pod: Pod) -> JSON:
+        """Delete a pod within its grace period, if it still has that uid (else 409)."""
+        return await self._delete(pod)
+
+    async def _delete(self, known: Job | Pod, **options: str) -> JSON:
+        resource = RESOURCES[type(known)]
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": known.uid}, **options}
+        return await self._call("DELETE", resource, resource.path(known.namespace, known.name), body)
 
     async def _call(
         self,

@@ -23,6 +23,7 @@ LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "trainingjob-operator"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CONTAINER = "trainer"
+JOB_FINALIZER = "batch.kubernetes.io/job-tracking"
 
 JSON = Mapping[str, Any]
 
@@ -110,7 +111,13 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A child: one attempt of one run."""
+    """A child: one attempt of one run.
+
+    Attributes:
+        queue: The LocalQueue of Kueue that it is labelled with, "" for none.
+        started: Since when the Job controller lets it run; None for one that is held, or was just created or released.
+        failing: Why the Job will be Failed once its pods have ended, "" for one that goes on.
+    """
 
     namespace: str
     name: str
@@ -120,13 +127,14 @@ class Job:
     parent: str
     claim: tuple[int, int]
     attempt_hash: str
-    queued: bool
+    queue: str
     suspended: bool
     deleting: bool
     ttl: int | None
     created: datetime
     started: datetime | None
     failures: int
+    failing: str
     ended: str | None
     end_reason: str
     end_message: str
@@ -137,8 +145,8 @@ class Job:
         """Read an object as the API server gave it; ``owner`` is "" for one that no TrainingJob controls."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         labels = metadata.get("labels") or {}
-        true = [c for c in status.get("conditions") or () if c["status"] == "True"]
-        end: JSON = next((c for c in true if c["type"] in {"Complete", "Failed"}), {})
+        true: dict[str, JSON] = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
+        end = true.get("Complete") or true.get("Failed") or {}
         created = instant(metadata["creationTimestamp"])
         assert created is not None
         return cls(
@@ -150,13 +158,15 @@ class Job:
             parent=labels.get(LABEL_NAME, ""),
             claim=(_count(labels.get(LABEL_RUN)), _count(labels.get(LABEL_ATTEMPT))),
             attempt_hash=labels.get(LABEL_ATTEMPT_HASH, ""),
-            queued=QUEUE_LABEL in labels,
+            queue=labels.get(QUEUE_LABEL, ""),
             suspended=bool(spec.get("suspend")),
             deleting="deletionTimestamp" in metadata,
             ttl=spec.get("ttlSecondsAfterFinished"),
             created=created,
-            started=instant(status.get("startTime")),
+            # The start of a released Job is its old one until the Job controller has noticed the release.
+            started=None if "Suspended" in true else instant(status.get("startTime")),
             failures=status.get("failed") or 0,
+            failing=true.get("FailureTarget", {}).get("reason") or "",
             ended=end.get("type"),
             end_reason=end.get("reason") or "",
             end_message=end.get("message") or "",
@@ -176,14 +186,25 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One try of a Job to run the trainer."""
+    """One try of a Job to run the trainer.
+
+    Attributes:
+        owner: uid of the Job that controls it; "" for an orphan.
+        trainingjob: uid of the TrainingJob, from the label.
+        deletion: By when it should be gone, its grace period included; None for one that nobody deletes.
+        finalizers: Those that others than the Job controller hold it with.
+        bystanders: Containers beside the trainer's that still run.
+    """
 
     namespace: str
     name: str
     uid: str
     version: int
     owner: str
+    trainingjob: str
     parent: str
+    deletion: datetime | None
+    finalizers: tuple[str, ...]
     phase: str
     reason: str
     message: str
@@ -196,6 +217,7 @@ class Pod:
     waiting: str | None
     waiting_message: str
     termination: Termination | None
+    bystanders: tuple[str, ...]
 
     @property
     def live(self) -> bool:
@@ -211,6 +233,7 @@ class Pod:
     def parse(cls, raw: JSON) -> Pod:
         """Read an object as the API server gave it."""
         metadata, status = raw["metadata"], raw.get("status") or {}
+        labels = metadata.get("labels") or {}
         conditions: Mapping[str, JSON] = {c["type"]: c for c in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled", {})
         disrupted = conditions.get("DisruptionTarget", {})
@@ -226,7 +249,10 @@ class Pod:
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=controller(metadata, "Job"),
-            parent=(metadata.get("labels") or {}).get(LABEL_NAME, ""),
+            trainingjob=labels.get(LABEL_UID, ""),
+            parent=labels.get(LABEL_NAME, ""),
+            deletion=instant(metadata.get("deletionTimestamp")),
+            finalizers=tuple(name for name in metadata.get("finalizers") or () if name != JOB_FINALIZER),
             phase=status.get("phase") or "Pending",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
@@ -245,6 +271,9 @@ class Pod:
                 reason=terminated.get("reason") or "",
                 message=terminated.get("message") or "",
                 time=instant(terminated.get("finishedAt")),
+            ),
+            bystanders=tuple(
+                c["name"] for c in containers if c["name"] != CONTAINER and "running" in (c.get("state") or {})
             ),
         )
 

@@ -8,18 +8,29 @@ and decides the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
-from trainingjob_operator import diagnosis
+from trainingjob_operator import diagnosis, explanation
 from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.deadlines import deadlines
+from trainingjob_operator.deadlines import deadlines, overrun
+from trainingjob_operator.decision import (
+    Announce,
+    Claim,
+    Confirm,
+    Create,
+    Decision,
+    Delete,
+    Expire,
+    Explain,
+    Observe,
+    Trigger,
+)
 from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure
 from trainingjob_operator.model import Job, TrainingJob
+from trainingjob_operator.outcome import failed, job_ended, trainer_ended, without_accelerator
 from trainingjob_operator.reasons import Reason
-from trainingjob_operator.report import Report, read
 from trainingjob_operator.specification import (
     Specification,
     attempt_hash,
@@ -28,77 +39,6 @@ from trainingjob_operator.specification import (
     spec_hash,
 )
 from trainingjob_operator.view import View
-
-Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Write that this run and attempt is next. ``trigger`` is None for a further attempt of the same run."""
-
-    run: int
-    attempt: int
-    reason: Reason
-    message: str
-    trigger: Trigger | None = None
-    fall_back: bool = False
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Write why the Job of the claim is to go."""
-
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Write that the run has ended, and how. ``delete`` announces that its Job is to go."""
-
-    outcome: Literal["Succeeded", "Failed"]
-    reason: Reason
-    message: str
-    time: datetime
-    report: Report | None = None
-    failure: Failure | None = None
-    delete: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """POST the Job of the claim."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """DELETE this Job, in the foreground, if it still has that uid."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """Let the API server delete this finished Job after ``seconds``."""
-
-    job: Job
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """Read Jobs and pods from the API server before deciding what cannot be taken back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observe:
-    """Nothing to do but to tell what is seen; look again at ``again`` even if nothing happens."""
-
-    again: datetime | None = None
-
-
-Decision = Claim | Announce | Finish | Create | Delete | Expire | Confirm | Observe
 
 
 def plan(view: View, now: datetime, configuration: Configuration) -> Decision:
@@ -109,6 +49,15 @@ def plan(view: View, now: datetime, configuration: Configuration) -> Decision:
         now: The time, with a time zone.
         configuration: What the operator was deployed with.
     """
+    decision = _decide(view, now, configuration)
+    if isinstance(decision, Observe):
+        # A pod that does not end in time makes no event.
+        times = [decision.again, *(diagnosis.overdue(pod) for pod in view.pods)]
+        return replace(decision, again=min((t for t in times if t is not None and now < t), default=None))
+    return decision
+
+
+def _decide(view: View, now: datetime, configuration: Configuration) -> Decision:
     trainingjob = view.trainingjob
     if trainingjob.deleting:
         return Observe()
@@ -128,7 +77,7 @@ def plan(view: View, now: datetime, configuration: Configuration) -> Decision:
     if job is None:
         return _without_job(view, now, specification, configuration)
     if job.ended:
-        return _result(view, job, specification, now)
+        return job_ended(view, job, specification, now)
     return _under_way(view, job, now, specification, configuration)
 
 
@@ -211,11 +160,16 @@ def _without_job(view: View, now: datetime, specification: Specification, config
             return Confirm()
         name = trainingjob.status.get("jobName")
         message = f"Job {name} was deleted, not by the operator; any change of the spec starts a new run"
-        return _failed(Failure(Reason.JOB_DELETED, message, now))
+        if view.orphans:
+            message += f", once the pod that outlived the Job has ended: kubectl delete pod {view.orphans[0].name}"
+        return failed(Failure(Reason.JOB_DELETED, message, now))
     superseded = _superseding(trainingjob)
     if superseded is not None:
         return superseded
     if trainingjob.suspended or any(not stray.ended for stray in view.strays):
+        return Observe()
+    if any(pod.live for pod in view.leftover_pods):
+        # Of a Job that was deleted without its pods, or faster than they end: one trainer at a time.
         return Observe()
     device = requested_device(trainingjob.spec, configuration, fell_back=has_fallen_back(trainingjob.status))
     if device != trainingjob.status.get("device") or gates_hash(trainingjob.spec) != trainingjob.status["gatesHash"]:
@@ -227,79 +181,61 @@ def _without_job(view: View, now: datetime, specification: Specification, config
             f"The operator is configured with no trainer image for {resource} (TRAINER_IMAGES_ACCELERATOR); "
             f"known: {', '.join(sorted(configuration.images_accelerator)) or 'none'}"
         )
-        return _without_accelerator(view, Failure(Reason.INVALID_CONFIGURATION, message, now))
+        return without_accelerator(view, Failure(Reason.INVALID_CONFIGURATION, message, now))
     refusal = view.refusal
     if refusal is not None and refusal.final and refusal.claim == trainingjob.claim:
         message = f"The API server refuses the Job: {refusal.message}"
-        return _failed(Failure(Reason.INVALID_CONFIGURATION, message, now))
+        return failed(Failure(Reason.INVALID_CONFIGURATION, message, now))
     return Create()
 
 
 def _under_way(
     view: View, job: Job, now: datetime, specification: Specification, configuration: Configuration
 ) -> Decision:
-    """The Job is unfinished: is it still the right one, and is it in time."""
-    trainingjob = view.trainingjob
+    """The Job is unfinished: did its trainer end, is it still the right one, and is it in time."""
     if job.deleting:
         return Observe()
+    early = _ended_early(view, job, now, specification) or _no_longer_wanted(view.trainingjob, job)
+    if early is not None:
+        return early
+    first = min(deadlines(view, specification, configuration), key=lambda deadline: deadline.due, default=None)
+    if first is None or now < first.due:
+        unexplained = explanation.to_be_read(view)
+        if unexplained is not None and unexplained <= now:
+            return Explain(job)
+        times = [t for t in (unexplained, first.due if first else None) if t is not None]
+        return Observe(min(times, default=None))
+    if not view.live:
+        return Confirm()
+    if first.reason is Reason.FELL_BACK_TO_CPU:
+        return Announce(first.reason, first.message)
+    return failed(Failure(first.reason, first.message, now), delete=True)
+
+
+def _ended_early(view: View, job: Job, now: datetime, specification: Specification) -> Decision | None:
+    """What has ended though the Job, which waits for its pods, does not say so."""
+    pod = view.pod
+    if pod is None or job.suspended:
+        return None
+    if pod.termination is not None:
+        ended = trainer_ended(view, pod, pod.termination.exit_code, now)
+        if ended is not None:
+            return ended
+    if job.failing and pod.live and (lost := diagnosis.not_ended(pod, now)):
+        if not view.live:
+            return Confirm()
+        reason = Reason.known(job.failing, Reason.BACKOFF_LIMIT_EXCEEDED)
+        cause = overrun(specification) if reason is Reason.DEADLINE_EXCEEDED else f"The Job fails, {job.failing}"
+        return failed(Failure(reason, f"{cause}. {lost}", now), delete=True)
+    return None
+
+
+def _no_longer_wanted(trainingjob: TrainingJob, job: Job) -> Announce | None:
+    """Why the spec, as it is now, wants this Job to go."""
     if spec_hash(trainingjob.spec) != trainingjob.status.get("specHash"):
         return Announce(Reason.SUPERSEDED, "The spec changed: the run gives way to a new one")
     if trainingjob.suspended:
         return Announce(Reason.SUSPENDED, "spec.runPolicy.suspend is set: the trainer saves a checkpoint and stops")
     if attempt_hash(trainingjob.spec) != job.attempt_hash:
         return Announce(Reason.SUPERSEDED, "The spec changed: the run goes on in a new attempt, from its checkpoint")
-    first = min(deadlines(view, specification, configuration), key=lambda deadline: deadline.due, default=None)
-    if first is None or now < first.due:
-        return Observe(first.due if first else None)
-    if not view.live:
-        return Confirm()
-    if first.reason is Reason.FELL_BACK_TO_CPU:
-        return Announce(first.reason, first.message)
-    return _failed(Failure(first.reason, first.message, now), delete=True)
-
-
-def _result(view: View, job: Job, specification: Specification, now: datetime) -> Decision:
-    """The Job has ended: what that makes of the run."""
-    trainingjob, last = view.trainingjob, view.tries[-1] if view.tries else None
-    run, attempt = trainingjob.claim
-    time = job.end_time or now
-    report = read(last, trainingjob.uid, run) if last else None
-    if job.ended == "Complete":
-        if report and report.outcome == "Succeeded":
-            return Finish("Succeeded", report.reason, report.message or "The model is registered", time, report)
-        if not view.live:
-            return Confirm()
-        lost = "The trainer ended well, but its report cannot be read"
-        if (trainingjob.status.get("lastFailure") or {}).get("reason") == Reason.RETRYING:
-            return _failed(Failure(Reason.TRAINER_ERROR, f"{lost}, twice; look for the run in the registry", time))
-        message = f"{lost}; one more attempt finds the run in the registry"
-        return Claim(run, attempt + 1, Reason.RETRYING, message, failure=Failure(Reason.RETRYING, message, time))
-    if job.end_reason == Reason.DEADLINE_EXCEEDED:
-        seconds = specification.run_policy.active_deadline_seconds
-        message = f"The attempt took longer than spec.runPolicy.activeDeadlineSeconds = {seconds} s"
-        return _failed(Failure(Reason.DEADLINE_EXCEEDED, message, time))
-    if (last is None or last.live) and not view.live:
-        return Confirm()
-    if last is None or last.live:
-        return _failed(Failure(Reason.BACKOFF_LIMIT_EXCEEDED, f"The Job failed: {job.end_message}", time))
-    failure = diagnosis.failure(last, trainingjob.uid, run)
-    if failure.exit_code == diagnosis.EXIT_ACCELERATOR_MISSING:
-        return _without_accelerator(view, failure, report)
-    if job.end_reason == Reason.BACKOFF_LIMIT_EXCEEDED:
-        message = f"{failure.message} (failure {job.failures}, more than spec.runPolicy.backoffLimit allows)"
-        failure = Failure(failure.reason, message, failure.time, failure.exit_code)
-    return _failed(failure, report=report)
-
-
-def _without_accelerator(view: View, failure: Failure, report: Report | None = None) -> Decision:
-    """The accelerator cannot be had: go on without where the policy allows it."""
-    run, attempt = view.trainingjob.claim
-    device = view.trainingjob.status.get("device") or {}
-    if device.get("requested") == "Preferred" and "resourceName" in device:
-        message = f"{failure.message}; the run goes on without"
-        return Claim(run, attempt + 1, Reason.FELL_BACK_TO_CPU, message, fall_back=True, failure=failure)
-    return _failed(failure, report=report)
-
-
-def _failed(failure: Failure, *, report: Report | None = None, delete: bool = False) -> Finish:
-    return Finish("Failed", failure.reason, failure.message, failure.time, report, failure, delete)
+    return None

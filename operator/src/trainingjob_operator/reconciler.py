@@ -7,24 +7,28 @@ goes wrong in between, the next look starts from what the API server holds.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import TypeVar
 
-from trainingjob_operator import metrics
+from trainingjob_operator import explanation, metrics
 from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
 from trainingjob_operator.events import Recorder, build_event, transition
-from trainingjob_operator.kube import RESOURCES, ApiError, Kube
+from trainingjob_operator.kube import EVENTS, RESOURCES, WORKLOADS, ApiError, Kube
 from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import LABEL_UID, Job, Key, Pod, TrainingJob
-from trainingjob_operator.plan import Confirm, Create, Decision, Delete, Expire, Observe, plan
-from trainingjob_operator.situation import passing
+from trainingjob_operator.model import JSON, LABEL_UID, Job, Key, Pod, TrainingJob
+from trainingjob_operator.plan import plan
+from trainingjob_operator.situation import TELLING, passing
 from trainingjob_operator.status import derive, merge_patch
 from trainingjob_operator.store import Store
-from trainingjob_operator.view import Progress, Refusal, View
+from trainingjob_operator.view import Explanation, Progress, Refusal, View
 
 ROUNDS = 10
 """Steps in one look. A TrainingJob never needs as many; one that does would keep a worker from the others."""
+
+Child = TypeVar("Child", Job, Pod)
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +70,11 @@ class Reconciler:
                 await self._read_children(view)
                 live = True
                 continue
+            if isinstance(decision, Explain):
+                text = await self._ask_why(decision.job)
+                explained = Explanation((decision.job.uid, decision.job.version), now, text)
+                self._store.explain(view.trainingjob.uid, explained)
+                continue
             if isinstance(decision, Observe) and (until := passing(view, now)):
                 return min(until, decision.again or until)
             status = derive(view, decision, self._progress(view.trainingjob), now, self._configuration)
@@ -91,7 +100,9 @@ class Reconciler:
             case Create():
                 return await self._create(trainingjob)
             case Delete(job=job):
-                await self._delete(job)
+                await self._delete(job, self._kube.delete_job)
+            case End(pod=pod):
+                await self._delete(pod, self._kube.delete_pod)
             case Expire(job=job, seconds=seconds):
                 await self._expire(job, seconds)
         return None
@@ -133,29 +144,55 @@ class Reconciler:
                 self._refuse(trainingjob, error.message, final=True)
                 return None
             elif error.status == HTTPStatus.FORBIDDEN:
-                self._refuse(trainingjob, error.message, final=False)
+                self._refuse(trainingjob, error.message, tries=TELLING)
                 return error
             else:
-                raise
+                # A webhook that is down, an API server that restarts: worth a word only when it does not pass.
+                self._refuse(trainingjob, _answer(error))
+                return error
         self._store.refuse(trainingjob.uid, None)
         self._store.put(created)
         return None
 
-    def _refuse(self, trainingjob: TrainingJob, message: str, *, final: bool) -> None:
-        self._store.refuse(trainingjob.uid, Refusal(trainingjob.claim, final, message))
+    def _refuse(self, trainingjob: TrainingJob, message: str, *, tries: int = 1, final: bool = False) -> None:
+        before = self._store.refusal(trainingjob.uid)
+        if before is not None and before.claim == trainingjob.claim:
+            tries += before.tries
+        self._store.refuse(trainingjob.uid, Refusal(trainingjob.claim, final, message, tries))
 
-    async def _delete(self, job: Job) -> None:
+    async def _ask_why(self, job: Job) -> str | None:
+        """Why a Job has no pod, or None where nobody says so, or where the operator may not know."""
         try:
-            answer = await self._kube.delete_job(job)
+            if job.suspended:
+                return explanation.from_workloads(await self._workloads(job))
+            selector = f"involvedObject.uid={job.uid},reason=FailedCreate"
+            return explanation.from_events(await self._kube.find(EVENTS, job.namespace, fieldSelector=selector))
+        except ApiError as error:
+            logger.debug("Job %s/%s: why it has no pod cannot be read: %s", job.namespace, job.name, error)
+            return None
+
+    async def _workloads(self, job: Job) -> list[JSON]:
+        selector = f"{explanation.JOB_UID_LABEL}={job.uid}"
+        for resource in WORKLOADS:
+            try:
+                return await self._kube.find(resource, job.namespace, labelSelector=selector)
+            except ApiError as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
+        return []
+
+    async def _delete(self, known: Child, delete: Callable[[Child], Awaitable[JSON]]) -> None:
+        try:
+            answer = await delete(known)
         except ApiError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
-            self._store.drop(job)
+            self._store.drop(known)
             return
-        if answer.get("kind") == "Job":
-            self._store.put(Job.parse(answer))
+        if answer.get("kind") == type(known).__name__:
+            self._store.put(type(known).parse(answer))
         else:
-            self._store.drop(job)
+            self._store.drop(known)
 
     async def _expire(self, job: Job, seconds: int) -> None:
         try:
@@ -179,3 +216,10 @@ class Reconciler:
         self._store.replace(Pod, trainingjob.namespace, pods.items, pods.version, trainingjob.uid)
         jobs = await self._kube.list_all(Job, trainingjob.namespace, selector)
         self._store.replace(Job, trainingjob.namespace, jobs.items, jobs.version, trainingjob.uid)
+
+
+def _answer(error: ApiError) -> str:
+    """What the API server said, in words that stay the same from try to try: a new message is a new write."""
+    if not error.status:
+        return f"the API server does not answer ({error.reason})"
+    return f"{error.status} {error.reason}: {error.message}"

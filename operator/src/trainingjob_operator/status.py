@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.decision import Announce, Claim, Decision, Finish
 from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure, failure
 from trainingjob_operator.manifests import job_name
 from trainingjob_operator.model import JSON, TrainingJob, clean, timestamp
-from trainingjob_operator.plan import Announce, Claim, Decision, Finish
 from trainingjob_operator.situation import Situation, held, situation
 from trainingjob_operator.specification import (
     gates_hash,
@@ -51,7 +51,7 @@ def derive(
         return _still(trainingjob)
     if isinstance(decision, Announce):
         return _announced(view, decision, now)
-    return _observed(view, situation(view), progress, now)
+    return _observed(view, situation(view, now), progress, now)
 
 
 def merge_patch(old: JSON, new: JSON) -> dict[str, Any]:

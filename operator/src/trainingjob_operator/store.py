@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from trainingjob_operator.model import Job, Key, Pod, TrainingJob
-from trainingjob_operator.view import Refusal, View
+from trainingjob_operator.view import Explanation, Refusal, View
 
 Known = TrainingJob | Job | Pod
 
 
 class Store:
-    """An index of objects by uid, TrainingJobs by name, and children by owner."""
+    """An index of objects by uid, TrainingJobs by name, and Jobs and pods by the uid of their TrainingJob."""
 
     def __init__(self) -> None:
         self._objects: dict[str, Known] = {}
         self._trainingjobs: dict[Key, str] = {}
-        self._children: dict[str, set[str]] = {}
+        self._family: dict[str, set[str]] = {}
         self._gone: dict[str, int] = {}
         self._listed: dict[tuple[type[Known], str], int] = {}
         self._refusals: dict[str, Refusal] = {}
+        self._explanations: dict[str, Explanation] = {}
         self._seen: dict[str, tuple[int, int]] = {}
 
     def put(self, known: Known) -> Key | None:
@@ -43,10 +44,13 @@ class Store:
                     return None
                 self._remove(namesake)
             self._trainingjobs[known.key] = known.uid
-        elif known.owner:
-            self._children.setdefault(known.owner, set()).add(known.uid)
-            if isinstance(known, Job):
-                self._seen[known.owner] = max(known.claim, self._seen.get(known.owner, (0, 0)))
+        else:
+            if before is not None:
+                self._leave_family(before)
+            if head := _head(known):
+                self._family.setdefault(head, set()).add(known.uid)
+                if isinstance(known, Job):
+                    self._seen[head] = max(known.claim, self._seen.get(head, (0, 0)))
         self._objects[known.uid] = known
         return parent(known)
 
@@ -94,10 +98,15 @@ class Store:
         if not isinstance(trainingjob, TrainingJob):
             return None
         family = list(self._descendants(trainingjob.uid))
-        jobs = tuple(known for known in family if isinstance(known, Job))
-        pods = tuple(known for known in family if isinstance(known, Pod))
-        seen, refusal = self._seen.get(trainingjob.uid, (0, 0)), self._refusals.get(trainingjob.uid)
-        return View(trainingjob, jobs, pods, seen, refusal, live)
+        return View(
+            trainingjob,
+            jobs=tuple(known for known in family if isinstance(known, Job)),
+            pods=tuple(known for known in family if isinstance(known, Pod)),
+            seen=self._seen.get(trainingjob.uid, (0, 0)),
+            refusal=self.refusal(trainingjob.uid),
+            live=live,
+            explanation=self._explanations.get(trainingjob.uid),
+        )
 
     def refuse(self, uid: str, refusal: Refusal | None) -> None:
         """Remember the API server's last answer to the Job of a claim: a no, or None for a yes."""
@@ -105,6 +114,14 @@ class Store:
             self._refusals.pop(uid, None)
         else:
             self._refusals[uid] = refusal
+
+    def refusal(self, uid: str) -> Refusal | None:
+        """The API server's no to the Job of a TrainingJob, if that was its last answer."""
+        return self._refusals.get(uid)
+
+    def explain(self, uid: str, explanation: Explanation) -> None:
+        """Remember what was said about why a Job of this TrainingJob has no pod."""
+        self._explanations[uid] = explanation
 
     def names(self) -> list[Key]:
         """Every TrainingJob."""
@@ -118,9 +135,7 @@ class Store:
                 yield known
 
     def _descendants(self, uid: str) -> Iterator[Known]:
-        for child in self._children.get(uid, ()):
-            yield self._objects[child]
-            yield from (self._objects[grandchild] for grandchild in self._children.get(child, ()))
+        return (self._objects[member] for member in self._family.get(uid, ()))
 
     def _is_gone(self, known: Known) -> bool:
         """Whether an object that is not known was there before, and is gone: this is an echo of it."""
@@ -135,13 +150,27 @@ class Store:
             if self._trainingjobs.get(known.key) == uid:
                 del self._trainingjobs[known.key]
             self._refusals.pop(uid, None)
+            self._explanations.pop(uid, None)
             self._seen.pop(uid, None)
-        elif known.owner:
-            siblings = self._children[known.owner]
-            siblings.discard(uid)
-            if not siblings:
-                del self._children[known.owner]
+        else:
+            self._leave_family(known)
         return True
+
+    def _leave_family(self, known: Known) -> None:
+        members = self._family.get(head := _head(known), set())
+        members.discard(known.uid)
+        if not members:
+            self._family.pop(head, None)
+
+
+def _head(known: Known) -> str:
+    """The uid of the TrainingJob that a Job or pod belongs to, "" for none.
+
+    A pod is known by its label: one whose Job was deleted without it has no controller, and its trainer runs on.
+    """
+    if isinstance(known, Pod):
+        return known.trainingjob
+    return known.owner if isinstance(known, Job) else ""
 
 
 def parent(known: Known) -> Key | None:

@@ -38,11 +38,34 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The API server's answer to the Job of one claim, when it was no."""
+    """The API server's answer to the Job of one claim, when it was no.
+
+    Attributes:
+        claim: Run and attempt of the Job.
+        final: Whether the API server would never take this Job.
+        message: The API server's words.
+        tries: How often in a row it has answered so.
+    """
 
     claim: tuple[int, int]
     final: bool
     message: str
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What others say about why a Job has no pod: Kueue, or the Job controller.
+
+    Attributes:
+        job: uid and resourceVersion of the Job that it is about.
+        time: When it was read.
+        text: Their words; None where they say nothing, or where the operator may not read it.
+    """
+
+    job: tuple[str, int]
+    time: datetime
+    text: str | None
 
 
 @dataclass(frozen=True)
@@ -52,10 +75,11 @@ class View:
     Attributes:
         trainingjob: The parent.
         jobs: Every Job that its uid controls.
-        pods: The pods of these Jobs.
+        pods: Every pod that is labelled with its uid, of these Jobs or of none.
         seen: The newest claim that this process ever saw a Job of, (0, 0) for none.
         refusal: The API server's no to the claimed Job, if that was the last word.
         live: Whether Jobs and pods were just read from the API server, not from the watch.
+        explanation: Why a Job has no pod, if anybody was asked.
     """
 
     trainingjob: TrainingJob
@@ -64,6 +88,7 @@ class View:
     seen: tuple[int, int] = (0, 0)
     refusal: Refusal | None = None
     live: bool = False
+    explanation: Explanation | None = None
 
     @cached_property
     def job(self) -> Job | None:
@@ -91,3 +116,14 @@ class View:
         """Jobs that the claim has left behind. Newer ones are no strays: their claim is not seen here yet."""
         claim, job = self.trainingjob.claim, self.job
         return tuple(j for j in self.jobs if j is not job and j.claim <= claim)
+
+    @cached_property
+    def leftover_pods(self) -> tuple[Pod, ...]:
+        """Pods that are not of the claimed Job: a trainer of this TrainingJob may still run in those that are live."""
+        owner = self.job.uid if self.job else None
+        return tuple(sorted((p for p in self.pods if p.owner != owner), key=lambda p: (p.created, p.version)))
+
+    @cached_property
+    def orphans(self) -> tuple[Pod, ...]:
+        """Live pods whose Job was deleted without them, and that nobody ends."""
+        return tuple(p for p in self.leftover_pods if p.live and not p.owner and p.deletion is None)

@@ -1,4 +1,4 @@
-"""Whatever happens, and wherever an operator dies: never two Jobs for an attempt, and it comes to an end."""
+"""Whatever happens, and wherever an operator dies: never two Jobs for an attempt nor two trainers, and it ends."""
 
 from collections.abc import Callable
 
@@ -61,6 +61,28 @@ def delete_by_hand(world: World) -> None:
     world.job["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
 
 
+def orphan(world: World) -> None:
+    if world.pods and "deletionTimestamp" not in world.job["metadata"]:
+        world.orphan_pod()
+
+
+def end_leftovers(world: World) -> None:
+    """Pods that outlived their Job end, and ones that are being deleted are gone."""
+    jobs = {job["metadata"]["uid"] for job in world.jobs.values()}
+    for pod in list(world.pods.values()):
+        owners = {owner["uid"] for owner in pod["metadata"].get("ownerReferences", ())}
+        if not owners & jobs:
+            del world.pods[pod["metadata"]["name"]]
+
+
+def end_trainer(exit_code: int) -> Action:
+    def act(world: World) -> None:
+        mine = world.job["metadata"]["labels"]["training.pumphealth.io/run"] == str(world.status["run"])
+        world.end_trainer(exit_code, world.report("Failed" if exit_code else "Succeeded") if mine else "")
+
+    return when(lambda world: has_live_job(world) and pod_phase(world) == "Running", act)
+
+
 def forget(world: World) -> None:
     world.seen = max((job.claim for job in world.view().jobs), default=(0, 0))
 
@@ -83,6 +105,15 @@ ACTIONS: dict[str, Action] = {
     "a retraining is asked for": lambda world: world.request_retrain(str(world.now)),
     "the Job is deleted by hand": when(has_live_job, delete_by_hand),
     "the deleted Job goes": remove_deleted,
+    "the Job is deleted without its pod": when(has_live_job, orphan),
+    "the pod that outlived its Job ends": end_leftovers,
+    "the node of the pod dies": when(
+        lambda world: has_live_job(world) and pod_phase(world) == "Running",
+        lambda world: world.delete_pod(disruption="DeletionByTaintManager"),
+    ),
+    "the trainer succeeds beside a sidecar": end_trainer(0),
+    "the trainer fails beside a sidecar": end_trainer(12),
+    "the trainer finds no data beside a sidecar": end_trainer(11),
     "a pod is created": when(lambda world: has_live_job(world) and pod_phase(world) in {None, "Failed"}, World.add_pod),
     "a node is found": when(lambda world: has_live_job(world) and pod_phase(world) == "Pending", World.bind),
     "no node is found": when(
@@ -128,6 +159,7 @@ def finish(world: World) -> None:
         if world.status["phase"] in {"Succeeded", "Failed"} and not unfinished(world):
             return
         remove_deleted(world)
+        end_leftovers(world)
         for name in ("a pod is created", "a node is found", "the trainer runs", "the trainer succeeds"):
             ACTIONS[name](world)
         world.settle()

@@ -159,3 +159,13 @@ def test_disruptions_are_ignored_before_any_exit_code_is_looked_at() -> None:
 def test_a_job_name_is_a_dns_label_however_long_the_parents_name_and_old_the_object() -> None:
     assert len(job_name("x" * 63, UID, 999_999, 99_999)) <= 63
     assert job_name("pump", UID, 3, 1) == "pump-1f0c9a3e-3-1"
+
+
+def test_the_pod_keeps_meshes_out_unless_its_annotations_are_configured() -> None:
+    def annotations(**environment: str) -> dict[str, str]:
+        metadata: dict[str, Any] = job_of(configured(**environment))["spec"]["template"]["metadata"]
+        return metadata.get("annotations") or {}
+
+    assert annotations() == {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
+    assert annotations(TRAINER_POD_ANNOTATIONS='{"note": "x"}') == {"note": "x"}
+    assert annotations(TRAINER_POD_ANNOTATIONS="{}") == {}

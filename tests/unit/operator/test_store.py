@@ -86,6 +86,32 @@ def test_a_list_of_one_family_says_nothing_about_another() -> None:
     assert (view.jobs, other.jobs) == ((), (other_job,))
 
 
+def test_a_pod_is_found_by_its_label_when_its_job_is_gone_and_no_longer_controls_it() -> None:
+    store, (trainingjob, job, pod) = Store(), family()
+    for known in (trainingjob, job, pod):
+        store.put(known)
+    store.drop(job)
+    orphan = replace(pod, owner="", version=pod.version + 10)
+    assert store.put(orphan) == KEY
+    view = store.view(KEY)
+    assert view is not None
+    assert (view.jobs, view.leftover_pods) == ((), (orphan,))
+    assert store.drop(orphan) == KEY
+    view = store.view(KEY)
+    assert view is not None
+    assert view.pods == ()
+
+
+def test_a_pod_that_is_labelled_anew_changes_its_family() -> None:
+    store, (trainingjob, _, pod) = Store(), family()
+    store.put(trainingjob)
+    store.put(pod)
+    store.put(replace(pod, trainingjob="another", version=pod.version + 10))
+    view = store.view(KEY)
+    assert view is not None
+    assert view.pods == ()
+
+
 def test_a_namesake_that_was_created_anew_takes_the_place_of_the_old_one() -> None:
     store, (trainingjob, job, _) = Store(), family()
     known: list[Known] = [trainingjob, job]
