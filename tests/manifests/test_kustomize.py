@@ -154,6 +154,19 @@ def test_the_operator_may_do_anywhere_what_it_needs_and_no_more(
     assert may(cluster, verb, resource, "default") is allowed
 
 
+def test_the_component_for_kueue_adds_nothing_but_the_right_to_list_workloads(cluster: Cluster, tmp_path: Path) -> None:
+    parts = {"resources": [MANIFESTS / "base"], "components": [MANIFESTS / "components/kueue"]}
+    relative = {kind: [os.path.relpath(path, tmp_path) for path in paths] for kind, paths in parts.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(relative))
+    base, documents = render(cluster, MANIFESTS / "base"), render(cluster, tmp_path)
+    added = [document for document in documents if document not in base]
+    assert {document["kind"] for document in added} == {"ClusterRole", "ClusterRoleBinding"}
+    rules = one(added, "ClusterRole", ".*")["rules"]
+    assert rules == [{"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["list"]}]
+    binding = one(added, "ClusterRoleBinding", ".*")
+    assert binding["subjects"] == one(base, "ClusterRoleBinding", "trainingjob-operator")["subjects"]
+
+
 @pytest.mark.usefixtures("installed")
 def test_the_operator_may_hold_a_lease_in_its_own_namespace(cluster: Cluster) -> None:
     for verb in ("get", "create", "update"):
