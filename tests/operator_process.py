@@ -316,6 +316,11 @@ def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:
     return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
 
+def message(status: Mapping[str, Any]) -> str:
+    """What the conditions say, nothing before there are any."""
+    return str(next((c["message"] for c in status.get("conditions", ())), ""))
+
+
 def apply_training_job_api(cluster: Cluster) -> None:
     """Applies the CRD and waits until the API server serves it."""
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD_FILE}")
