@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load_cases, search_cases, whole_cases
-from trainingjob_trainer.accelerator import Device, cpu_threads, process_environment
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.run.device import cpu_threads, process_environment
 
 CASES: dict[str, Callable[..., dict[str, Any]]] = {
     "load-reference": load_cases.reference,

@@ -7,17 +7,19 @@ import numpy as np
 
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
 from benchmarks.telemetry import prepared, spec
-from trainingjob_trainer import gru_assembly, gru_network, gru_training
-from trainingjob_trainer.evaluate import regression_metrics
-from trainingjob_trainer.gru import train_gru
-from trainingjob_trainer.gru_assembly import VALIDATION_WINDOWS
-from trainingjob_trainer.gru_prediction import evenly
-from trainingjob_trainer.gru_schedule import Schedule
-from trainingjob_trainer.gru_target import standardise
-from trainingjob_trainer.prepared import Prepared
-from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.windows import Sequences, create_sequences
+from trainingjob_trainer.models.gru import ensemble as gru_assembly
+from trainingjob_trainer.models.gru import network as gru_network
+from trainingjob_trainer.models.gru import trainer as gru_training
+from trainingjob_trainer.models.gru.ensemble import VALIDATION_WINDOWS
+from trainingjob_trainer.models.gru.model import train_gru
+from trainingjob_trainer.models.gru.prediction import evenly
+from trainingjob_trainer.models.gru.schedule import Schedule
+from trainingjob_trainer.models.gru.target import standardise
+from trainingjob_trainer.models.metrics import regression_metrics
+from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.spec import TrainingJobSpec
-from trainingjob_trainer.windows import Sequences, create_sequences
 
 
 class Curve(SilentReporter):

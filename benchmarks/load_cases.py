@@ -10,8 +10,8 @@ import psycopg2
 
 from benchmarks.reference import load
 from benchmarks.telemetry import spec
-from trainingjob_trainer.load import load_telemetry
 from trainingjob_trainer.spec import Window
+from trainingjob_trainer.storage.telemetry import load_telemetry
 
 
 def reference(machine: str) -> dict[str, Any]:

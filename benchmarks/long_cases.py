@@ -6,8 +6,8 @@ from typing import Any
 from benchmarks.gru_cases import Curve, sequences_of
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
 from benchmarks.telemetry import prepared, spec
-from trainingjob_trainer.gru import train_gru
-from trainingjob_trainer.gru_chunks import tile
+from trainingjob_trainer.models.gru.chunks import tile
+from trainingjob_trainer.models.gru.model import train_gru
 
 FIRST_STEP, LAST_STEP = 50, 550
 """Optimiser steps of the reference between which it is timed: an epoch of it takes a quarter of an hour."""

@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks.reference import search_xgb
 from benchmarks.telemetry import prepared, spec
-from trainingjob_trainer.accelerator import cpu_threads
-from trainingjob_trainer.reporter import SilentReporter
-from trainingjob_trainer.xgb_search import LabelledRows, search_settings
+from trainingjob_trainer.models.reporter import SilentReporter
+from trainingjob_trainer.models.xgb.search import LabelledRows, search_settings
+from trainingjob_trainer.run.device import cpu_threads
 
 
 def reference(machine: str, jobs: int, threads: int) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any
 from cluster.object_store import object_store_running
 from cluster.postgres import postgres_running
 from cluster.programs import run_program
-from trainingjob_trainer.load import load_telemetry
-from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import Prepared
+from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.spec import TrainingJobSpec, Window
+from trainingjob_trainer.storage.telemetry import load_telemetry
 
 REAL_SERIES = Path(__file__).parents[2] / "shared" / "data"
 CAROBD_ROWS = 20_000

@@ -1,12 +1,12 @@
 """A TrainingJob that lies in Git and is applied as Argo CD does it with the sync option ServerSideApply=true."""
 
 import json
-import subprocess
 from typing import Any
 
 import pytest
 
 from cluster.clusters import Cluster
+from cluster.programs import ProgramError
 from operator_process import GROUP, VERSION, Operator, TrainingJobs
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
@@ -41,6 +41,6 @@ def test_a_suspend_that_is_taken_out_of_git_is_over(
 
 
 def test_a_misspelled_field_is_refused_by_its_name(cluster: Cluster, namespace: str) -> None:
-    with pytest.raises(subprocess.CalledProcessError) as refused:
+    with pytest.raises(ProgramError) as refused:
         apply(cluster, namespace, {**SPEC, "model": {"type": "gru", "gru": {"epoch": 5}}})
-    assert ".spec.model.gru.epoch: field not declared in schema" in refused.value.stderr
+    assert ".spec.model.gru.epoch: field not declared in schema" in refused.value.said

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import yaml
 from api_schema import CRD_FILE
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
+from cluster.programs import ProgramError
 from trainingjob_operator.configuration import Configuration
-from trainingjob_trainer.training_job import load_training_job
+from trainingjob_trainer.documents.training_job import load_training_job
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 OVERLAYS = ["base", "overlays/local", "overlays/kind"]
@@ -107,9 +107,9 @@ def test_argo_cd_gets_health_and_actions_beside_what_it_has(
 
 
 def test_the_component_is_refused_where_there_is_no_argo_cd(cluster: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(subprocess.CalledProcessError) as refused:
+    with pytest.raises(ProgramError) as refused:
         render(cluster, installation(tmp_path, {"metadata": {"name": "other"}}))
-    assert "argocd-cm" in refused.value.stderr
+    assert "argocd-cm" in refused.value.said
 
 
 @pytest.fixture(scope="module")

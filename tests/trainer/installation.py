@@ -12,16 +12,16 @@ from minio import Minio
 
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
-from trainingjob_trainer.accelerator import Device
-from trainingjob_trainer.artifacts import ObjectStore as Bucket
-from trainingjob_trainer.copy_rows import copy_rows
-from trainingjob_trainer.database import create_tables, with_connection
-from trainingjob_trainer.launch import Surroundings, launch
-from trainingjob_trainer.outcome import Ending, Findings
-from trainingjob_trainer.progress import Listener, RunProgress
-from trainingjob_trainer.simulate import simulate
+from trainingjob_trainer.documents.training_job import spec_hash
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.run.process import Surroundings, launch
+from trainingjob_trainer.run.progress import Listener, RunProgress
+from trainingjob_trainer.run.result import Ending, Findings
 from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun, Window
-from trainingjob_trainer.training_job import spec_hash
+from trainingjob_trainer.storage.copy import copy_rows
+from trainingjob_trainer.storage.object_store import ObjectStore as Bucket
+from trainingjob_trainer.storage.postgres import create_tables, with_connection
+from trainingjob_trainer.tools.simulate import simulate
 
 MACHINE = "ITU-415"
 UID = "1f0c9a3e-5d1c-4b8e-9d53-0d2a5e3c1b11"
@@ -87,7 +87,7 @@ class Installation:
 
     def execute(self, run: TrainingRun, patience_seconds: float, listeners: Sequence[Listener] = ()) -> Ending:
         """Run the stages alone, with an object store that is given up soon."""
-        from trainingjob_trainer.run import execute
+        from trainingjob_trainer.run.pipeline import execute
 
         store = Bucket.from_environment(self.object_store.environment(), self.bucket, patience_seconds)
         return execute(run, Device("CPU", 1), RunProgress(listeners), store, Findings())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.object_store import ObjectStore as Server
-from trainingjob_trainer.artifacts import ObjectStore
 from trainingjob_trainer.errors import ExitCode
+from trainingjob_trainer.storage.object_store import ObjectStore
 
 PROGRAM = Path(__file__).with_name("training_program.py")
 

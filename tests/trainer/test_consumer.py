@@ -34,10 +34,10 @@ class Published:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """One model in each form that is saved: Direct, on the last score, and mixed with a ridge regression."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    from trainingjob_trainer import gru_network
-    from trainingjob_trainer.gru_baselines import LinearScore
-    from trainingjob_trainer.gru_saving import save_model, save_scaler
-    from trainingjob_trainer.prepared import HealthScore
+    from trainingjob_trainer.data.dataset import HealthScore
+    from trainingjob_trainer.models.gru import network as gru_network
+    from trainingjob_trainer.models.gru.baselines import LinearScore
+    from trainingjob_trainer.models.gru.export import save_model, save_scaler
 
     random = np.random.default_rng(0)
     bucket = tmp_path_factory.mktemp("models")

@@ -11,12 +11,12 @@ import pytest
 from psycopg2.extensions import connection
 
 from trainer.statements import execute, select
-from trainingjob_trainer.copy_rows import copy_rows
-from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK
-from trainingjob_trainer.database import create_tables
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.existing_rows import ExistingRows
-from trainingjob_trainer.importer import import_csv
+from trainingjob_trainer.storage.copy import copy_rows
+from trainingjob_trainer.storage.postgres import create_tables
+from trainingjob_trainer.tools.csv_reader import ROWS_OF_A_BLOCK
+from trainingjob_trainer.tools.existing_rows import ExistingRows
+from trainingjob_trainer.tools.importer import import_csv
 
 HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"
 GOOD = "2025-01-01T03:00:00+03:00,ITU-415,480.123456789,\n"

@@ -15,16 +15,16 @@ from psycopg2.extensions import connection
 
 from cluster.postgres import Database
 from cluster.processes import free_ports
-from trainingjob_trainer import database as database_module
-from trainingjob_trainer.clean import clean
-from trainingjob_trainer.columns import TELEMETRY_COLUMNS
-from trainingjob_trainer.copy_rows import copy_rows
-from trainingjob_trainer.database import create_tables, with_connection
+from trainingjob_trainer.data.cleaning import clean
+from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
+from trainingjob_trainer.data.dataset import UnreadableColumn
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.load import load_telemetry, read_telemetry
-from trainingjob_trainer.prepared import UnreadableColumn
-from trainingjob_trainer.simulate import simulate
 from trainingjob_trainer.spec import TrainingJobSpec, Window
+from trainingjob_trainer.storage import postgres as database_module
+from trainingjob_trainer.storage.copy import copy_rows
+from trainingjob_trainer.storage.postgres import create_tables, with_connection
+from trainingjob_trainer.storage.telemetry import load_telemetry, read_telemetry
+from trainingjob_trainer.tools.simulate import simulate
 
 MACHINE = "MOTOBOMBA-007"
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -10,10 +10,10 @@ import pytest
 from psycopg2.extensions import connection
 
 from trainer.statements import execute, select
-from trainingjob_trainer import registry
-from trainingjob_trainer.database import create_tables, with_connection
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.registry import ModelRow, RunKey
+from trainingjob_trainer.storage import registry
+from trainingjob_trainer.storage.postgres import create_tables, with_connection
+from trainingjob_trainer.storage.registry import ModelRow, RunKey
 
 KEY = RunKey(uid="3f0c9a1e-0000", run=2, spec_hash="a" * 64, recipe=1, fingerprint="f" * 64)
 MODEL = ModelRow(

@@ -7,9 +7,9 @@ from psycopg2.extensions import connection
 
 from trainer.statements import execute, select
 from trainer.test_registry import KEY, MODEL
-from trainingjob_trainer import registry
-from trainingjob_trainer.database import create_tables, with_connection
 from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.storage import registry
+from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
 FILLED = "machine_name, model_type, bucket_address, data_start_date, data_end_date, metrics"
 OTHER_RUN = replace(KEY, run=3)

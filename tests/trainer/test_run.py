@@ -15,7 +15,7 @@ from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainingjob_trainer.errors import ExitCode
-from trainingjob_trainer.progress import Progress, Stage
+from trainingjob_trainer.run.progress import Progress, Stage
 
 _STAMP = r"\d{4}(_\d\d){5}"
 _RUN_FILES = {"manifest.json", "report.html", f"run-{UID[:8]}-1-1.json"}
@@ -193,7 +193,7 @@ def test_a_machine_without_rows_is_refused_as_a_data_error(
 def test_every_end_is_written_as_termination_message(
     installation: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from trainingjob_trainer.launch import Surroundings, launch
+    from trainingjob_trainer.run.process import Surroundings, launch
 
     path = tmp_path_factory.mktemp("pod") / "termination-log"
     spec = small_spec("xgb", installation.bucket)

@@ -9,11 +9,11 @@ import pytest
 
 from cluster.object_store import ObjectStore as Server
 from trainer.proxy import proxy_to
-from trainingjob_trainer.artifacts import ObjectStore
+from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepared import ModelFile
-from trainingjob_trainer.publication import Place
-from trainingjob_trainer.publish import expose, publish, reserve, verify, withdraw
+from trainingjob_trainer.storage.artifact_paths import Place
+from trainingjob_trainer.storage.object_store import ObjectStore
+from trainingjob_trainer.storage.publisher import expose, publish, reserve, verify, withdraw
 
 NOON = datetime(2025, 8, 31, 12, 0, 0, tzinfo=UTC)
 PLACE = Place("xgb", "PUMP-1", NOON)

@@ -12,11 +12,11 @@ import pytest
 from cluster.object_store import ObjectStore as Server
 from cluster.postgres import Database
 from trainer.installation import UID, small_spec
-from trainingjob_trainer.artifacts import ObjectStore
-from trainingjob_trainer.database import with_connection
+from trainingjob_trainer.documents.training_job import spec_hash
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.server_settings import SECRETS
-from trainingjob_trainer.training_job import spec_hash
+from trainingjob_trainer.storage.object_store import ObjectStore
+from trainingjob_trainer.storage.postgres import with_connection
+from trainingjob_trainer.storage.server_settings import SECRETS
 
 KEYS = {
     "PGHOST": "host",

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from cluster.postgres import Database
-from trainingjob_trainer.check import check
-from trainingjob_trainer.copy_rows import copy_rows
-from trainingjob_trainer.database import create_tables, with_connection
-from trainingjob_trainer.importer import import_csv
-from trainingjob_trainer.load import load_telemetry
-from trainingjob_trainer.simulate import simulate, write_csv
 from trainingjob_trainer.spec import TrainingJobSpec, Window
+from trainingjob_trainer.storage.copy import copy_rows
+from trainingjob_trainer.storage.postgres import create_tables, with_connection
+from trainingjob_trainer.storage.telemetry import load_telemetry
+from trainingjob_trainer.tools.check import check
+from trainingjob_trainer.tools.importer import import_csv
+from trainingjob_trainer.tools.simulate import simulate, write_csv
 
 MACHINE = "MOTOBOMBA-007"
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cluster import cache
-from trainingjob_trainer.accelerator import Device
-from trainingjob_trainer.reporter import SilentReporter
-from trainingjob_trainer.xgb import train_xgboost
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.reporter import SilentReporter
+from trainingjob_trainer.models.xgb.model import train_xgboost
 from unit.xgb.rows import SPEC, prepared_rows
 
 PROGRAM = Path(__file__).with_name("xgb_consumer_program.py")

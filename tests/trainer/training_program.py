@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import MinMaxScaler
 
-from trainingjob_trainer.artifacts import ObjectStore
-from trainingjob_trainer.checkpoint import Checkpoints
+from trainingjob_trainer.data.dataset import DataSummary, HealthScore, Prepared
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.gru import train_gru
-from trainingjob_trainer.prepared import DataSummary, HealthScore, Prepared
+from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.gru.model import train_gru
 from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
+from trainingjob_trainer.storage.object_store import ObjectStore
 
 FEATURES = ("Recalque", "Eng_RPM")
 ROWS, BORDER = 400, 320

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from api_schema import nodes, spec_schema, specs
 from trainingjob_operator import specification
-from trainingjob_trainer import training_job
+from trainingjob_trainer.documents import training_job
 from trainingjob_trainer.spec import TrainingJobSpec
 
 random_specs = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)

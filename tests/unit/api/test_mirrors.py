@@ -9,8 +9,8 @@ import yaml
 from api_schema import nodes, root_schema, spec_schema
 from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import DEFAULTS
-from trainingjob_trainer.gru import MAXIMUM_STEPS, MINIMUM_STEPS
-from trainingjob_trainer.progress import Stage
+from trainingjob_trainer.models.gru.model import MAXIMUM_STEPS, MINIMUM_STEPS
+from trainingjob_trainer.run.progress import Stage
 from trainingjob_trainer.spec import TrainingJobSpec
 from trainingjob_trainer.spec_types import GATE_METRICS, MAXIMUM_SEARCH_SETTINGS
 

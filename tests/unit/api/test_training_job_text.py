@@ -16,11 +16,11 @@ from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.manifests import build_job
 from trainingjob_operator.model import TrainingJob
 from trainingjob_operator.specification import spec_hash
+from trainingjob_trainer.documents.manifest import TrainingJobManifest
+from trainingjob_trainer.documents.training_job import load_training_job, read_training_run
+from trainingjob_trainer.documents.yaml_documents import decode_yaml
 from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.spec_types import PATTERN_RULES
-from trainingjob_trainer.training_job import load_training_job, read_training_run
-from trainingjob_trainer.training_job_manifest import TrainingJobManifest
-from trainingjob_trainer.yaml_documents import decode_yaml
 
 NOW = datetime(2025, 9, 15, 12, tzinfo=UTC)
 YAML = """

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainingjob_trainer.data.dataset import UnreadableColumn
+from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import UnreadableColumn
 from unit.data.telemetry import sensors, spec, telemetry
 
 NAN = float("nan")

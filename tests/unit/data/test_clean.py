@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from trainingjob_trainer.clean import clean
+from trainingjob_trainer.data.cleaning import clean
+from trainingjob_trainer.data.false_readings import false_readings
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.false_readings import false_readings
 from trainingjob_trainer.spec_types import Limits
 from unit.data.telemetry import at, sensors, spec, telemetry
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainingjob_trainer.csv_telemetry import ROWS_OF_A_BLOCK, Refusals, read_csv
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.tools.csv_reader import ROWS_OF_A_BLOCK, Refusals, read_csv
 
 KNOWN = ("Oil_P", "Cool_T", "Eng_RPM_variation_percentage")
 HEADER = "timestamp,motor_pump,Oil_P,Eng_RPM_variation_percentage\n"

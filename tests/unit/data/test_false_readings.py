@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from trainingjob_trainer.clean import Cleaned, clean
-from trainingjob_trainer.prepare import prepare_data
+from trainingjob_trainer.data.cleaning import Cleaned, clean
+from trainingjob_trainer.data.prepare import prepare_data
 from unit.data.telemetry import Readings, sensors, spec, telemetry
 
 DATA = spec().data

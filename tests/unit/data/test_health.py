@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainingjob_trainer.data.health import fit_health_score, score
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.health import fit_health_score, score
 from trainingjob_trainer.spec_types import Range
 from unit.data.telemetry import MACHINE
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainingjob_trainer.labels import distinct_failures, failure_events, failure_labels, looks_past_border
+from trainingjob_trainer.data.labels import distinct_failures, failure_events, failure_labels, looks_past_border
 from unit.data.telemetry import at
 
 WINDOW = np.timedelta64(30, "m")

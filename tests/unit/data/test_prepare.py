@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import Prepared
 from unit.data.telemetry import sensors, spec, telemetry
 
 NAN = float("nan")

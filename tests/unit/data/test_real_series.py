@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainingjob_trainer.clean import clean
-from trainingjob_trainer.columns import TELEMETRY_COLUMNS, is_derived
-from trainingjob_trainer.csv_telemetry import Refusals, read_csv
+from trainingjob_trainer.data.cleaning import clean
+from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS, is_derived
+from trainingjob_trainer.data.dataset import Telemetry
+from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import Telemetry
 from trainingjob_trainer.spec import Data, TrainingJobSpec
 from trainingjob_trainer.spec_types import KEY_COLUMNS
-from trainingjob_trainer.windows import create_sequences
+from trainingjob_trainer.tools.csv_reader import Refusals, read_csv
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.data.windows import Windows, consecutive_runs, create_sequences
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.prepare import prepare_data
-from trainingjob_trainer.prepared import Prepared
-from trainingjob_trainer.windows import Windows, consecutive_runs, create_sequences
 from unit.data.telemetry import sensors, spec, telemetry
 
 LENGTH = 7

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from trainingjob_trainer.gru_baselines import CAUTION, fit_ridge, last_score, mixture
-from trainingjob_trainer.prepared import HealthScore, Prepared
-from trainingjob_trainer.windows import Sequences
+from trainingjob_trainer.data.dataset import HealthScore, Prepared
+from trainingjob_trainer.data.windows import Sequences
+from trainingjob_trainer.models.gru.baselines import CAUTION, fit_ridge, last_score, mixture
 
 
 def test_the_last_score_is_a_linear_function_of_the_last_scaled_row(prepared: Prepared, sequences: Sequences) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from trainingjob_trainer.gru_metrics import cautions, summary
+from trainingjob_trainer.models.gru.evaluation import cautions, summary
 
 GOOD = {"skill": 0.31, "r2": 0.8, "rmse": 0.1, "rmse_mean": 0.2, "test_size": 100}
 

@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from trainingjob_trainer.gru_chunks import batches, gather, tile
-from trainingjob_trainer.windows import Sequences
+from trainingjob_trainer.data.windows import Sequences
+from trainingjob_trainer.models.gru.chunks import batches, gather, tile
 
 
 @pytest.mark.parametrize("scored", [1, 3, 8, 50])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from trainingjob_trainer.evaluate import regression_metrics, skill, strict_json
+from trainingjob_trainer.models.metrics import regression_metrics, skill, strict_json
 
 
 def test_regression_metrics_are_scikit_learns() -> None:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from trainingjob_trainer.accelerator import Device
+from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.gru_baselines import LinearScore
-from trainingjob_trainer.gru_network import (
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.gru.baselines import LinearScore
+from trainingjob_trainer.models.gru.network import (
     Shape,
     check_device,
     fold,
@@ -14,8 +15,7 @@ from trainingjob_trainer.gru_network import (
     set_trained_weights,
     training_network,
 )
-from trainingjob_trainer.gru_prediction import evenly, permutation_importance, predict
-from trainingjob_trainer.windows import Sequences
+from trainingjob_trainer.models.gru.prediction import evenly, permutation_importance, predict
 
 SHAPE = Shape(length=8, features=5, units=(4, 3), dropout=0.2)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from trainingjob_trainer.gru_schedule import Schedule, State, after_epoch, is_finished
+from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished
 
 
 @pytest.mark.parametrize("seed", range(6))

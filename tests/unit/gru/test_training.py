@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainingjob_trainer.checkpoint import Checkpoints
+from trainingjob_trainer.data.dataset import Prepared, TrainedModel
+from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.gru import train_gru
-from trainingjob_trainer.gru_schedule import Schedule
-from trainingjob_trainer.gru_target import standardise
-from trainingjob_trainer.prepared import Prepared, TrainedModel
-from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.gru.model import train_gru
+from trainingjob_trainer.models.gru.schedule import Schedule
+from trainingjob_trainer.models.gru.target import standardise
+from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
-from trainingjob_trainer.windows import Sequences
 
 MakeSpec = Callable[..., TrainingJobSpec]
 
@@ -76,7 +76,7 @@ def model_bytes(trained: TrainedModel) -> bytes:
 def test_a_training_stopped_anywhere_and_resumed_ends_in_the_same_bits(
     prepared: Prepared, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
 ) -> None:
-    monkeypatch.setattr("trainingjob_trainer.gru_training._SLICE_STEPS", slice_steps)
+    monkeypatch.setattr("trainingjob_trainer.models.gru.trainer._SLICE_STEPS", slice_steps)
     spec = make_spec(epochs=2, reduceLROnPlateauPatience=1)
     whole = train_gru(prepared, spec, SilentReporter())
     store = MemoryStore()
@@ -154,7 +154,8 @@ def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prep
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
-    from trainingjob_trainer import gru_network, gru_training
+    from trainingjob_trainer.models.gru import network as gru_network
+    from trainingjob_trainer.models.gru import trainer as gru_training
 
     broken = replace(sequences.training, inputs=sequences.training.inputs * np.nan)
     material = gru_training.Material(broken, standardise(sequences.training, None), 8, 2, lambda weights: 0.1)

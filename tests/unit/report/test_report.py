@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainingjob_trainer.prepared import DataSummary, Prepared, TrainedModel
-from trainingjob_trainer.report import draw_report
+from trainingjob_trainer.data.dataset import DataSummary, Prepared, TrainedModel
+from trainingjob_trainer.report.render import draw_report
 
 HOSTILE = "<script>alert(1)</script>\"'&$x^2$"
 ROWS = 400

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainingjob_trainer.report_facts import axis_without_gaps, covered_share, in_words, reach_of_errors
+from trainingjob_trainer.report.facts import axis_without_gaps, covered_share, in_words, reach_of_errors
 
 START = np.datetime64("2025-03-19T19:03:20", "us")
 SECOND = np.timedelta64(1_000_000, "us")

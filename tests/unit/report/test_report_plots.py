@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from trainingjob_trainer import report_plots
-from trainingjob_trainer.report_facts import axis_without_gaps, covered_share
+from trainingjob_trainer.report import plots as report_plots
+from trainingjob_trainer.report.facts import axis_without_gaps, covered_share
 
 SCORES = np.linspace(0.2, 0.8, 9)
 START = np.datetime64("2025-03-19T19:03", "us")

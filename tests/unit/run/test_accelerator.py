@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from trainingjob_trainer.accelerator import (
-    Device,
+from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.run.device import (
     choose_device,
     cpu_limit,
     cpu_threads,
     process_environment,
     with_local_accelerator,
 )
-from trainingjob_trainer.errors import ExitCode, TrainingError
 from trainingjob_trainer.spec import TrainingRun
 
 GPU = "nvidia.com/gpu"

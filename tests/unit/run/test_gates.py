@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from trainingjob_trainer.gates import failed_gates
+from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.spec import Gate
 
 

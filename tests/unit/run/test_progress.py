@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.processes import free_ports
-from trainingjob_trainer.metrics_endpoint import MetricsEndpoint
-from trainingjob_trainer.progress import Progress, RunProgress, Stage
+from trainingjob_trainer.run.exporter import MetricsEndpoint
+from trainingjob_trainer.run.progress import Progress, RunProgress, Stage
 
 
 def test_progress_only_grows_from_stage_to_stage_and_epoch_to_epoch() -> None:
@@ -61,8 +61,8 @@ def test_the_endpoint_shows_stage_epochs_and_losses_and_nothing_that_is_unknown(
 HANGS = """
 import sys, threading
 from pathlib import Path
-from trainingjob_trainer.progress import RunProgress
-from trainingjob_trainer.stall import StallWatch
+from trainingjob_trainer.run.progress import RunProgress
+from trainingjob_trainer.run.watchdog import StallWatch
 watch = StallWatch(0.2, lambda: Path(sys.argv[1]).write_text("stalled"))
 progress = RunProgress([watch])
 with watch:

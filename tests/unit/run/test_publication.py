@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainingjob_trainer.prepared import ModelFile
-from trainingjob_trainer.publication import Place, claim_of, claimed_by, files_of, manifest, manifest_key_of, uploads
+from trainingjob_trainer.data.dataset import ModelFile
+from trainingjob_trainer.storage.artifact_paths import (
+    Place,
+    claim_of,
+    claimed_by,
+    files_of,
+    manifest,
+    manifest_key_of,
+    uploads,
+)
 
 NOON = datetime(2025, 8, 31, 12, 0, 5, tzinfo=UTC)
 MACHINES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", fullmatch=True).filter(

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from trainingjob_trainer.launch import Surroundings, launch
-from trainingjob_trainer.progress import Progress
-from trainingjob_trainer.redaction import RedactingFormatter, redact
+from trainingjob_trainer.run.process import Surroundings, launch
+from trainingjob_trainer.run.progress import Progress
 from trainingjob_trainer.spec import TrainingRun
+from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
 
 ENVIRONMENT = {
     "PGHOST": "postgres",

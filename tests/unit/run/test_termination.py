@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainingjob_trainer.termination import LIMIT_BYTES, termination_message
+from trainingjob_trainer.run.termination import LIMIT_BYTES, termination_message
 
 _IDENTITY = {"uid": "1f0c9a3e-5d1c-4b8e-9d53-0d2a5e3c1b11", "run": 3, "attempt": 1, "exitCode": 0}
 _FILE = {"uri": "s3://models/" + "x" * 120, "sha256": "0" * 64, "sizeBytes": 1}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from trainingjob_trainer.prepared import DataSummary, Prepared
+from trainingjob_trainer.data.dataset import DataSummary, Prepared
 from trainingjob_trainer.spec import TrainingJobSpec
 
 SEARCH = {"nEstimators": [5, 10], "maxDepth": [2, 3], "learningRate": [0.3], "subsample": [1]}

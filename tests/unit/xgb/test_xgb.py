@@ -11,12 +11,12 @@ import xgboost
 from numpy.typing import NDArray
 from xgboost import XGBClassifier
 
-from trainingjob_trainer.accelerator import Device
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.reporter import SilentReporter
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.reporter import SilentReporter
+from trainingjob_trainer.models.xgb.evaluation import cautions, classification_metrics, operating_threshold, summary
+from trainingjob_trainer.models.xgb.model import train_xgboost
 from trainingjob_trainer.spec_types import GATE_METRICS
-from trainingjob_trainer.xgb import train_xgboost
-from trainingjob_trainer.xgb_evaluate import cautions, classification_metrics, operating_threshold, summary
 from unit.xgb.rows import SPEC, prepared_rows
 
 CPU = Device("CPU", threads=2)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.existing_rows import ExistingRows
-from trainingjob_trainer.redaction import RedactingFormatter, redact
+from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
+from trainingjob_trainer.tools.existing_rows import ExistingRows
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
@@ -72,11 +72,11 @@ def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, me
 
 
 def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
-    from trainingjob_trainer.launch import Surroundings, launch, tell
-    from trainingjob_trainer.metrics_endpoint import DEFAULT_PORT
-    from trainingjob_trainer.outcome import Findings, ending_of
-    from trainingjob_trainer.termination import DEFAULT_PATH
-    from trainingjob_trainer.training_job import read_training_run
+    from trainingjob_trainer.documents.training_job import read_training_run
+    from trainingjob_trainer.run.exporter import DEFAULT_PORT
+    from trainingjob_trainer.run.process import Surroundings, launch, tell
+    from trainingjob_trainer.run.result import Findings, ending_of
+    from trainingjob_trainer.run.termination import DEFAULT_PATH
 
     path = termination_log or DEFAULT_PATH
     try:
@@ -92,9 +92,9 @@ def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
 def _run_at_terminal(file: Path, termination_log: Path | None, metrics_port: int | None) -> None:
     from rich.console import Console
 
-    from trainingjob_trainer.accelerator import visible_gpus, with_local_accelerator
-    from trainingjob_trainer.launch import Surroundings, launch
-    from trainingjob_trainer.terminal import TerminalBar, result_table
+    from trainingjob_trainer.run.device import visible_gpus, with_local_accelerator
+    from trainingjob_trainer.run.process import Surroundings, launch
+    from trainingjob_trainer.run.terminal import TerminalBar, result_table
 
     with _told():
         training_run = with_local_accelerator(_read(file), visible_gpus())
@@ -110,8 +110,8 @@ def _run_at_terminal(file: Path, termination_log: Path | None, metrics_port: int
 
 
 def _read(file: Path) -> "TrainingRun":
-    from trainingjob_trainer.training_job import load_training_job
-    from trainingjob_trainer.yaml_documents import decode_yaml
+    from trainingjob_trainer.documents.training_job import load_training_job
+    from trainingjob_trainer.documents.yaml_documents import decode_yaml
 
     return load_training_job(decode_yaml(file.read_bytes()))
 
@@ -123,7 +123,7 @@ def check(file: JobFile) -> None:
     The file is refused where the API server would refuse it (exit code 10), and so are data that cannot be trained on
     (exit code 11).
     """
-    from trainingjob_trainer.check import check as found
+    from trainingjob_trainer.tools.check import check as found
 
     with _told():
         training_run = _read(file)
@@ -165,10 +165,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from functools import partial
     from itertools import chain
 
-    from trainingjob_trainer.copy_rows import copy_rows
-    from trainingjob_trainer.database import with_connection
-    from trainingjob_trainer.simulate import simulate as sessions
-    from trainingjob_trainer.simulate import write_csv
+    from trainingjob_trainer.storage.copy import copy_rows
+    from trainingjob_trainer.storage.postgres import with_connection
+    from trainingjob_trainer.tools.simulate import simulate as sessions
+    from trainingjob_trainer.tools.simulate import write_csv
 
     frames = partial(sessions, start=start.replace(tzinfo=UTC), rows=rows, step_seconds=step, seed=seed)
 
@@ -205,7 +205,7 @@ def import_file(
     that spec.machine may name, and numbers, or nothing where there is no value. When a line is refused, when there is
     no row, or when rows are in the table already, nothing is imported and the exit code is 11.
     """
-    from trainingjob_trainer.importer import import_csv
+    from trainingjob_trainer.tools.importer import import_csv
 
     with _told():
         imported = import_csv(file, table, skip_refused=skip_refused, existing=existing)
@@ -221,8 +221,8 @@ def init_db(
     bucket: Annotated[str | None, typer.Option(help="Create this bucket too, unless it is there.")] = None,
 ) -> None:
     """Create the tables processed_data, models and training_runs where they are missing; alter nothing."""
-    from trainingjob_trainer.artifacts import ObjectStore
-    from trainingjob_trainer.database import create_tables, with_connection
+    from trainingjob_trainer.storage.object_store import ObjectStore
+    from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
     with _told():
         with_connection(create_tables, reason="RegistryFailed")

@@ -1,0 +1,1 @@
+"""Telemetry cleaned, prepared and cut into windows. No I/O."""

@@ -1,0 +1,169 @@
+"""Windows over prepared telemetry: one resident scaled array, start positions, and copies only of what is asked for."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler
+
+from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one part: window i is rows ``starts[i] .. starts[i] + length - 1``, its target the row after it.
+
+    Attributes:
+        inputs: float32, shape (rows, features), scaled: the rows of every part, shared and C-contiguous.
+        targets: float32, shape (rows,): the health score of each row, NaN where an indicator is missing.
+        last_scores: float32, shape (rows,): the score of each row with its inputs filled.
+        length: Rows in a window.
+        starts: int64, shape (windows,), ascending: first row of each window. Only windows with a target are listed.
+        runs: int64, shape (runs, 2): the stretches (start, stop) of consecutive rows of this part, stop excluded; no
+            run crosses a gap or a border. A run may be too short for a window, and a row in it may lack its target.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    last_scores: NDArray[np.float32]
+    length: int
+    starts: NDArray[np.int64]
+    runs: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def target_rows(self) -> NDArray[np.int64]:
+        """Row of each window's target, int64, shape (windows,)."""
+        return self.starts + self.length
+
+    @property
+    def target(self) -> NDArray[np.float32]:
+        """The score to predict for each window, float32, shape (windows,)."""
+        return self.targets[self.target_rows]
+
+    @property
+    def last_score(self) -> NDArray[np.float32]:
+        """The score of each window's last row, float32, shape (windows,): the prediction of persistence."""
+        return self.last_scores[self.target_rows - 1]
+
+    def gather(self, which: NDArray[np.integer] | slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Copy the chosen windows out of the shared array.
+
+        Args:
+            which: Positions in ``starts``, or a slice of them.
+
+        Returns:
+            Inputs of shape (k, length, features) and targets of shape (k,), both float32.
+        """
+        starts = self.starts[which]
+        rows, features = self.inputs.shape
+        row_bytes, item_bytes = self.inputs.strides
+        flat = as_strided(
+            self.inputs,
+            shape=(max(rows - self.length + 1, 0), self.length * features),
+            strides=(row_bytes, item_bytes),
+            writeable=False,
+        )
+        return flat[starts].reshape(len(starts), self.length, features), self.targets[starts + self.length]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The windows of the three parts, in time order: training, validation (the tail of the training part), test.
+
+    Attributes:
+        training: Windows to learn from.
+        validation: Windows to stop on.
+        test: Windows to judge by.
+        dropped: Windows of any part left out because the row to predict lacks a health indicator.
+    """
+
+    training: Windows
+    validation: Windows
+    test: Windows
+    dropped: int
+
+
+def create_sequences(prepared: Prepared, sequence_length: int, validation_fraction: float) -> Sequences:
+    """Cut prepared data of a gru into windows that predict the health score of the row right after each.
+
+    No window, its target included, crosses the border of the test part, that of the validation part, or a gap. A
+    stretch of n consecutive rows of one part gives n - sequence_length windows.
+
+    Args:
+        prepared: Data prepared for a gru.
+        sequence_length: Rows in a window.
+        validation_fraction: Share of the training part's rows, at its end, that is kept for validation.
+
+    Returns:
+        The windows of the three parts, over one scaled array.
+
+    Raises:
+        TrainingError: InsufficientData when a part has no window.
+    """
+    if prepared.scaler is None or prepared.last_scores is None:
+        raise ValueError("create_sequences needs data prepared for a gru")
+    inputs = _scaled(prepared, prepared.scaler)
+    targets = np.ascontiguousarray(prepared.frame["health_score"].to_numpy(np.float32))
+    rows = len(targets)
+    validation_border = int(prepared.border * (1 - validation_fraction) + 1e-9)
+    borders = (0, validation_border, prepared.border, rows)
+    parts = []
+    dropped = 0
+    for start, stop in pairwise(borders):
+        runs = consecutive_runs(prepared.segments, start, stop)
+        starts = _starts(runs, sequence_length)
+        has_target = np.isfinite(targets[starts + sequence_length])
+        dropped += int(np.count_nonzero(~has_target))
+        parts.append(Windows(inputs, targets, prepared.last_scores, sequence_length, starts[has_target], runs))
+    training, validation, test = parts
+    _refuse_empty_parts(prepared, sequence_length, {"training": training, "validation": validation, "test": test})
+    return Sequences(training, validation, test, dropped)
+
+
+def consecutive_runs(segments: NDArray[np.int32], start: int, stop: int) -> NDArray[np.int64]:
+    """The stretches of rows ``start .. stop - 1`` within which the segment stays the same.
+
+    Returns:
+        int64, shape (runs, 2): first row and the row after the last of each stretch.
+    """
+    if stop <= start:
+        return np.empty((0, 2), np.int64)
+    cuts = start + 1 + np.flatnonzero(np.diff(segments[start:stop]))
+    edges = np.concatenate(([start], cuts, [stop])).astype(np.int64)
+    return np.column_stack((edges[:-1], edges[1:]))
+
+
+def _starts(runs: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    return np.concatenate(
+        [np.empty(0, np.int64), *(np.arange(start, stop - length, dtype=np.int64) for start, stop in runs)]
+    )
+
+
+def _scaled(prepared: Prepared, scaler: MinMaxScaler) -> NDArray[np.float32]:
+    scaled = np.empty((len(prepared.frame), len(prepared.features)), np.float32)
+    for index, name in enumerate(prepared.features):
+        values = prepared.frame[name].to_numpy(np.float64)
+        scaled[:, index] = values * scaler.scale_[index] + scaler.min_[index]
+    return scaled
+
+
+def _refuse_empty_parts(prepared: Prepared, length: int, parts: dict[str, Windows]) -> None:
+    for name, windows in parts.items():
+        if len(windows):
+            continue
+        longest = max((int(stop - start) for start, stop in windows.runs), default=0)
+        rows = int(sum(stop - start for start, stop in windows.runs))
+        lacking = " and every target row in it lacks a health indicator" if longest > length else ""
+        raise TrainingError(
+            "InsufficientData",
+            f"machine {prepared.machine}: the {name} part gives no window: it has {rows} rows in {len(windows.runs)} "
+            f"stretches without a gap, the longest of {longest}{lacking}; {length + 1} consecutive rows are needed "
+            f"(sequenceLength {length} and the row to predict). Widen the period, shorten sequenceLength, "
+            "or raise maxGapSeconds.",
+        )

@@ -1,0 +1,1 @@
+"""Model types: what each prepares, trains and saves."""

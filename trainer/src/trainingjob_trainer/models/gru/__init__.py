@@ -1,0 +1,1 @@
+"""The gru model: a GRU network that predicts the health score one step ahead."""

@@ -1,0 +1,95 @@
+"""Chunks: contiguous stretches that a GRU is trained on, so that neighbouring targets share the work of their windows.
+
+A window of ``length`` rows costs ``length`` steps of the GRU for one target. A chunk of ``length`` rows of warm-up and
+``scored`` rows with a target each costs two steps a target when ``scored`` equals ``length``; with ``scored`` 1 a
+chunk is a window. Everything random is a function of the seed and the number of the pass.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainingjob_trainer.data.windows import Windows
+
+Integers = NDArray[np.integer[Any]]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Stretches of rows whose targets are trained on together; no row of theirs is outside the target's windows.
+
+    Attributes:
+        start: Row of the first target of each chunk, shape (chunks,).
+        stop: Row after its last target; at most ``scored`` rows after ``start``.
+    """
+
+    start: Integers
+    stop: Integers
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, chosen: slice | Integers) -> "Chunks":
+        return Chunks(self.start[chosen], self.stop[chosen])
+
+
+def tile(windows: Windows, scored: int, phase: int = 0) -> Chunks:
+    """Cuts the targets of windows into chunks, each target into exactly one.
+
+    Args:
+        windows: Those of the training part.
+        scored: Rows from the first to the last target of a chunk, at most.
+        phase: Rows that the first chunk of each run is shortened by, below ``scored``.
+    """
+    targets = windows.target_rows
+    run = np.searchsorted(windows.runs[:, 0], targets, side="right") - 1
+    number = (targets - windows.runs[run, 0] - windows.length + phase) // scored
+    begin = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (number[1:] != number[:-1])])
+    end = np.r_[begin[1:], len(targets)]
+    return Chunks(targets[begin], targets[end - 1] + 1)
+
+
+def batches(windows: Windows, scored: int, batch: int, seed: int) -> Iterator[Chunks]:
+    """Endless batches of chunks: pass after pass over all targets, cut and shuffled anew each time.
+
+    The last batch of a pass may be smaller. Taking up at batch n means skipping n, which gathers nothing.
+    """
+    for number in count():
+        random = np.random.default_rng((seed, number))
+        chunks = tile(windows, scored, int(random.integers(scored)))
+        order = random.permutation(len(chunks))
+        for first in range(0, len(order), batch):
+            yield chunks[order[first : first + batch]]
+
+
+def gather(
+    windows: Windows, standardised: Floats, chunks: Chunks, scored: int, batch: int
+) -> tuple[Floats, Floats, Floats]:
+    """Reads the rows of one batch from the resident arrays.
+
+    Args:
+        windows: Those of the training part.
+        standardised: What the network shall say for each row, shape (rows,); NaN where a row has no target.
+        chunks: At most ``batch`` chunks; those missing get weight 0.
+        scored: Rows with a target at most.
+        batch: Chunks of a batch.
+
+    Returns:
+        Inputs of shape (batch, length + scored - 1, features), targets (batch, scored, 1), and weights
+        (batch, scored): 1 for a target of the chunk, else 0. Rows after a chunk's last target repeat the last one;
+        the GRU never looks ahead, so they change nothing.
+    """
+    length, missing = windows.length, batch - len(chunks)
+    start = np.r_[chunks.start, np.full(missing, length)][:, None]
+    stop = np.r_[chunks.stop, np.full(missing, length)][:, None]
+    target_rows = start + np.arange(scored)
+    targets = standardised[np.minimum(target_rows, np.maximum(stop - 1, start))]
+    weights = ((target_rows < stop) & np.isfinite(targets)).astype(np.float32)
+    input_rows = start - length + np.arange(length + scored - 1)
+    input_rows = np.minimum(input_rows, np.maximum(stop - 2, start - 1))
+    return windows.inputs[input_rows], np.nan_to_num(targets)[..., None], weights

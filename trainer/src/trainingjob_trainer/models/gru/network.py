@@ -1,0 +1,142 @@
+"""The GRU network in plain Keras layers: one form to train on chunks, one form to predict from windows and to save.
+
+Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from trainingjob_trainer.models.device import Device, refuse_silent_cpu
+from trainingjob_trainer.models.gru.baselines import LinearScore
+
+Floats = NDArray[np.float32]
+
+_LOG = logging.getLogger(__name__)
+
+_UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
+"""The weights come later: Keras would compile a program for each random draw."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What both forms of the network have in common.
+
+    Attributes:
+        length: Rows of a window.
+        features: Inputs of a row.
+        units: Units of the two GRU layers.
+        dropout: Share of the first layer's outputs that is dropped in training.
+    """
+
+    length: int
+    features: int
+    units: tuple[int, ...]
+    dropout: float
+
+
+def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
+    """Builds the network that reads chunks: (length + scored - 1, features) to (scored, 1)."""
+    inputs = keras.Input((shape.length + scored - 1, shape.features))
+    hidden = layers.GRU(shape.units[0], return_sequences=True, **_UNSET)(inputs)
+    hidden = layers.Dropout(shape.dropout)(hidden)
+    hidden = layers.GRU(shape.units[1], return_sequences=True, **_UNSET)(hidden)
+    hidden = layers.Cropping1D((shape.length - 1, 0))(hidden)
+    network = keras.Model(inputs, layers.Dense(1, kernel_initializer="zeros")(hidden))
+    network.set_weights(initial_weights(shape, seed))
+    return network
+
+
+def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
+    """Builds the network that readers load: one window (length, features) to one score, the skip inside."""
+    inputs = keras.Input((shape.length, shape.features), name="window")
+    hidden = layers.GRU(shape.units[0], return_sequences=True, name="gru", **_UNSET)(inputs)
+    hidden = layers.Dropout(shape.dropout, name="dropout")(hidden)
+    hidden = layers.GRU(shape.units[1], name="gru_1", **_UNSET)(hidden)
+    output = layers.Dense(1, kernel_initializer="zeros", name="dense")(hidden)
+    if skip is not None:
+        recent = layers.Cropping1D((shape.length - len(skip.weights), 0), name="last_rows")(inputs)
+        linear = layers.Dense(1, kernel_initializer="zeros", trainable=False, name="skip")
+        output = layers.Add(name="score")([output, linear(layers.Flatten(name="flatten")(recent))])
+        linear.set_weights(skip.as_dense())
+    return keras.Model(inputs, output, name="health_score")
+
+
+def initial_weights(shape: Shape, seed: int) -> list[Floats]:
+    """What training starts from, by Keras' default rules: Glorot, orthogonal, and biases of 0.
+
+    Drawn by numpy, they are a function of the seed alone, whatever the backend, and compile nothing.
+    """
+    random = np.random.default_rng(seed)
+
+    def glorot(rows: int, columns: int) -> Floats:
+        limit = np.sqrt(6 / (rows + columns))
+        return random.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+    def orthogonal(rows: int, columns: int) -> Floats:
+        factor, triangle = np.linalg.qr(random.normal(size=(columns, rows)))
+        return (factor * np.sign(np.diag(triangle))).T.astype(np.float32)
+
+    weights: list[Floats] = []
+    inputs = shape.features
+    for units in shape.units:
+        weights += [glorot(inputs, 3 * units), orthogonal(units, 3 * units), np.zeros((2, 3 * units), np.float32)]
+        inputs = units
+    return [*weights, glorot(inputs, 1), np.zeros(1, np.float32)]
+
+
+def fold(weights: Sequence[Floats], scale: float, offset: float) -> list[Floats]:
+    """Weights whose last layer speaks in units of the score.
+
+    Args:
+        weights: Those of a training network: two GRU layers, then kernel and bias of the dense one.
+        scale: Units of the score that one unit of the trained output stands for.
+        offset: Score of a trained output of 0.
+    """
+    *recurrent, kernel, bias = weights
+    return [*recurrent, kernel * np.float32(scale), bias * np.float32(scale) + np.float32(offset)]
+
+
+def set_trained_weights(model: keras.Model, weights: Sequence[Floats]) -> None:
+    """Gives a prediction network the weights of its GRU layers and its dense one; the skip stays as it is."""
+    for name, own in (("gru", weights[:3]), ("gru_1", weights[3:6]), ("dense", weights[6:8])):
+        model.get_layer(name).set_weights(own)
+
+
+def set_skip(model: keras.Model, skip: LinearScore) -> None:
+    """Gives a prediction network another skip, over as many rows as the one that it was built with."""
+    model.get_layer("skip").set_weights(skip.as_dense())
+
+
+def backend() -> str:
+    """The library that computes: jax or tensorflow."""
+    return str(keras.backend.backend())
+
+
+def check_device(given: Device) -> None:
+    """Makes sure that a GPU which was given is used, and says so where its kernel for GRU layers cannot be.
+
+    The arguments of the layers allow that kernel; of the backends TensorFlow alone has it.
+
+    Raises:
+        TrainingError: ``AcceleratorMissing``.
+    """
+    refuse_silent_cpu(given, f"Keras on {backend()}", _processor())
+    if backend() != "tensorflow" and _processor() == "gpu":
+        _LOG.warning("the cuDNN kernel for GRU layers is not used: Keras on %s has none", backend())
+
+
+def device() -> str:
+    """What computes, in words: equal ones give equal results, bit by bit."""
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    return f"Keras {keras.version()} on {backend()}, {_processor()}, {threads} threads"
+
+
+def _processor() -> str:
+    return str(keras.distribution.list_devices()[0].partition(":")[0]).lower()

@@ -1,0 +1,68 @@
+"""Predictions of a gru model from exact windows, and what they say about its features."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainingjob_trainer.data.windows import Windows
+from trainingjob_trainer.models.metrics import regression_metrics
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+BATCH = 256
+"""Windows that are predicted at once."""
+
+IMPORTANCE_WINDOWS = 1024
+"""Windows, evenly spaced, that the importance of features is measured on at most."""
+
+
+class Model(Protocol):
+    """What of a Keras model predictions need."""
+
+    def predict_on_batch(self, x: Floats) -> Any:
+        """Scores of shape (windows, 1) for windows of shape (windows, length, features)."""
+        ...
+
+
+def evenly(windows: Windows, at_most: int) -> Integers:
+    """Positions of evenly spaced windows, all of them where there are not too many."""
+    return np.linspace(0, len(windows) - 1, min(len(windows), at_most)).round().astype(np.int64)
+
+
+def predict(model: Model, windows: Windows, which: Integers | None = None) -> Floats:
+    """The predicted score of the chosen windows, shape (windows,).
+
+    Windows are gathered batch by batch, and every batch has one shape, so that the model is compiled once.
+    """
+    chosen = np.arange(len(windows)) if which is None else which
+    return _predict_batches(model, len(chosen), lambda positions: windows.gather(chosen[positions])[0])
+
+
+def permutation_importance(model: Model, windows: Windows, features: Sequence[str], seed: int) -> dict[str, float]:
+    """By how much the RMSE rises when one feature comes from other windows, by feature."""
+    chosen = evenly(windows, IMPORTANCE_WINDOWS)
+    actual = windows.target[chosen]
+    usual = regression_metrics(actual, predict(model, windows, chosen))["rmse"]
+    other = np.random.default_rng(seed).permutation(chosen)
+    importance = {}
+    for place, feature in enumerate(features):
+
+        def exchanged(positions: Integers, place: int = place) -> Floats:
+            inputs, _ = windows.gather(chosen[positions])
+            inputs[..., place] = windows.gather(other[positions])[0][..., place]
+            return inputs
+
+        predicted = _predict_batches(model, len(chosen), exchanged)
+        importance[feature] = regression_metrics(actual, predicted)["rmse"] - usual
+    return importance
+
+
+def _predict_batches(model: Model, count: int, gather: Callable[[Integers], Floats]) -> Floats:
+    scores = np.empty(count, np.float32)
+    for first in range(0, count, BATCH):
+        positions = np.minimum(np.arange(first, first + BATCH), count - 1)
+        scores[first : first + BATCH] = np.asarray(model.predict_on_batch(gather(positions)))[: count - first, 0]
+    return scores

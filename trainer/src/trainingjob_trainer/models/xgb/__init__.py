@@ -1,0 +1,1 @@
+"""The xgb model: a classifier that warns before a failure."""

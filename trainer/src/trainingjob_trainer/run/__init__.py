@@ -1,0 +1,1 @@
+"""A run: the process around a training, its stages, and how it ends."""

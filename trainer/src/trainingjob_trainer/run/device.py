@@ -1,0 +1,111 @@
+"""What a run computes on: the accelerator it was given, or as many CPU threads as its limit allows.
+
+Decided before anything heavy is imported: JAX, TensorFlow and OpenMP read the environment once, when they start.
+"""
+
+import ctypes
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.spec import TrainingRun
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
+    """Hold what this attempt was given against what the process can see.
+
+    Args:
+        run: ``accelerator`` is the resource that the attempt was given, None for the CPU.
+        gpus: How many GPUs the process sees.
+        threads: CPU threads to use.
+
+    Raises:
+        TrainingError: AcceleratorMissing. Training on the CPU in silence, at a price nobody asked for, is no answer.
+    """
+    if run.accelerator is None and run.accelerator_policy != "Required":
+        return Device("CPU", threads)
+    if gpus == 0 or run.accelerator is None:
+        resource = run.accelerator or run.spec.accelerator.resource_name
+        raise TrainingError(
+            "AcceleratorMissing",
+            f"This attempt asks for {resource} (policy {run.accelerator_policy}), but no GPU is visible in the "
+            "process. Check the node's driver, the device plugin and runtimeClassName, or choose another policy.",
+        )
+    return Device("GPU", threads)
+
+
+def with_local_accelerator(run: TrainingRun, gpus: int) -> TrainingRun:
+    """Give a run without a cluster what the machine has, as far as its policy wants it."""
+    wanted = gpus > 0 and run.accelerator_policy != "Disabled"
+    return run.model_copy(update={"accelerator": run.spec.accelerator.resource_name if wanted else None})
+
+
+def process_environment(device: Device, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that make the libraries use the device and no more threads than allowed.
+
+    A ``KERAS_BACKEND`` that is set stays. Without a GPU Keras runs on JAX, whose small steps cost a fraction of
+    TensorFlow's; with one on TensorFlow, which alone has the cuDNN kernel of the GRU.
+    """
+    threads = str(device.threads)
+    variables = {
+        "KERAS_BACKEND": environment.get("KERAS_BACKEND") or ("tensorflow" if device.used == "GPU" else "jax"),
+        "OMP_NUM_THREADS": threads,
+        # Threads that wait must not spin: on a CPU shared with others XGBoost then takes many times as long.
+        "OMP_WAIT_POLICY": environment.get("OMP_WAIT_POLICY") or "PASSIVE",
+        "OPENBLAS_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        # XLA sizes its CPU pool by this; it knows nothing of cgroup limits.
+        "NPROC": threads,
+        "TF_CPP_MIN_LOG_LEVEL": environment.get("TF_CPP_MIN_LOG_LEVEL") or "2",
+    }
+    if device.used == "GPU":
+        return variables | {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    # A container runtime may show every GPU of the node to a pod that asked for none.
+    return variables | {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+
+
+def cpu_threads(environment: Mapping[str, str]) -> int:
+    """How many CPU threads to use: ``TRAINER_THREADS``, else the limit of the cgroup, never more than there are.
+
+    Raises:
+        TrainingError: InvalidConfiguration, when ``TRAINER_THREADS`` is not a whole number from 1.
+    """
+    available = len(os.sched_getaffinity(0))
+    told = environment.get("TRAINER_THREADS", "")
+    if told and (not told.isdecimal() or int(told) < 1):
+        raise TrainingError("InvalidConfiguration", f"TRAINER_THREADS must be a whole number from 1, not {told!r}.")
+    limit = float(told) if told else cpu_limit()
+    return max(1, math.ceil(min(available, limit)))
+
+
+def visible_gpus() -> int:
+    """How many CUDA devices the process can use, asked of the driver itself: no framework need be imported."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def cpu_limit(root: Path = _CGROUP) -> float:
+    """The CPU limit of the container in CPUs, infinite without one; cgroup v2, then v1."""
+    for quota_file, period_file in (
+        ("cpu.max", "cpu.max"),
+        ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            quota = (root / quota_file).read_text().split()[0]
+            period = (root / period_file).read_text().split()[-1]
+        except (OSError, IndexError):
+            continue
+        return math.inf if quota in ("max", "-1") else int(quota) / int(period)
+    return math.inf

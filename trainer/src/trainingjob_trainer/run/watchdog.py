@@ -1,0 +1,62 @@
+"""The end of a run that hangs: every thread's stack into the log, then exit, when nothing advanced for too long."""
+
+import faulthandler
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from trainingjob_trainer.run.progress import Progress
+
+_GRACE_SECONDS = 5.0
+_REARM_SECONDS = 1.0
+
+
+class StallWatch:
+    """A listener that ends the process with exit code 1 when it hears nothing for a while.
+
+    The end itself is faulthandler's, which needs no lock of the interpreter: a thread stuck in native code that holds
+    it cannot prevent it. Some seconds before, ``on_stall`` is called, if Python code can still run.
+    """
+
+    def __init__(self, timeout_seconds: float, on_stall: Callable[[], None]) -> None:
+        """Prepare; nothing is watched before the context is entered.
+
+        Args:
+            timeout_seconds: How long nothing may advance.
+            on_stall: Told once, from another thread, just before the process ends.
+        """
+        self._timeout_seconds = timeout_seconds
+        self._on_stall = on_stall
+        self._armed_at = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="stall-watch", daemon=True)
+
+    def __enter__(self) -> "StallWatch":
+        """Begin to watch."""
+        self._arm()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop watching."""
+        self._over.set()
+        faulthandler.cancel_dump_traceback_later()
+        self._thread.join()
+
+    def __call__(self, progress: Progress) -> None:
+        """Hear that something advanced."""
+        if time.monotonic() - self._armed_at > _REARM_SECONDS:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._armed_at = time.monotonic()
+        faulthandler.dump_traceback_later(self._timeout_seconds + _GRACE_SECONDS, exit=True)
+
+    def _watch(self) -> None:
+        while not self._over.wait(max(0.1, self._armed_at + self._timeout_seconds - time.monotonic())):
+            if time.monotonic() - self._armed_at >= self._timeout_seconds:
+                self._on_stall()
+                return

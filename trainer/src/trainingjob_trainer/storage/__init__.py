@@ -1,0 +1,1 @@
+"""PostgreSQL and S3: telemetry in, models and their registration out."""

@@ -1,0 +1,132 @@
+"""Import of a CSV file into the telemetry table: all of it in one transaction, or nothing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.storage.copy import copy_rows, refuse_other_types
+from trainingjob_trainer.storage.postgres import column_types, table_identifier, with_connection
+from trainingjob_trainer.tools.csv_lines import open_csv
+from trainingjob_trainer.tools.csv_reader import Refusals, read_csv
+from trainingjob_trainer.tools.existing_rows import ExistingRows
+
+_STAGE = "trainingjob_import"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        rows: Rows written, by machine.
+        existing: Rows left out because they are in the table already, by machine.
+        refusals: The lines left out; none, unless that was asked for.
+    """
+
+    rows: Counter[str]
+    existing: Counter[str]
+    refusals: Refusals
+
+
+def import_csv(
+    path: Path,
+    table: str = "processed_data",
+    *,
+    skip_refused: bool = False,
+    existing: ExistingRows = ExistingRows.REFUSE,
+) -> Imported:
+    """Append the rows of a CSV file, gzipped or not, to the telemetry table, each under a fresh id.
+
+    Args:
+        path: The file; a column ``id`` in it is not used.
+        table: Where to. It is not touched before every row is known to be right.
+        skip_refused: Whether the right lines are imported when others are refused.
+        existing: What becomes of rows that are in the table already.
+
+    Raises:
+        TrainingError: DataUnavailable, with every kind of fault, its count and the first line numbers, when a line is
+            refused, when no row is left, or when rows are in the table already; nothing was written then.
+    """
+    with open_csv(path):
+        pass  # Another format is told before a server is looked for.
+
+    def write(session: connection) -> Imported:
+        types = column_types(session, table)
+        refuse_other_types(table, types, [])
+        known = [name for name, type_name in types.items() if type_name in ("float4", "float8")]
+        refusals = Refusals()
+        rows: Counter[str] = Counter()
+        columns: list[str] = []
+        ids = ["id"] if types.get("id") == "uuid" else []
+        _create_stage(session, {name: types[name] for name in (*ids, "timestamp", "motor_pump", *known)})
+        for frame in read_csv(path, known, refusals):
+            # Read on after a refusal, so that the person hears of all of them at once.
+            if skip_refused or not refusals.first:
+                copy_rows(session, _STAGE, frame)
+                rows.update(frame["motor_pump"])
+                columns = [*ids, *frame.columns]
+        if refusals.first and not (skip_refused and rows):
+            raise TrainingError("DataUnavailable", f"{path}: nothing was imported. {refusals.told()}")
+        if not rows:
+            raise TrainingError("DataUnavailable", f"{path}: nothing was imported: there is no row below the header.")
+        found = _take_existing(session, table) if existing is not ExistingRows.ADD else Counter()
+        if found and existing is ExistingRows.REFUSE:
+            raise TrainingError("DataUnavailable", f"{path}: nothing was imported. {_told(found, rows.total(), table)}")
+        _append_stage(session, table, columns)
+        return Imported(rows - found, found, refusals)
+
+    return with_connection(write, reason="DataUnavailable")
+
+
+def _told(found: Counter[str], rows: int, table: str) -> str:
+    machines = ", ".join(f"{name}: {number}" for name, number in sorted(found.items()))
+    return (
+        f"{found.total()} of its {rows} rows are in {table} already, by machine and timestamp ({machines}). "
+        f"--existing skip imports the other {rows - found.total()}; --existing add imports all of them once more."
+    )
+
+
+def _create_stage(session: connection, types: Mapping[str, str]) -> None:
+    """A temporary table, so that the telemetry table is not touched before every row is known to be right."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_name)) for name, type_name in types.items()
+    )
+    with session.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(sql.Identifier(_STAGE), columns))
+
+
+def _take_existing(session: connection, table: str) -> Counter[str]:
+    """Remove the rows that are in the telemetry table already from the stage, and count them by machine."""
+    names = {"stage": sql.Identifier(_STAGE), "table": table_identifier(table)}
+    with session.cursor() as cursor:
+        # The planner knows nothing of a temporary table before.
+        cursor.execute(sql.SQL('ANALYZE {stage} (motor_pump, "timestamp")').format(**names))
+        cursor.execute(sql.SQL('SELECT min("timestamp"), max("timestamp") FROM {stage}').format(**names))
+        cursor.execute(sql.SQL(_DELETE_EXISTING).format(**names), cursor.fetchone())
+        return Counter(dict(cursor.fetchall()))
+
+
+# Hashes the stage and reads the telemetry table once, also where that has no index.
+_DELETE_EXISTING = """
+WITH deleted AS (
+    DELETE FROM {stage} AS stage USING {table} AS telemetry
+    WHERE telemetry.motor_pump = stage.motor_pump AND telemetry."timestamp" = stage."timestamp"
+        AND telemetry."timestamp" BETWEEN %s AND %s
+    RETURNING stage.motor_pump
+)
+SELECT motor_pump, count(*) FROM deleted GROUP BY motor_pump
+"""
+
+
+def _append_stage(session: connection, table: str, columns: Sequence[str]) -> None:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    command = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
+        table_identifier(table), names, names, sql.Identifier(_STAGE)
+    )
+    with session.cursor() as cursor:
+        cursor.execute(command)
