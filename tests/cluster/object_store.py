@@ -74,6 +74,8 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
     store = ObjectStore(f"{address}:{ports['s3.port']}", secrets.token_hex(10), secrets.token_hex(20))
     command: list[str | Path] = [
         _PROGRAM,
+        # Else it writes files of its own into the folder for temporary files.
+        "-logtostderr=true",
         "mini",
         f"-dir={data}",
         f"-ip={address}",

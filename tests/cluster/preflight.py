@@ -36,7 +36,7 @@ _CAPABILITIES = {
 # From linux/in.h; the socket module does not name it.
 _IP_FREEBIND = 15
 # What a first run was seen to need, rounded up.
-_RUN_DISK, _COMPILER_DISK, _IMAGES_DISK = 2e9, 5e9, 8e9
+_RUN_DISK, _COMPILER_DISK, _IMAGES_DISK = 2e9, 5e9, 9e9
 _MEMORY = 4e9
 
 
@@ -178,6 +178,8 @@ def _try_containers() -> None:
 
 def _try_port() -> None:
     with socket.socket() as server:
+        # Connections of the node before this one, which are closed, still have the port for a minute.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # The address is not there before the node is.
         server.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
         server.bind((SERVICE_ADDRESS, SERVICE_PORT))

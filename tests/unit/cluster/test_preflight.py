@@ -26,7 +26,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "kernel": ({"read_only": ("/proc/sys/kernel/panic",)}, ("/proc/sys/kernel/panic", "privileged")),
     "no Go": ({"go": None}, ("no Go on PATH", "install Go 1.26.0 or newer")),
     "old Go": ({"go": "1.19.8"}, ("Go 1.19.8", "install Go 1.26.0 or newer")),
-    "disk": ({"free_disk": 3e9}, ("3.0 GB of disk", "15 GB are needed", "XDG_CACHE_HOME")),
+    "disk": ({"free_disk": 3e9}, ("3.0 GB of disk", "16 GB are needed", "XDG_CACHE_HOME")),
     "memory": ({"free_memory": 1.5e9}, ("1.5 GB of memory", "4 GB are needed")),
     "tried": ({"troubles": {"PostgreSQL does not start": "said initdb"}}, ("PostgreSQL does not start: said initdb",)),
 }
