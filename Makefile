@@ -23,18 +23,24 @@ test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and
 	@$(BIN)/pytest $(TESTS)
 
 .PHONY: lint
-lint: .venv/.ready ## Check format, style, types, imports, the Dockerfile and every YAML
+lint: .venv/.ready ## Check format, style, types, imports, the Dockerfile, every YAML and the documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/yamllint --strict crds manifests
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: format
 format: .venv/.ready ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+.PHONY: docs
+docs: .venv/.ready ## Write the generated parts of the documentation and build it into build/site
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: cluster-up
 cluster-up: .venv/.ready ## Start the local Kubernetes with images, PostgreSQL and S3; prints the KUBECONFIG to export
