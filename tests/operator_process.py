@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,7 @@ class Operator:
         self._ports: dict[int, int] = {}
 
     def start(self, *, wait: bool = True, **configuration: str) -> Server:
-        """Starts one more process, and waits until it has read what there is."""
+        """Starts one more process, and waits until it is ready."""
         (port,) = free_ports(1)
         environment = {
             "PATH": os.environ["PATH"],
@@ -66,8 +67,8 @@ class Operator:
         if not wait:
             return server
         wait_until(
-            lambda: self.metric(server, "trainingjob_operator_last_resync_timestamp_seconds") > 0,
-            "the operator has read what there is",
+            lambda: self.probe(server, "/readyz")[0] == 200,
+            "the operator has read what there is, and watches it",
             [server],
         )
         return server
@@ -84,6 +85,16 @@ class Operator:
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         samples = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
         return sum(float(line.rsplit(" ", 1)[1]) for line in samples if all(want in line for want in wanted))
+
+    def probe(self, server: Server, path: str) -> tuple[int, str]:
+        """What the operator answers to a probe of the kubelet: status and text."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._ports[server.process.pid]}{path}", timeout=5
+            ) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
 
     def writes(self, server: Server) -> dict[str, int]:
         """The writes that a process made so far, by verb and resource."""

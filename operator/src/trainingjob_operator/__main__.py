@@ -10,6 +10,7 @@ import sys
 import kopf
 
 from trainingjob_operator.configuration import Configuration, ConfigurationError
+from trainingjob_operator.connection import LoginError
 from trainingjob_operator.resync import NotInstalledError
 from trainingjob_operator.supervisor import Supervisor
 
@@ -23,7 +24,7 @@ def main() -> None:
     try:
         configuration = Configuration.read(os.environ)
         asyncio.run(_run(configuration))
-    except (ConfigurationError, NotInstalledError) as error:
+    except (ConfigurationError, LoginError, NotInstalledError) as error:
         logger.error("Cannot run: %s", error)
         sys.exit(1)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 
-from trainingjob_operator.kube import OURS, PAGE
+from trainingjob_operator import metrics
+from trainingjob_operator.kube import OURS, PAGE, RESOURCES
 from trainingjob_operator.model import GROUP, VERSION, Job, Pod, TrainingJob
 from trainingjob_operator.store import Known, Store
+from trainingjob_operator.watch_health import INACTIVE_SECONDS, WATCH_SECONDS
 from trainingjob_operator.workqueue import WorkQueue
 
 LONGEST_PAUSE = 30.0
@@ -47,6 +49,8 @@ def settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.watching.chunk_size = PAGE
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.inactivity_timeout = INACTIVE_SECONDS
     settings.watching.label_selectors["batch", "v1", "jobs"] = OURS
     settings.watching.label_selectors["", "v1", "pods"] = OURS
     # Kopf's task of an object lingers this long after its last event, and holds the whole object.
@@ -56,16 +60,19 @@ def settings() -> kopf.OperatorSettings:
     return settings
 
 
-def registry(store: Store, queue: WorkQueue) -> kopf.OperatorRegistry:
+def registry(store: Store, queue: WorkQueue, log_in: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
     """Handlers for the three kinds: the store takes in what is heard, the queue is told what to look at."""
     registry = kopf.OperatorRegistry()
-    # A registry of one's own cannot log in by itself.
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return log_in()
 
     def heard(kind: type[TrainingJob | Job | Pod], event: kopf.RawEvent) -> None:
         known: Known = kind.parse(event["object"])
         key = store.drop(known) if event["type"] == "DELETED" else store.put(known)
         if key is not None:
+            metrics.CHANGES.labels(RESOURCES[kind].name, "watch").inc()
             queue.add(key)
 
     @kopf.on.event(GROUP, VERSION, "trainingjobs", registry=registry)

@@ -14,10 +14,10 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import kubernetes.client
-import kubernetes.config
 import urllib3.exceptions
 
 from trainingjob_operator import metrics
+from trainingjob_operator.connection import Connection
 from trainingjob_operator.model import API_VERSION, JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
 
 PAGE = 100
@@ -77,14 +77,14 @@ class Listing(Generic[Item]):
 
 
 class Kube:
-    """Calls the API server that the kubeconfig, or else the pod's service account, names."""
+    """Calls the API server."""
 
-    def __init__(self, concurrency: int) -> None:
-        configuration = kubernetes.client.Configuration()
-        kubernetes.config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    def __init__(self, connection: Connection, concurrency: int) -> None:
+        configuration = connection.configuration
         configuration.connection_pool_maxsize = concurrency
         # Whoever calls looks again before trying again: blind repetition is for nobody.
         configuration.retries = False
+        self._connection = connection
         self._client = kubernetes.client.ApiClient(configuration)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="kube")
 
@@ -174,23 +174,38 @@ class Kube:
     def _request(
         self, verb: str, resource: Resource, path: str, body: JSON | None, query: list[tuple[str, str]] | None
     ) -> JSON:
+        authorization = self._connection.authorization()
+        answer = self._send(verb, resource, path, body, query, authorization)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._connection.renew(authorization):
+            answer = self._send(verb, resource, path, body, query, self._connection.authorization())
+        content: Any = _parsed(answer.data)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(answer.status, content.get("reason") or answer.reason or "", content.get("message") or "")
+        return content  # type: ignore[no-any-return]
+
+    def _send(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        body: JSON | None,
+        query: list[tuple[str, str]] | None,
+        authorization: str | None,
+    ) -> Any:
         headers = {"Accept": "application/json"}
+        if authorization is not None:
+            headers["Authorization"] = authorization
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if verb == "PATCH" else "application/json"
-        method, url, headers, _, _ = self._client.param_serialize(
-            verb, path, query_params=query, header_params=headers, auth_settings=["BearerToken"]
-        )
+        method, url, headers, _, _ = self._client.param_serialize(verb, path, query_params=query, header_params=headers)
         try:
             answer = self._client.call_api(method, url, headers, body, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
-            text: bytes = answer.read()  # type: ignore[no-untyped-call]
+            answer.read()  # type: ignore[no-untyped-call]
         except urllib3.exceptions.HTTPError as error:
             metrics.API_REQUESTS.labels(verb, resource.name, "none").inc()
             raise ApiError(0, type(error).__name__, str(error)) from error
         metrics.API_REQUESTS.labels(verb, resource.name, str(answer.status)).inc()
-        content: Any = _parsed(text)
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise ApiError(answer.status, content.get("reason") or answer.reason or "", content.get("message") or "")
-        return content  # type: ignore[no-any-return]
+        return answer
 
 
 def _parsed(text: bytes) -> Mapping[str, Any]:

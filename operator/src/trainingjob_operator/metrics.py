@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
@@ -14,7 +15,13 @@ API_REQUESTS = Counter(f"{PREFIX}_api_requests_total", "Calls of the Kubernetes 
 RECONCILIATIONS = Counter(f"{PREFIX}_reconciliations_total", "Looks at a TrainingJob by result", ["result"])
 RECONCILIATION_SECONDS = Histogram(f"{PREFIX}_reconciliation_seconds", "Duration of one look at a TrainingJob")
 RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that ended", ["model", "phase", "reason"])
-WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of kopf after an error")
+CHANGES = Counter(
+    f"{PREFIX}_changes_total", "Changes of objects by how they became known: watch or resync", ["resource", "source"]
+)
+WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of kopf after an error or a silent watch")
+MISSING_RIGHTS = Gauge(
+    f"{PREFIX}_missing_rights", "1 for each right that the operator lacks", ["namespace", "verb", "resource"]
+)
 LAST_RESYNC = Gauge(f"{PREFIX}_last_resync_timestamp_seconds", "When everything was last read anew")
 EVENTS_LOST = Counter(f"{PREFIX}_events_lost_total", "Events that could not be recorded")
 
@@ -38,23 +45,36 @@ class Counts(Collector):
         yield GaugeMetricFamily(f"{PREFIX}_workqueue_depth", "TrainingJobs that wait for a worker", self._waiting())
 
 
-async def serve(port: int, unhealthy: Callable[[], str | None]) -> web.AppRunner:
-    """Serve /metrics and /healthz from the event loop itself: when that hangs, so does the probe.
+@dataclass(frozen=True)
+class Probe:
+    """The answer to a probe of the kubelet.
+
+    Attributes:
+        passed: Whether all is well.
+        text: For the person who asks.
+    """
+
+    passed: bool
+    text: str
+
+
+async def serve(port: int, probes: Mapping[str, Callable[[], Probe]]) -> web.AppRunner:
+    """Serve /metrics and the probes from the event loop itself: when that hangs, so do they.
 
     Args:
         port: TCP port on all addresses; 0 takes a free one.
-        unhealthy: Gives what is wrong, or None.
+        probes: By path.
     """
 
     async def scrape(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def probe(_: web.Request) -> web.Response:
-        fault = unhealthy()
-        return web.Response(text=fault or "ok", status=500 if fault else 200)
+    async def probe(request: web.Request) -> web.Response:
+        answer = probes[request.path]()
+        return web.Response(text=answer.text, status=200 if answer.passed else 500)
 
     application = web.Application()
-    application.add_routes([web.get("/metrics", scrape), web.get("/healthz", probe)])
+    application.add_routes([web.get("/metrics", scrape), *(web.get(path, probe) for path in probes)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()

@@ -1,23 +1,24 @@
-"""Runs the operator's parts, restarts kopf when it gives up, and ends all of it on SIGTERM."""
+"""Runs the operator's parts, answers the probes, and ends all of it on SIGTERM."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import random
 import signal
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import kopf
 from aiohttp import web
 from prometheus_client import REGISTRY
 
 from trainingjob_operator import handlers, metrics
+from trainingjob_operator.access import Access
 from trainingjob_operator.configuration import Configuration, ConfigurationError
+from trainingjob_operator.connection import Connection
 from trainingjob_operator.events import Recorder
 from trainingjob_operator.kube import ApiError, Kube
 from trainingjob_operator.leader import Leader
@@ -26,28 +27,43 @@ from trainingjob_operator.progress import POLLERS, ProgressBoard
 from trainingjob_operator.reconciler import Reconciler
 from trainingjob_operator.resync import Resync
 from trainingjob_operator.store import Store
+from trainingjob_operator.watcher import Watcher
 from trainingjob_operator.workqueue import WorkQueue
 
 STUCK_SECONDS = 300.0
-LONGEST_PAUSE = 30.0
 FAREWELL_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """All parts of one operator process."""
+    """All parts of one operator process.
+
+    Raises:
+        LoginError: There are no credentials for the API server.
+    """
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._kube = Kube(configuration.concurrency)
+        connection = Connection()
+        self._kube = Kube(connection, configuration.concurrency)
         self._store = Store()
         self._queue = WorkQueue()
         self._recorder = Recorder(self._kube)
         self._leader = Leader(self._kube, configuration.lease_namespace, configuration.identity)
         self._progress = ProgressBoard(self._store, self._queue, configuration.progress_interval, self._leader.leading)
         self._reconciler = Reconciler(self._kube, self._store, self._recorder, configuration, self._progress.latest)
-        self._resync = Resync(self._kube, self._store, self._queue, configuration.namespaces)
+        self._access = Access(self._kube, configuration.namespaces)
+        self._resync = Resync(self._kube, self._store, self._queue, self._access)
+        self._watcher = Watcher(
+            connection,
+            partial(handlers.registry, self._store, self._queue),
+            self._access,
+            self._resync,
+            configuration.identity,
+            # Kopf takes the signals too, but needs seconds to end.
+            self._take_signals,
+        )
         self._stop = asyncio.Event()
         self._busy: dict[Key, float] = {}
 
@@ -62,7 +78,7 @@ class Supervisor:
         counts = metrics.Counts(self._phases, lambda: len(self._queue))
         REGISTRY.register(counts)
         server = await self._serve()
-        # Kopf cancels every task that was started after it: all of ours are started before.
+        # Kopf, when it ends, cancels every task that was started after it: all of ours are started before.
         workers = [self._start(self._work(), f"worker {n}") for n in range(self._configuration.concurrency)]
         parts = [
             self._start(self._recorder.run(), "events"),
@@ -73,7 +89,7 @@ class Supervisor:
             self._start(self._leader.run(), "leader"),
             self._start(self._stop.wait(), "signals"),
         ]
-        tasks = [*workers, *parts, self._start(self._watch(), "kopf")]
+        tasks = [*workers, *parts, self._start(self._watcher.run(), "watches")]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         logger.info("Stopping")
         self._stop.set()
@@ -92,7 +108,7 @@ class Supervisor:
     async def _serve(self) -> web.AppRunner:
         port = self._configuration.metrics_port
         try:
-            return await metrics.serve(port, self._unhealthy)
+            return await metrics.serve(port, {"/healthz": self._health, "/readyz": self._readiness})
         except OSError as error:
             raise ConfigurationError(f"METRICS_PORT {port} cannot be served: {error}") from error
 
@@ -127,30 +143,6 @@ class Supervisor:
                 del self._busy[key]
                 self._queue.done(key)
 
-    async def _watch(self) -> None:
-        """Keep kopf running: it gives up on errors that pass."""
-        pause = 0.5
-        while True:
-            began = time.monotonic()
-            try:
-                ours = asyncio.all_tasks()
-                tasks = await kopf.spawn_tasks(
-                    registry=handlers.registry(self._store, self._queue),
-                    settings=handlers.settings(),
-                    clusterwide=not self._configuration.namespaces,
-                    namespaces=self._configuration.namespaces,
-                    standalone=True,
-                )
-                # Kopf takes the signals too, but needs seconds to end.
-                self._take_signals()
-                await kopf.run_tasks(tasks, ignored=ours)
-            except Exception:
-                logger.exception("Watching ended, and starts again")
-            metrics.WATCH_RESTARTS.inc()
-            pause = 0.5 if time.monotonic() - began > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
-            await asyncio.sleep(random.uniform(pause / 2, pause))
-            self._resync.request()
-
     def _take_signals(self) -> None:
         """Stop on SIGTERM and SIGINT."""
         loop = asyncio.get_running_loop()
@@ -167,8 +159,17 @@ class Supervisor:
         jobs = self._store.trainingjobs()
         return [(job.spec["model"]["type"], job.status.get("phase") or "Pending") for job in jobs]
 
-    def _unhealthy(self) -> str | None:
+    def _health(self) -> metrics.Probe:
+        """Whether the process works; if it does not, a restart may help."""
         oldest = min(self._busy.values(), default=None)
         if oldest is not None and time.monotonic() - oldest > STUCK_SECONDS:
-            return f"a TrainingJob was worked on for more than {STUCK_SECONDS:.0f} s"
-        return None
+            return metrics.Probe(False, f"a TrainingJob was worked on for more than {STUCK_SECONDS:.0f} s")
+        fault = self._watcher.fault()
+        return metrics.Probe(not fault, "\n".join([fault or "ok", *self._access.faults]))
+
+    def _readiness(self) -> metrics.Probe:
+        """Whether this replica could act: the one that stands by is ready too."""
+        health = self._health()
+        if not health.passed or (self._resync.complete.is_set() and self._watcher.ready):
+            return health
+        return metrics.Probe(False, "\n".join(["not everything is read and watched yet", *self._access.faults]))

@@ -1,0 +1,108 @@
+"""Where the operator has the rights that it needs: a namespace without them is left out, the others are served."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from trainingjob_operator import metrics
+from trainingjob_operator.kube import Kube, Resource
+from trainingjob_operator.model import GROUP
+
+RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (GROUP, "trainingjobs"): ("get", "list", "watch"),
+    (GROUP, "trainingjobs/status"): ("patch",),
+    ("batch", "jobs"): ("get", "list", "watch", "create", "patch", "delete"),
+    ("", "pods"): ("get", "list", "watch", "delete"),
+    ("", "events"): ("create", "list"),
+}
+"""What the ClusterRole grants: verbs by API group and resource."""
+REVIEWS = Resource("selfsubjectaccessreviews", "apis/authorization.k8s.io/v1")
+
+Right = tuple[str, str]
+"""A verb and a resource."""
+
+logger = logging.getLogger(__name__)
+
+
+class Access:
+    """What the operator may do in each namespace that it is told to watch.
+
+    Attributes:
+        watchable: The namespaces in which everything can be listed and watched; "" is all namespaces.
+    """
+
+    def __init__(self, kube: Kube, namespaces: tuple[str, ...]) -> None:
+        self._kube, self._namespaces = kube, namespaces or ("",)
+        self._missing: dict[str, tuple[Right, ...]] = {}
+        self.watchable: tuple[str, ...] = ()
+
+    async def check(self) -> None:
+        """Ask the API server, and say what has changed.
+
+        Raises:
+            ApiError: The API server did not answer.
+        """
+        found = {namespace: await self._find_missing(namespace) for namespace in self._namespaces}
+        for namespace, missing in found.items():
+            if missing and missing != self._missing.get(namespace):
+                logger.warning("%s", describe(namespace, missing))
+            elif self._missing.get(namespace) and not missing:
+                logger.info("The operator has every right in %s now", _place(namespace))
+        self._missing = found
+        self.watchable = tuple(namespace for namespace, missing in found.items() if can_watch(missing))
+        metrics.MISSING_RIGHTS.clear()
+        for namespace, missing in found.items():
+            for verb, resource in missing:
+                metrics.MISSING_RIGHTS.labels(namespace, verb, resource).set(1)
+
+    @property
+    def faults(self) -> list[str]:
+        """A sentence for each namespace in which a right is missing."""
+        return [describe(namespace, missing) for namespace, missing in self._missing.items() if missing]
+
+    async def _find_missing(self, namespace: str) -> tuple[Right, ...]:
+        wanted = [(verb, group, name) for (group, name), verbs in RIGHTS.items() for verb in verbs]
+        allowed = await asyncio.gather(*(self._may(namespace, *right) for right in wanted))
+        return tuple((verb, name) for (verb, _, name), may in zip(wanted, allowed, strict=True) if not may)
+
+    async def _may(self, namespace: str, verb: str, group: str, name: str) -> bool:
+        resource, _, subresource = name.partition("/")
+        attributes = {
+            "namespace": namespace,
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = await self._kube.create(REVIEWS, "", review)
+        return bool(answer["status"]["allowed"])
+
+
+def can_watch(missing: tuple[Right, ...]) -> bool:
+    """Whether a namespace can be watched without these rights."""
+    return not any(verb in {"list", "watch"} for verb, _ in missing)
+
+
+def describe(namespace: str, missing: tuple[Right, ...]) -> str:
+    """Say which rights are missing, what follows, and what to do."""
+    verbs: dict[str, list[str]] = {}
+    for verb, resource in missing:
+        verbs.setdefault(resource, []).append(verb)
+    rights = ", ".join(f"{'/'.join(of_resource)} {resource}" for resource, of_resource in verbs.items())
+    consequence = "" if can_watch(missing) else "; it is not watched"
+    binding = "a RoleBinding in that namespace" if namespace else "a ClusterRoleBinding"
+    return (
+        f"In {_place(namespace)} the operator may not {rights}{consequence}: "
+        f"bind the ClusterRole trainingjob-operator to the operator's service account by {binding}"
+    )
+
+
+def _place(namespace: str) -> str:
+    return f"namespace {namespace}" if namespace else "all namespaces"

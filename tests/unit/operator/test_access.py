@@ -1,0 +1,35 @@
+"""The rights that the operator checks, and what it says of those that are missing."""
+
+from pathlib import Path
+
+import yaml
+
+from trainingjob_operator.access import RIGHTS, can_watch, describe
+
+ROLES = Path(__file__).parents[3] / "manifests" / "base" / "operator_roles.yaml"
+
+
+def test_what_is_checked_is_what_the_cluster_role_grants() -> None:
+    (role,) = [each for each in yaml.safe_load_all(ROLES.read_text()) if each["kind"] == "ClusterRole"]
+    granted = {
+        (group, resource): tuple(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert granted == RIGHTS
+
+
+def test_only_a_right_to_list_or_watch_keeps_a_namespace_from_being_watched() -> None:
+    assert can_watch((("create", "jobs"), ("patch", "trainingjobs/status")))
+    assert not can_watch((("list", "pods"),))
+    assert "it is not watched" not in describe("pumps", (("create", "jobs"),))
+
+
+def test_a_missing_right_is_told_with_what_to_do() -> None:
+    assert describe("pumps", (("list", "pods"), ("watch", "pods"))) == (
+        "In namespace pumps the operator may not list/watch pods; it is not watched: bind the ClusterRole "
+        "trainingjob-operator to the operator's service account by a RoleBinding in that namespace"
+    )
+    assert "all namespaces" in describe("", (("list", "pods"),))
+    assert "ClusterRoleBinding" in describe("", (("list", "pods"),))
