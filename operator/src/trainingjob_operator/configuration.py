@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -20,6 +21,14 @@ def _text(value: str) -> str:
 
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _namespaces(value: str) -> tuple[str, ...]:
+    names = _names(value)
+    wrong = [name for name in names if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)]
+    if wrong:
+        raise ValueError(f"must list each namespace by its name, patterns are not supported, unlike {', '.join(wrong)}")
+    return names
 
 
 def _policy(value: str) -> str:
@@ -110,14 +119,14 @@ class Configuration:
         "PROGRESS_INTERVAL_SECONDS", _positive, "10", "How often each running trainer is asked how far it is"
     )
     namespaces: tuple[str, ...] = _setting(
-        "WATCH_NAMESPACES", _names, "", "Namespaces to watch, separated by commas; empty: all"
+        "WATCH_NAMESPACES", _namespaces, "", "Namespaces to watch, separated by commas; empty: all"
     )
     concurrency: int = _setting("CONCURRENCY", _positive, "32", "TrainingJobs that are worked on at the same time")
     lease_namespace: str = _setting(
         "POD_NAMESPACE", _text, "", "Namespace of the Lease that says which replica acts; empty: every one does"
     )
     identity: str = _setting("POD_NAME", _text, "trainingjob-operator", "Name of this replica in the Lease")
-    metrics_port: int = _setting("METRICS_PORT", _positive, "8080", "Port of /metrics and /healthz")
+    metrics_port: int = _setting("METRICS_PORT", _positive, "8080", "Port of /metrics, /healthz and /readyz")
 
     def policy(self, model: str) -> str:
         """The accelerator policy for a model type whose spec names none."""

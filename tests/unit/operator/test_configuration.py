@@ -23,6 +23,8 @@ def test_defaults_suffice_but_for_the_image() -> None:
         ("ACCELERATOR_POLICY_GRU", "Sometimes"),
         ("START_TIMEOUT_SECONDS", "0"),
         ("CONCURRENCY", "1.5"),
+        ("WATCH_NAMESPACES", "pumps,team-*"),
+        ("WATCH_NAMESPACES", "!pumps"),
     ],
 )
 def test_every_variable_at_fault_is_named(variable: str, value: str) -> None:
