@@ -141,6 +141,7 @@ def test_an_applied_gru_shows_its_progress_and_ends_with_a_model_that_a_reader_c
     assert score == again
 
 
+@pytest.mark.provokes("InsufficientData")
 def test_data_that_cannot_train_a_model_fail_it_once_with_the_reason(pumps: Pumps) -> None:
     pumps.apply("gru", {}, data={"minRows": 100_000})
     job = pumps.wait("the training has ended", is_over)

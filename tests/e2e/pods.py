@@ -1,0 +1,80 @@
+"""What the pods of operator and trainer say of themselves at the end of a test."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from kubernetes.client import ApiClient, CoreV1Api
+
+SYSTEM_NAMESPACE = "trainingjob-system"
+OPERATOR = "app.kubernetes.io/name=trainingjob-operator"
+TRAINER = "app.kubernetes.io/managed-by=trainingjob-operator"
+# Of Python's logging, of TensorFlow's and of an exception that nobody caught.
+_TRAINER_ERROR = re.compile(r"^\S+ \S+ (ERROR|CRITICAL) |^[EF]\d{4} |^\S+ \S+: [EF] |^Traceback ")
+
+
+def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequence[str]) -> list[str]:
+    """Restarts of containers, and lines of severity error since a time that the test did not provoke.
+
+    Args:
+        client: of the cluster.
+        namespace: of the trainers.
+        since: when the test began.
+        provoked: regular expressions of lines that the test provoked.
+    """
+    found = []
+    core = CoreV1Api(client)
+    for pod_namespace, selector, is_error in (
+        (SYSTEM_NAMESPACE, OPERATOR, _is_operator_error),
+        (namespace, TRAINER, _TRAINER_ERROR.search),
+    ):
+        for pod in core.list_namespaced_pod(pod_namespace, label_selector=selector).items:
+            name = pod.metadata.name
+            found += [
+                f"{name}: container {container.name} restarted {container.restart_count} times"
+                for container in pod.status.container_statuses or ()
+                if container.restart_count
+            ]
+            found += [
+                f"{name}: {line}"
+                for line in _log(core, pod, since)
+                if is_error(line) and not any(re.search(expression, line) for expression in provoked)
+            ]
+    return found
+
+
+def operator_pods(client: ApiClient) -> list[Any]:
+    """The pods of the operator that are to stay."""
+    pods = CoreV1Api(client).list_namespaced_pod(SYSTEM_NAMESPACE, label_selector=OPERATOR).items
+    return [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+
+
+def metric(pod: Any, name: str, **labels: str) -> float:
+    """The sum of an operator's samples that have these labels."""
+    with urllib.request.urlopen(f"http://{pod.status.pod_ip}:8080/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    samples = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in samples if all(want in line for want in wanted))
+
+
+def _log(core: CoreV1Api, pod: Any, since: datetime) -> Iterator[str]:
+    if all(container.state.waiting for container in pod.status.container_statuses or ()):
+        return
+    log = core.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace, timestamps=True)
+    for line in log.splitlines():
+        moment, _, text = line.partition(" ")
+        if datetime.fromisoformat(moment) >= since:
+            yield text
+
+
+def _is_operator_error(line: str) -> bool:
+    """Whether a line is of severity error, or comes from what does not write to the operator's log."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return True
+    return entry.get("severity") not in {"debug", "info", "warn", "warning"}
