@@ -67,7 +67,7 @@ bench-quick: .venv/.ready ## The same on small sizes, in minutes
 	@$(RUN) benchmarks --quick $(TABLES)
 
 .PHONY: bench-operator
-bench-operator: .venv/.ready ## Measure the operator beside bare Jobs, on a control plane without a node (about 10 minutes)
+bench-operator: .venv/.ready ## Measure the operator in its pod, and beside bare Jobs on a control plane without a node (15 minutes)
 	@$(RUN) benchmarks.operator_bench
 
 .PHONY: requirements

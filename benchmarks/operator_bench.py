@@ -1,4 +1,4 @@
-"""``make bench-operator``: the operator beside bare Jobs, on a control plane of its own without a node."""
+"""``make bench-operator``: the operator as it ships on a node, and beside bare Jobs on control planes without one."""
 
 import statistics
 import sys
@@ -13,10 +13,11 @@ from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import operator_latency
 from benchmarks.measure import machine, write_results
 from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job, watch
 from cluster.binaries import built_binaries
-from cluster.clusters import Cluster, cluster_of
+from cluster.clusters import Cluster, ClusterUnavailableError, cluster_of
 from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
 from cluster.programs import ProgramError
@@ -161,10 +162,28 @@ def _resident_megabytes(server: Server) -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
+def print_latency(console: Console) -> None:
+    """Measures and prints what the operator does on a node, where there can be one."""
+    try:
+        found = operator_latency.measure()
+    except ClusterUnavailableError as missing:
+        console.print(f"Not measured on a node: {missing}")
+        return
+    table = Table(title="The operator in its pod", caption=f"of {operator_latency.TIMES}, one at a time")
+    for heading in ("", "median", "largest", "goal, median below"):
+        table.add_column(heading, justify="right" if heading else "left")
+    rows = operator_latency.rows(found)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(str(write_results("operator-latency", rows, found)))
+
+
 def main() -> None:
     """Measures and prints."""
     console = Console()
     console.print(machine())
+    print_latency(console)
     jobs, trainingjobs = [], []
     for repeat in range(REPEATS):
         console.print(f"  round {repeat + 1} of {REPEATS}")
