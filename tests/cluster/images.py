@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cluster import base_image, cache
+from cluster import base_image, cache, host
 from cluster.packages import IMAGE_PACKAGES, install_missing
 from cluster.processes import ServerError
 from cluster.programs import run_program
@@ -42,6 +42,8 @@ def build_images(targets: Mapping[str, str] = TARGETS) -> dict[str, str]:
     """
     install_missing(IMAGE_PACKAGES)
     with _storage():
+        # Those of a build that was interrupted; nobody else has any.
+        _buildah("rm", "--all")
         _forget_outdated_layers(base=_build_base())
         return {name: _build(target, name) for target, name in targets.items()}
 
@@ -65,9 +67,7 @@ def _storage() -> Iterator[None]:
         try:
             yield
         finally:
-            overlay = _FOLDER / "storage" / "overlay"
-            if overlay.is_mount():
-                run_program(["umount", overlay])
+            host.unmount_below(_FOLDER)
 
 
 def _build_base() -> str:
