@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
 from benchmarks.telemetry import prepared, spec
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.data.windows import Sequences, create_sequences
 from trainingjob_trainer.models.gru import ensemble as gru_assembly
@@ -19,7 +20,6 @@ from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.metrics import regression_metrics
 from trainingjob_trainer.models.reporter import SilentReporter
-from trainingjob_trainer.spec import TrainingJobSpec
 
 
 class Curve(SilentReporter):

@@ -10,7 +10,7 @@ import psycopg2
 
 from benchmarks.reference import load
 from benchmarks.telemetry import spec
-from trainingjob_trainer.spec import Window
+from trainingjob_api.training_run import Window
 from trainingjob_trainer.storage.telemetry import load_telemetry
 
 

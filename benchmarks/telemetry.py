@@ -13,9 +13,10 @@ from typing import Any
 from cluster.object_store import object_store_running
 from cluster.postgres import postgres_running
 from cluster.programs import run_program
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import Window
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.data.prepare import prepare_data
-from trainingjob_trainer.spec import TrainingJobSpec, Window
 from trainingjob_trainer.storage.telemetry import load_telemetry
 
 REAL_SERIES = Path(__file__).parents[2] / "shared" / "data"

@@ -16,10 +16,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from trainingjob_api.reasons import EXPLANATIONS, Reason
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_operator import metrics
 from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.reasons import EXPLANATIONS, Reason
-from trainingjob_trainer.spec import TrainingJobSpec
 
 DOCS = Path(__file__).parent
 CRD = DOCS.parent / "crds" / "trainingjobs.training.pumphealth.io.yaml"

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from trainingjob_api.names import RETRAIN_ANNOTATION
+from trainingjob_api.text import timestamp
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
 from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import RETRAIN_ANNOTATION, Job, Pod, TrainingJob, timestamp
+from trainingjob_operator.model import Job, Pod, TrainingJob
 from trainingjob_operator.plan import plan
 from trainingjob_operator.situation import passing
 from trainingjob_operator.status import derive

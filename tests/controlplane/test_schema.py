@@ -13,7 +13,7 @@ from kubernetes.client import ApiException, CustomObjectsApi
 
 from api_schema import specs
 from cluster.clusters import Cluster
-from trainingjob_operator.specification import spec_hash
+from trainingjob_api.hashing import spec_hash
 from trainingjob_trainer.documents.training_job import load_training_job
 from trainingjob_trainer.errors import TrainingError
 

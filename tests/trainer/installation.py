@@ -12,12 +12,13 @@ from minio import Minio
 
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
-from trainingjob_trainer.documents.training_job import spec_hash
+from trainingjob_api.hashing import spec_hash
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import TrainingRun, Window
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.run.process import Surroundings, launch
 from trainingjob_trainer.run.progress import Listener, RunProgress
 from trainingjob_trainer.run.result import Ending, Findings
-from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun, Window
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.object_store import ObjectStore as Bucket
 from trainingjob_trainer.storage.postgres import create_tables, with_connection

@@ -12,7 +12,8 @@ from cluster.certificates import Authority
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
 from trainer.proxy import proxy_to
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
 
 PATIENCE_SECONDS = 5.0

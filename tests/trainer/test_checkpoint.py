@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster.object_store import ObjectStore as Server
-from trainingjob_trainer.errors import ExitCode
+from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.storage.object_store import ObjectStore
 
 PROGRAM = Path(__file__).with_name("training_program.py")

@@ -7,7 +7,8 @@ from cluster.postgres import Database, PostgresServer
 from trainer.proxy import proxy_to
 from trainer.refusing_server import refusing_server
 from trainer.statements import execute
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import with_connection
 
 IMPORTANT = "ВАЖНО".encode("koi8-r")

@@ -15,11 +15,13 @@ from psycopg2.extensions import connection
 
 from cluster.postgres import Database
 from cluster.processes import free_ports
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import Window
 from trainingjob_trainer.data.cleaning import clean
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import UnreadableColumn
-from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.spec import TrainingJobSpec, Window
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import postgres as database_module
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.postgres import create_tables, with_connection

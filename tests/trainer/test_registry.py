@@ -10,7 +10,8 @@ import pytest
 from psycopg2.extensions import connection
 
 from trainer.statements import execute, select
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
 from trainingjob_trainer.storage.registry import ModelRow, RunKey

@@ -7,7 +7,8 @@ from psycopg2.extensions import connection
 
 from trainer.statements import execute, select
 from trainer.test_registry import KEY, MODEL
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
 

@@ -14,8 +14,9 @@ import pytest
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
-from trainingjob_trainer.errors import ExitCode
-from trainingjob_trainer.run.progress import Progress, Stage
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.progress import Stage
+from trainingjob_trainer.run.progress import Progress
 
 _STAMP = r"\d{4}(_\d\d){5}"
 _RUN_FILES = {"manifest.json", "report.html", f"run-{UID[:8]}-1-1.json"}

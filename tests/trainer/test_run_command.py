@@ -18,8 +18,8 @@ from cluster.postgres import Database
 from cluster.processes import free_ports, wait_until
 from trainer.installation import MACHINE, UID, small_spec
 from training_job_documents import RIGHT, WRONG
-from trainingjob_trainer.documents.training_job import spec_hash
-from trainingjob_trainer.errors import ExitCode
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.hashing import spec_hash
 
 Environment = dict[str, str]
 

@@ -13,9 +13,11 @@ from cluster.postgres import Database
 from cluster.processes import free_ports
 from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainer.proxy import proxy_to
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.progress import Stage
 from trainingjob_trainer.data.dataset import ModelFile
-from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.run.progress import Progress, Stage
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.run.progress import Progress
 from trainingjob_trainer.storage.artifact_paths import TIMESTAMP, Place, claim_of
 from trainingjob_trainer.storage.object_store import ObjectStore as Bucket
 from trainingjob_trainer.storage.publisher import expose, publish, reserve

@@ -12,8 +12,9 @@ import pytest
 from cluster.object_store import ObjectStore as Server
 from cluster.postgres import Database
 from trainer.installation import UID, small_spec
-from trainingjob_trainer.documents.training_job import spec_hash
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.hashing import spec_hash
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.postgres import with_connection
 from trainingjob_trainer.storage.server_settings import SECRETS

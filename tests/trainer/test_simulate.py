@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cluster.postgres import Database
-from trainingjob_trainer.spec import TrainingJobSpec, Window
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import Window
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
 from trainingjob_trainer.storage.telemetry import load_telemetry

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.data.dataset import DataSummary, HealthScore, Prepared
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.gru.model import train_gru
-from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
 from trainingjob_trainer.storage.object_store import ObjectStore
 
 FEATURES = ("Recalque", "Eng_RPM")

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
-POLICIES = ("Required", "Preferred", "Disabled")
+from trainingjob_api.values import DEFAULT_ACCELERATOR_POLICIES, AcceleratorPolicy
+
+POLICIES: tuple[str, ...] = get_args(AcceleratorPolicy)
 
 
 class ConfigurationError(Exception):
@@ -100,9 +102,14 @@ class Configuration:
         "STORE_SECRET_NAME", _text, "trainingjob-store", "Secret of the object store where the spec names none"
     )
     policy_gru: str = _setting(
-        "ACCELERATOR_POLICY_GRU", _policy, "Preferred", "Required, Preferred or Disabled, where a gru spec says nothing"
+        "ACCELERATOR_POLICY_GRU",
+        _policy,
+        DEFAULT_ACCELERATOR_POLICIES["gru"],
+        "Required, Preferred or Disabled, where a gru spec says nothing",
     )
-    policy_xgb: str = _setting("ACCELERATOR_POLICY_XGB", _policy, "Disabled", "The same for xgb")
+    policy_xgb: str = _setting(
+        "ACCELERATOR_POLICY_XGB", _policy, DEFAULT_ACCELERATOR_POLICIES["xgb"], "The same for xgb"
+    )
     resources: Mapping[str, Any] = _setting(
         "TRAINER_RESOURCES",
         _resources,

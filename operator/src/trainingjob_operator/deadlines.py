@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.text import instant
 from trainingjob_operator import diagnosis
 from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import instant
-from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import Specification
 from trainingjob_operator.view import View
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_report import Report
 from trainingjob_operator.diagnosis import Failure
 from trainingjob_operator.model import Job, Pod
-from trainingjob_operator.reasons import Reason
-from trainingjob_operator.report import Report
 
 Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trainingjob_api.reasons import Reason
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.model import JSON
-from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import read_specification
 
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trainingjob_operator.model import Pod, timestamp
-from trainingjob_operator.reasons import Reason
-from trainingjob_operator.report import read
+from trainingjob_api.exit_codes import reason_of
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_report import read_report
+from trainingjob_api.text import timestamp
+from trainingjob_operator.model import Pod
 
-EXIT_CODES = {
-    10: Reason.INVALID_CONFIGURATION,
-    11: Reason.DATA_UNAVAILABLE,
-    12: Reason.ARTIFACT_STORE_FAILED,
-    13: Reason.REGISTRY_FAILED,
-    14: Reason.EVICTED,
-    15: Reason.ACCELERATOR_MISSING,
-    16: Reason.GATE_FAILED,
-    17: Reason.DIVERGED,
-}
-EXIT_ACCELERATOR_MISSING = 15
 DISRUPTIONS = {
     "PreemptionByScheduler": Reason.PREEMPTED,
     "PreemptionByKubeScheduler": Reason.PREEMPTED,
@@ -56,7 +47,7 @@ def failure(pod: Pod, uid: str, run: int) -> Failure:
     """Why a pod failed: what the cluster did to it first, then what the trainer says, then its exit code."""
     end = pod.termination
     code = end.exit_code if end and end.exit_code >= 0 else None
-    report = read(pod, uid, run)
+    report = read_report(pod.termination_message, uid, run)
     if report is not None and report.outcome == "Failed":
         return Failure(report.reason, report.message or f"The trainer ended with exit code {code}", pod.ended, code)
     reason, message = _by_cluster(pod) or _by_exit(pod)
@@ -120,8 +111,7 @@ def _by_exit(pod: Pod) -> tuple[Reason, str]:
     if pod.termination is None:
         return Reason.TRAINER_ERROR, "The pod failed and its container left no trace"
     code = pod.termination.exit_code
-    reason = EXIT_CODES.get(code, Reason.TRAINER_ERROR)
     text = pod.termination.message.strip()
     # A traceback names its cause in the last line.
     last = text.rsplit("\n", 1)[-1] if text and not text.startswith("{") else ""
-    return reason, f"The trainer ended with exit code {code}{': ' if last else ''}{last}"
+    return reason_of(code), f"The trainer ended with exit code {code}{': ' if last else ''}{last}"

@@ -10,10 +10,12 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
+from trainingjob_api.names import API_VERSION, KIND
+from trainingjob_api.reasons import Reason
+from trainingjob_api.text import timestamp
 from trainingjob_operator import metrics
 from trainingjob_operator.kube import EVENTS, ApiError, Kube
-from trainingjob_operator.model import API_VERSION, JSON, KIND, MANAGED_BY, TrainingJob, timestamp
-from trainingjob_operator.reasons import Reason
+from trainingjob_operator.model import JSON, MANAGED_BY, TrainingJob
 
 MESSAGE_LENGTH = 1024
 BACKLOG = 10_000

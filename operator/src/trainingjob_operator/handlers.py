@@ -8,9 +8,10 @@ from typing import Any
 
 import kopf
 
+from trainingjob_api.names import GROUP, VERSION
 from trainingjob_operator import metrics
 from trainingjob_operator.kube import OURS, PAGE, RESOURCES
-from trainingjob_operator.model import GROUP, VERSION, Job, Pod, TrainingJob
+from trainingjob_operator.model import Job, Pod, TrainingJob
 from trainingjob_operator.store import Known, Store
 from trainingjob_operator.watch_health import INACTIVE_SECONDS, WATCH_SECONDS
 from trainingjob_operator.workqueue import WorkQueue

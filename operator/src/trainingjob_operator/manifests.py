@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import (
+from trainingjob_api.exit_codes import FINAL_EXIT_CODES
+from trainingjob_api.hashing import attempt_hash
+from trainingjob_api.names import (
     API_VERSION,
     CONTAINER,
     KIND,
     LABEL_ATTEMPT,
     LABEL_ATTEMPT_HASH,
-    LABEL_MANAGED_BY,
     LABEL_MODEL,
     LABEL_NAME,
     LABEL_RUN,
     LABEL_UID,
-    MANAGED_BY,
-    QUEUE_LABEL,
-    TrainingJob,
+    METRICS_PORT,
+    TERMINATION_LOG,
+    THREADS_VARIABLE,
+    TRAINING_JOB_VARIABLE,
 )
-from trainingjob_operator.specification import Specification, attempt_hash, read_specification
+from trainingjob_api.text import instant
+from trainingjob_api.training_run import UncheckedTrainingRun, Window
+from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.model import LABEL_MANAGED_BY, MANAGED_BY, QUEUE_LABEL, TrainingJob
+from trainingjob_operator.specification import Specification, read_specification
 
-METRICS_PORT = 8080
 USER = 65532
-FINAL_EXIT_CODES = [10, 11, 15, 16, 17]
-"""Faults of the spec, the data or the model: another try would end the same."""
 DATABASE_FILES = "/etc/trainingjob/database"
 STORE_FILES = "/etc/trainingjob/store"
 DATABASE_VARIABLES = {
@@ -93,7 +94,11 @@ def build_job(trainingjob: TrainingJob, configuration: Configuration) -> dict[st
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                     {
                         "action": "FailJob",
-                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": FINAL_EXIT_CODES},
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [int(code) for code in FINAL_EXIT_CODES],
+                        },
                     },
                 ]
             },
@@ -181,12 +186,12 @@ def _container(
         "args": ["run"],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
         "env": [
-            {"name": "TRAINING_JOB", "value": _training_job(trainingjob, specification, accelerator)},
+            {"name": TRAINING_JOB_VARIABLE, "value": _training_job(trainingjob, specification, accelerator)},
             *_from_secret(database, DATABASE_VARIABLES),
             {"name": "PGSSLROOTCERT", "value": f"{DATABASE_FILES}/ca.crt"},
             *_from_secret(store, STORE_VARIABLES),
             {"name": "S3_CA_FILE", "value": f"{STORE_FILES}/ca.crt"},
-            *([{"name": "TRAINER_THREADS", "value": str(threads)}] if threads else []),
+            *([{"name": THREADS_VARIABLE, "value": str(threads)}] if threads else []),
         ],
         "resources": resources,
         "securityContext": {
@@ -194,7 +199,7 @@ def _container(
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
@@ -208,20 +213,20 @@ def _training_job(trainingjob: TrainingJob, specification: Specification, accele
     """Everything that the trainer is told, as JSON."""
     status, (run, attempt) = trainingjob.status, trainingjob.claim
     data = status.get("data") or {}
-    told = {
-        "namespace": trainingjob.namespace,
-        "name": trainingjob.name,
-        "uid": trainingjob.uid,
-        "run": run,
-        "attempt": attempt,
-        "specHash": status["specHash"],
-        "window": {"start": data.get("start"), "end": data.get("end")},
-        "accelerator": accelerator,
-        "acceleratorPolicy": status["device"]["requested"],
-        "adopt": specification.may_adopt and status.get("trigger") != "RetrainRequested",
-        "spec": trainingjob.spec,
-    }
-    return json.dumps(told, separators=(",", ":"), sort_keys=True)
+    told = UncheckedTrainingRun(
+        namespace=trainingjob.namespace,
+        name=trainingjob.name,
+        uid=trainingjob.uid,
+        run=run,
+        attempt=attempt,
+        spec_hash=status["specHash"],
+        window=Window(start=instant(data.get("start")), end=instant(data.get("end"))),
+        accelerator=accelerator,
+        accelerator_policy=status["device"]["requested"],
+        adopt=specification.may_adopt and status.get("trigger") != "RetrainRequested",
+        spec=trainingjob.spec,
+    )
+    return told.model_dump_json(by_alias=True)
 
 
 def _from_secret(secret: str, variables: Mapping[str, tuple[str, bool]]) -> list[dict[str, Any]]:

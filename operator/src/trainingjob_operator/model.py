@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
-GROUP = "training.pumphealth.io"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-KIND = "TrainingJob"
-RETRAIN_ANNOTATION = f"{GROUP}/retrain-requested-at"
-LABEL_NAME = f"{GROUP}/name"
-LABEL_UID = f"{GROUP}/uid"
-LABEL_RUN = f"{GROUP}/run"
-LABEL_ATTEMPT = f"{GROUP}/attempt"
-LABEL_MODEL = f"{GROUP}/model"
-LABEL_ATTEMPT_HASH = f"{GROUP}/attempt-hash"
+from trainingjob_api.names import (
+    CONTAINER,
+    KIND,
+    LABEL_ATTEMPT,
+    LABEL_ATTEMPT_HASH,
+    LABEL_NAME,
+    LABEL_RUN,
+    LABEL_UID,
+    RETRAIN_ANNOTATION,
+)
+from trainingjob_api.text import clean, instant
+
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "trainingjob-operator"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-CONTAINER = "trainer"
 JOB_FINALIZER = "batch.kubernetes.io/job-tracking"
 
 JSON = Mapping[str, Any]
@@ -36,22 +36,6 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
-
-
-def instant(text: str | None) -> datetime | None:
-    """The instant that an RFC 3339 string of the API names, or None for none."""
-    return None if not text else datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def timestamp(moment: datetime) -> str:
-    """The RFC 3339 form of the API, in whole seconds of UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clean(text: str, length: int) -> str:
-    """Text that any JSON parser gives back unchanged, cut to ``length`` characters."""
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +207,11 @@ class Pod:
     def live(self) -> bool:
         """Whether the pod may still do something."""
         return self.phase not in {"Succeeded", "Failed"}
+
+    @property
+    def termination_message(self) -> str:
+        """What the trainer's container left when it ended, "" before that."""
+        return self.termination.message if self.termination else ""
 
     @property
     def ended(self) -> datetime:

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from trainingjob_api.exit_codes import FINAL_EXIT_CODES, ExitCode
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_report import Report, read_report
 from trainingjob_operator import diagnosis
 from trainingjob_operator.deadlines import overrun
 from trainingjob_operator.decision import Claim, Confirm, Decision, End, Finish, Observe
 from trainingjob_operator.diagnosis import Failure
-from trainingjob_operator.manifests import FINAL_EXIT_CODES
 from trainingjob_operator.model import Job, Pod
-from trainingjob_operator.reasons import Reason
-from trainingjob_operator.report import Report, read
 from trainingjob_operator.situation import SETTLING
 from trainingjob_operator.specification import Specification
 from trainingjob_operator.view import View
@@ -26,7 +26,7 @@ def trainer_ended(view: View, pod: Pod, exit_code: int, now: datetime) -> Decisi
     """
     trainingjob = view.trainingjob
     run = trainingjob.claim[0]
-    report = read(pod, trainingjob.uid, run)
+    report = read_report(pod.termination_message, trainingjob.uid, run)
     success = _success(report)
     if not pod.live and (success is None or pod.phase == "Succeeded"):
         return None
@@ -50,7 +50,7 @@ def job_ended(view: View, job: Job, specification: Specification, now: datetime)
     trainingjob, last = view.trainingjob, view.tries[-1] if view.tries else None
     run = trainingjob.claim[0]
     time = job.end_time or now
-    report = read(last, trainingjob.uid, run) if last else None
+    report = read_report(last.termination_message, trainingjob.uid, run) if last else None
     if (success := _success(report)) is not None:
         return _succeeded(success, time)
     if job.ended == "Complete":
@@ -62,7 +62,7 @@ def job_ended(view: View, job: Job, specification: Specification, now: datetime)
     if last is None or last.live:
         return failed(Failure(Reason.BACKOFF_LIMIT_EXCEEDED, f"The Job failed: {job.end_message}", time))
     failure = diagnosis.failure(last, trainingjob.uid, run)
-    if job.end_reason == Reason.BACKOFF_LIMIT_EXCEEDED and failure.exit_code != diagnosis.EXIT_ACCELERATOR_MISSING:
+    if job.end_reason == Reason.BACKOFF_LIMIT_EXCEEDED and failure.exit_code != ExitCode.ACCELERATOR_MISSING:
         message = f"{failure.message} (failure {job.failures}, more than spec.runPolicy.backoffLimit allows)"
         failure = replace(failure, message=message)
     return _by_failure(view, failure, report)
@@ -92,7 +92,7 @@ def _without_report(view: View, time: datetime, *, delete: bool = False) -> Deci
 
 def _by_failure(view: View, failure: Failure, report: Report | None, *, delete: bool = False) -> Decision:
     """The attempt has failed for good: the run has too, unless it may go on without the accelerator."""
-    if failure.exit_code == diagnosis.EXIT_ACCELERATOR_MISSING:
+    if failure.exit_code == ExitCode.ACCELERATOR_MISSING:
         return without_accelerator(view, failure, report, delete=delete)
     return failed(failure, report=report, delete=delete)
 

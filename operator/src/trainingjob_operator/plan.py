@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
+from trainingjob_api.reasons import Reason
 from trainingjob_operator import diagnosis, explanation
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.deadlines import deadlines, overrun
@@ -30,14 +32,7 @@ from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure
 from trainingjob_operator.model import Job, TrainingJob
 from trainingjob_operator.outcome import failed, job_ended, trainer_ended, without_accelerator
-from trainingjob_operator.reasons import Reason
-from trainingjob_operator.specification import (
-    Specification,
-    attempt_hash,
-    gates_hash,
-    read_specification,
-    spec_hash,
-)
+from trainingjob_operator.specification import Specification, read_specification
 from trainingjob_operator.view import View
 
 

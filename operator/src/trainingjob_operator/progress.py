@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from trainingjob_operator.manifests import METRICS_PORT
+from trainingjob_api.names import METRICS_PORT
+from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_operator.model import Key, Pod, TrainingJob
 from trainingjob_operator.store import Store
 from trainingjob_operator.view import Progress
@@ -26,7 +27,7 @@ WRITES_PER_SECOND = 10
 ANSWER_SECONDS = 3.0
 LARGEST_ANSWER = 1_000_000
 LARGEST_COUNT = 2**31 - 1
-STAGES = ("Starting", "Loading", "Preparing", "Training", "Evaluating", "Publishing", "Registering")
+_STAGES = {str(stage) for stage in Stage}
 
 logger = logging.getLogger(__name__)
 
@@ -116,21 +117,21 @@ def parse(text: str, pod: str, now: datetime) -> Progress:
     stage = None
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == "trainingjob_stage":
+            if sample.name == ProgressMetric.STAGE:
                 if sample.value == 1:
-                    stage = sample.labels.get("trainingjob_stage")
+                    stage = sample.labels.get(ProgressMetric.STAGE)
             elif math.isfinite(sample.value):
                 values[sample.name] = sample.value
-    ratio = values.get("trainingjob_progress_ratio")
+    ratio = values.get(ProgressMetric.RATIO)
     return Progress(
         pod=pod,
         time=now,
-        stage=stage if stage in STAGES else None,
+        stage=stage if stage in _STAGES else None,
         ratio=None if ratio is None else min(max(ratio, 0.0), 1.0),
-        epoch=_count(values.get("trainingjob_epoch")),
-        epochs=_count(values.get("trainingjob_epochs")),
-        loss=values.get("trainingjob_loss"),
-        validation_loss=values.get("trainingjob_validation_loss"),
+        epoch=_count(values.get(ProgressMetric.EPOCH)),
+        epochs=_count(values.get(ProgressMetric.EPOCHS)),
+        loss=values.get(ProgressMetric.LOSS),
+        validation_loss=values.get(ProgressMetric.VALIDATION_LOSS),
     )
 
 

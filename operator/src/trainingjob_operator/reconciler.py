@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
 
+from trainingjob_api.names import LABEL_UID
 from trainingjob_operator import explanation, metrics
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
 from trainingjob_operator.events import Recorder, build_event, transition
 from trainingjob_operator.kube import EVENTS, RESOURCES, WORKLOADS, ApiError, Kube
 from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import JSON, LABEL_UID, Job, Key, Pod, TrainingJob
+from trainingjob_operator.model import JSON, Job, Key, Pod, TrainingJob
 from trainingjob_operator.plan import plan
 from trainingjob_operator.situation import TELLING, passing
 from trainingjob_operator.status import derive, merge_patch

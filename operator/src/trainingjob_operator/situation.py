@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from trainingjob_api.reasons import Reason
 from trainingjob_operator import diagnosis, explanation
 from trainingjob_operator.deadlines import overrun, unbound_since
 from trainingjob_operator.explanation import PATIENCE
 from trainingjob_operator.model import Job, Pod
-from trainingjob_operator.reasons import Reason
 from trainingjob_operator.specification import read_specification
 from trainingjob_operator.view import View
 

@@ -10,18 +10,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from trainingjob_api.hashing import gates_hash, spec_hash
+from trainingjob_api.text import clean, timestamp
+from trainingjob_api.window import resolve_window
 from trainingjob_operator.configuration import Configuration
 from trainingjob_operator.decision import Announce, Claim, Decision, Finish
 from trainingjob_operator.device import has_fallen_back, requested_device
 from trainingjob_operator.diagnosis import Failure, failure
 from trainingjob_operator.manifests import job_name
-from trainingjob_operator.model import JSON, TrainingJob, clean, timestamp
+from trainingjob_operator.model import JSON, TrainingJob
 from trainingjob_operator.situation import Situation, held, situation
-from trainingjob_operator.specification import (
-    gates_hash,
-    resolve_window,
-    spec_hash,
-)
 from trainingjob_operator.view import Progress, View
 
 MESSAGE_LENGTH = 2048
@@ -73,13 +71,13 @@ def _claimed(trainingjob: TrainingJob, claim: Claim, now: datetime, configuratio
     if claim.trigger is None:
         status |= _kept(old, OF_THE_RUN)
     else:
-        window = resolve_window(spec, now)
+        start, end = resolve_window(spec, now)
         status |= {
             "run": claim.run,
             "trigger": claim.trigger,
             "specHash": spec_hash(spec),
             "startTime": timestamp(now),
-            "data": {"end": timestamp(window.end)} | ({"start": timestamp(window.start)} if window.start else {}),
+            "data": {"end": timestamp(end)} | ({"start": timestamp(start)} if start else {}),
         }
         if claim.trigger == "RetrainRequested":
             status["observedRetrainRequest"] = trainingjob.retrain_request

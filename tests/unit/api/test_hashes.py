@@ -1,6 +1,5 @@
-"""Operator and trainer agree on what a spec means, its hash and its window, over random specs and ten fixed ones."""
+"""Which specs are equal, and which window of the data they mean: random specs and ten fixed ones."""
 
-import copy
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api_schema import nodes, spec_schema, specs
-from trainingjob_operator import specification
-from trainingjob_trainer.documents import training_job
-from trainingjob_trainer.spec import TrainingJobSpec
+from trainingjob_api.defaults import DEFAULTS
+from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.window import resolve_window
 
 random_specs = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
@@ -29,32 +29,36 @@ def _read(spec: Mapping[str, Any]) -> TrainingJobSpec:
 
 
 @random_specs
-@given(specs())
-def test_both_hash_a_spec_alike(spec: dict[str, Any]) -> None:
-    assert specification.spec_hash(spec) == training_job.spec_hash(_read(spec))
+@given(specs(), moments)
+def test_a_spec_means_the_same_before_and_after_validation(spec: dict[str, Any], now: datetime) -> None:
+    read = _read(spec).as_json()
+    assert spec_hash(read) == spec_hash(spec)
+    assert gates_hash(read) == gates_hash(spec)
+    assert attempt_hash(read) == attempt_hash(spec)
+    assert resolve_window(read, now) == resolve_window(spec, now)
 
 
 @random_specs
-@given(specs(), moments)
-def test_both_resolve_a_window_alike(spec: dict[str, Any], now: datetime) -> None:
-    operator, trainer = specification.resolve_window(spec, now), training_job.resolve_window(_read(spec).data, now)
-    assert (operator.start, operator.end) == (trainer.start, trainer.end)
+@given(specs())
+def test_the_defaults_that_validation_fills_in_change_no_hash(spec: dict[str, Any]) -> None:
+    filled = _read(spec).model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert spec_hash(filled) == spec_hash(spec)
 
 
 @random_specs
 @given(specs())
 def test_writing_a_default_out_changes_no_hash(spec: dict[str, Any]) -> None:
     model = spec["model"]
-    block = specification.DEFAULTS["model"][model["type"]]
+    block = DEFAULTS["model"][model["type"]]
     written = {
-        **specification.DEFAULTS,
+        **DEFAULTS,
         **spec,
         "model": {"seed": 42, **model, model["type"]: {**block, **model.get(model["type"], {})}},
-        "data": {**specification.DEFAULTS["data"], **spec.get("data", {})},
+        "data": {**DEFAULTS["data"], **spec.get("data", {})},
     }
-    for hashed in (specification.spec_hash, specification.gates_hash):
+    for hashed in (spec_hash, gates_hash):
         assert hashed(written) == hashed(spec)
-    assert specification.attempt_hash({**specification.DEFAULTS, **spec}) == specification.attempt_hash(spec)
+    assert attempt_hash({**DEFAULTS, **spec}) == attempt_hash(spec)
 
 
 BASE: Mapping[str, Any] = {"machine": "M-1", "model": {"type": "gru"}}
@@ -82,9 +86,9 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "changed"), CHANGES, ids=[json.dumps(change) for change, _ in CHANGES])
 def test_a_change_starts_what_it_should_start(change: dict[str, Any], changed: str) -> None:
     hashes = {
-        "spec": specification.spec_hash,
-        "attempt": specification.attempt_hash,
-        "gates": specification.gates_hash,
+        "spec": spec_hash,
+        "attempt": attempt_hash,
+        "gates": gates_hash,
     }
     spec = {**BASE, **change}
     assert {name for name, hashed in hashes.items() if hashed(spec) != hashed(BASE)} == set(changed.split())
@@ -99,7 +103,7 @@ def test_every_field_of_machine_model_and_data_counts() -> None:
         if "[]" in path or "{}" in path or name == "databaseSecretName":
             continue
         spec: dict[str, Any] = {"machine": "M-1", "model": {"type": "xgb" if "xgb" in path else "gru"}}
-        before = specification.spec_hash(spec)
+        before = spec_hash(spec)
         part = spec
         *parents, last = path.split(".")
         for parent in parents:
@@ -107,22 +111,22 @@ def test_every_field_of_machine_model_and_data_counts() -> None:
         part[last] = node["enum"][-1] if "enum" in node else example[node["type"]]
         if name in ("output", "missingIndicators", "scoring"):
             part[last] = {"output": "Direct", "missingIndicators": "Neutral", "scoring": "average_precision"}[name]
-        assert specification.spec_hash(spec) != before, path
+        assert spec_hash(spec) != before, path
 
 
 def test_the_order_of_gates_means_nothing_and_that_of_a_search_does() -> None:
     gates = [{"metric": "rmse", "max": 1}, {"metric": "skill", "min": 0.0}]
-    assert specification.gates_hash({"gates": gates}) == specification.gates_hash({"gates": gates[::-1]})
+    assert gates_hash({"gates": gates}) == gates_hash({"gates": gates[::-1]})
     trees = [[100, 200], [200, 100]]
     xgb = [{"machine": "M", "model": {"type": "xgb", "xgb": {"search": {"nEstimators": order}}}} for order in trees]
-    assert specification.spec_hash(xgb[0]) != specification.spec_hash(xgb[1])
+    assert spec_hash(xgb[0]) != spec_hash(xgb[1])
 
 
 def test_a_number_is_the_same_with_and_without_a_fraction() -> None:
     whole = {**BASE, "data": {"limits": {"Oil_P": {"min": 0, "max": 1500}}}}
     fraction = {**BASE, "data": {"limits": {"Oil_P": {"min": -0.0, "max": 1500.0}}}}
-    assert specification.spec_hash(whole) == specification.spec_hash(fraction)
-    assert training_job.spec_hash(_read(whole)) == training_job.spec_hash(_read(fraction))
+    assert spec_hash(whole) == spec_hash(fraction)
+    assert spec_hash(_read(whole).as_json()) == spec_hash(_read(fraction).as_json())
 
 
 NOW = datetime(2025, 6, 15, 13, 30, 5, 999, tzinfo=UTC)
@@ -142,15 +146,15 @@ NOW = datetime(2025, 6, 15, 13, 30, 5, 999, tzinfo=UTC)
     ],
 )
 def test_a_window_is_resolved_to_two_instants(data: dict[str, Any], start: str | None, end: str) -> None:
-    window = specification.resolve_window({**BASE, "data": data}, NOW)
-    assert window.start == (datetime.fromisoformat(start).replace(tzinfo=UTC) if start else None)
-    assert window.end == datetime.fromisoformat(end).replace(tzinfo=UTC)
+    first, last = resolve_window({**BASE, "data": data}, NOW)
+    assert first == (datetime.fromisoformat(start).replace(tzinfo=UTC) if start else None)
+    assert last == datetime.fromisoformat(end).replace(tzinfo=UTC)
 
 
 def test_a_lookback_counts_days_of_utc_wherever_the_clock_stands() -> None:
     elsewhere = NOW.replace(hour=23).astimezone(timezone(timedelta(hours=5)))
     spec = {**BASE, "data": {"lookbackDays": 3}}
-    assert specification.resolve_window(spec, elsewhere) == specification.resolve_window(spec, NOW)
+    assert resolve_window(spec, elsewhere) == resolve_window(spec, NOW)
 
 
 # These ten never change: a changed hash would train every model of every user anew. A new field leaves them alone
@@ -226,5 +230,5 @@ GOLDEN: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("spec", "expected"), GOLDEN)
 def test_a_hash_never_changes(spec: dict[str, Any], expected: str) -> None:
-    assert specification.spec_hash(spec) == expected
-    assert training_job.spec_hash(_read(copy.deepcopy(spec))) == expected
+    assert spec_hash(spec) == expected
+    assert spec_hash(_read(spec).as_json()) == expected

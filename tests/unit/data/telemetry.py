@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import Telemetry
-from trainingjob_trainer.spec import TrainingJobSpec
 
 START = np.datetime64("2025-01-01T00:00:00", "us")
 MACHINE = "MOTOBOMBA-007"

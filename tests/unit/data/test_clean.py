@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from trainingjob_api.values import Limits
 from trainingjob_trainer.data.cleaning import clean
 from trainingjob_trainer.data.false_readings import false_readings
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec_types import Limits
 from unit.data.telemetry import at, sensors, spec, telemetry
 
 DATA = spec().data

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainingjob_api.values import Range
 from trainingjob_trainer.data.health import fit_health_score, score
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec_types import Range
 from unit.data.telemetry import MACHINE
 
 NAN = float("nan")

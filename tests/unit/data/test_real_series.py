@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainingjob_api.spec import Data, TrainingJobSpec
+from trainingjob_api.values import KEY_COLUMNS
 from trainingjob_trainer.data.cleaning import clean
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS, is_derived
 from trainingjob_trainer.data.dataset import Telemetry
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import Data, TrainingJobSpec
-from trainingjob_trainer.spec_types import KEY_COLUMNS
 from trainingjob_trainer.tools.csv_reader import Refusals, read_csv
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

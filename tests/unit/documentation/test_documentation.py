@@ -10,7 +10,7 @@ import typer.core
 import typer.main
 
 from generate import generated
-from trainingjob_operator.reasons import EXPLANATIONS, Reason
+from trainingjob_api.reasons import EXPLANATIONS, Reason
 from trainingjob_trainer.cli import app
 
 ROOT = Path(__file__).parents[3]

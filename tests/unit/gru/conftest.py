@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import DataSummary, HealthScore, Prepared
 from trainingjob_trainer.data.windows import Sequences, create_sequences
-from trainingjob_trainer.spec import TrainingJobSpec
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Every training here compiles the same few small networks.

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.data.windows import Sequences
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.gru.baselines import LinearScore
 from trainingjob_trainer.models.gru.network import (

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.data.dataset import Prepared, TrainedModel
 from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import TrainingError
@@ -18,7 +20,6 @@ from trainingjob_trainer.models.gru.model import train_gru
 from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.reporter import SilentReporter
-from trainingjob_trainer.spec import TrainingJobSpec, TrainingRun
 
 MakeSpec = Callable[..., TrainingJobSpec]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from operator_objects import START, World
+from trainingjob_api.text import timestamp
 from trainingjob_operator.deadlines import deadlines
 from trainingjob_operator.decision import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe
-from trainingjob_operator.model import timestamp
 from trainingjob_operator.plan import plan
 from trainingjob_operator.situation import TELLING
 from trainingjob_operator.specification import read_specification

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Enum, Gauge, generate_latest
 
-from trainingjob_operator.progress import STAGES, parse
+from trainingjob_api.progress import ProgressMetric, Stage
+from trainingjob_operator.progress import parse
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def told(stage: str = "Training", **gauges: float) -> str:
     registry = CollectorRegistry()
-    Enum("trainingjob_stage", "Stage", states=list(STAGES), registry=registry).state(stage)
+    Enum(ProgressMetric.STAGE, "Stage", states=list(Stage), registry=registry).state(stage)
     for name, value in gauges.items():
         Gauge(f"trainingjob_{name}", "x", registry=registry).set(value)
     return generate_latest(registry).decode()

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from api_schema import root_schema
 from operator_objects import START, UID, World
-from trainingjob_operator.model import TrainingJob, timestamp
+from trainingjob_api.text import timestamp
+from trainingjob_operator.model import TrainingJob
 from trainingjob_operator.status import merge_patch
 from trainingjob_operator.view import Progress
 

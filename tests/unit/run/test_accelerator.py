@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.training_run import TrainingRun
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.run.device import (
     choose_device,
@@ -18,7 +20,6 @@ from trainingjob_trainer.run.device import (
     process_environment,
     with_local_accelerator,
 )
-from trainingjob_trainer.spec import TrainingRun
 
 GPU = "nvidia.com/gpu"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from trainingjob_api.spec import Gate
 from trainingjob_trainer.run.gates import failed_gates
-from trainingjob_trainer.spec import Gate
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.processes import free_ports
+from trainingjob_api.progress import Stage
 from trainingjob_trainer.run.exporter import MetricsEndpoint
-from trainingjob_trainer.run.progress import Progress, RunProgress, Stage
+from trainingjob_trainer.run.progress import Progress, RunProgress
 
 
 def test_progress_only_grows_from_stage_to_stage_and_epoch_to_epoch() -> None:
@@ -43,9 +44,7 @@ def test_the_endpoint_shows_stage_epochs_and_losses_and_nothing_that_is_unknown(
     (port,) = free_ports(1)
     progress = RunProgress([MetricsEndpoint(port)])
     before = scraped(port)
-    assert {stage.label: before[stage.label] for stage in Stage} == {
-        stage.label: float(stage is Stage.STARTING) for stage in Stage
-    }
+    assert {stage: before[stage] for stage in Stage} == {stage: float(stage is Stage.STARTING) for stage in Stage}
     unknown = ("trainingjob_epoch", "trainingjob_epochs", "trainingjob_loss", "trainingjob_validation_loss")
     assert all(math.isnan(before[name]) for name in unknown)
     progress.stage(Stage.TRAINING)

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.run.process import Surroundings, launch
 from trainingjob_trainer.run.progress import Progress
-from trainingjob_trainer.spec import TrainingRun
 from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
 
 ENVIRONMENT = {

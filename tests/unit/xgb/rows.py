@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import DataSummary, Prepared
-from trainingjob_trainer.spec import TrainingJobSpec
 
 SEARCH = {"nEstimators": [5, 10], "maxDepth": [2, 3], "learningRate": [0.3], "subsample": [1]}
 SPEC = TrainingJobSpec.model_validate_json(

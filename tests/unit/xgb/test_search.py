@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
 
+from trainingjob_api.spec import Search, Xgb
 from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.models.xgb.search import LabelledRows, search_settings
-from trainingjob_trainer.spec import Search, Xgb
 
 SEARCH = Search(n_estimators=(5, 12), max_depth=(2, 4, 3), learning_rate=(0.3, 0.1), subsample=(0.8, 1.0))
 FIXED: dict[str, Any] = {"objective": "binary:logistic", "seed": 42}

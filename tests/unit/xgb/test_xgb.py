@@ -11,12 +11,13 @@ import xgboost
 from numpy.typing import NDArray
 from xgboost import XGBClassifier
 
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.metrics import METRICS
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.models.xgb.evaluation import cautions, classification_metrics, operating_threshold, summary
 from trainingjob_trainer.models.xgb.model import train_xgboost
-from trainingjob_trainer.spec_types import GATE_METRICS
 from unit.xgb.rows import SPEC, prepared_rows
 
 CPU = Device("CPU", threads=2)
@@ -39,7 +40,9 @@ def test_files_and_metrics_are_those_of_the_contract() -> None:
     np.testing.assert_array_equal(twin.inplace_predict(test), classifier.predict_proba(test)[:, 1])
     assert json.loads(json.dumps(trained.metrics, allow_nan=False)) == trained.metrics
     wanted = {"features_used", "auc_score", "best_params", "classification_report", "train_size", "test_size"}
-    assert wanted | {"failure_events_train", "failure_events_test"} | set(GATE_METRICS["xgb"]) <= set(trained.metrics)
+    assert wanted | {"failure_events_train", "failure_events_test"} | {
+        metric.name for metric in METRICS if metric.model_type == "xgb"
+    } <= set(trained.metrics)
     assert (trained.metrics["train_size"], trained.metrics["test_size"]) == (799, 200)
     assert (trained.metrics["failure_events_train"], trained.metrics["failure_events_test"]) == (4, 1)
     assert (trained.metrics["distinct_failures_train"], trained.metrics["distinct_failures_test"]) == (4, 1)

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainingjob_trainer.errors import ExitCode, TrainingError
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.names import METRICS_PORT, TERMINATION_LOG, TRAINING_JOB_VARIABLE
+from trainingjob_api.reasons import Reason
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
 from trainingjob_trainer.tools.existing_rows import ExistingRows
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
-    from trainingjob_trainer.spec import TrainingRun
+    from trainingjob_api.training_run import TrainingRun
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,9 +51,11 @@ OptionalJobFile = Annotated[
     ),
 ]
 TerminationLog = Annotated[
-    Path | None, typer.Option(help="Where the end is told as JSON; without --file /dev/termination-log.")
+    Path | None, typer.Option(help=f"Where the end is told as JSON; without --file {TERMINATION_LOG}.")
 ]
-MetricsPort = Annotated[int | None, typer.Option(help="Where progress is served as /metrics; without --file 8080.")]
+MetricsPort = Annotated[
+    int | None, typer.Option(help=f"Where progress is served as /metrics; without --file {METRICS_PORT}.")
+]
 Table = Annotated[str, typer.Option(help="Telemetry table.")]
 
 
@@ -73,18 +78,16 @@ def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, me
 
 def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
     from trainingjob_trainer.documents.training_job import read_training_run
-    from trainingjob_trainer.run.exporter import DEFAULT_PORT
     from trainingjob_trainer.run.process import Surroundings, launch, tell
     from trainingjob_trainer.run.result import Findings, ending_of
-    from trainingjob_trainer.run.termination import DEFAULT_PATH
 
-    path = termination_log or DEFAULT_PATH
+    path = termination_log or Path(TERMINATION_LOG)
     try:
-        training_run = read_training_run(os.environ.get("TRAINING_JOB", ""))
+        training_run = read_training_run(os.environ.get(TRAINING_JOB_VARIABLE, ""))
     except TrainingError as error:
         tell(None, ending_of(error), Findings(), path)
         raise _exit(error.reason, error.message, error.exit_code) from error
-    ending, _ = launch(training_run, Surroundings(path, metrics_port or DEFAULT_PORT))
+    ending, _ = launch(training_run, Surroundings(path, metrics_port or METRICS_PORT))
     _LOG.log(logging.ERROR if ending.outcome == "Failed" else logging.INFO, "%s: %s", ending.reason, ending.message)
     raise typer.Exit(ending.exit_code)
 
@@ -131,7 +134,7 @@ def check(file: JobFile) -> None:
 
 
 def _machine_names(names: list[str]) -> list[str]:
-    from trainingjob_trainer.spec_types import machine_name
+    from trainingjob_api.values import machine_name
 
     for name in names:
         try:
@@ -179,7 +182,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
                     written = write_csv(chain.from_iterable(frames(name) for name in machine), stream)
             except OSError as error:
                 message = f"{csv} cannot be written: {error.strerror}"
-                raise _exit("InvalidConfiguration", message, ExitCode.CONFIGURATION) from error
+                raise _exit(Reason.INVALID_CONFIGURATION, message, ExitCode.CONFIGURATION) from error
             typer.echo(f"{csv}: {written} rows")
             return
         for name in machine:
@@ -187,7 +190,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             def write(session: "connection", name: str = name) -> int:
                 return sum(copy_rows(session, table, frame) for frame in frames(name))
 
-            typer.echo(f"{name}: {with_connection(write, reason='DataUnavailable')} rows in {table}")
+            typer.echo(f"{name}: {with_connection(write, reason=Reason.DATA_UNAVAILABLE)} rows in {table}")
 
 
 @app.command("import")
@@ -225,7 +228,7 @@ def init_db(
     from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
     with _told():
-        with_connection(create_tables, reason="RegistryFailed")
+        with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
         typer.echo("Tables processed_data, models and training_runs are there.")
         if bucket is not None:
             store = ObjectStore.from_environment(os.environ, bucket)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import Data
+from trainingjob_api.values import Limits
 from trainingjob_trainer.data.cleaning import Cleaned
 from trainingjob_trainer.data.columns import is_derived
 from trainingjob_trainer.data.dataset import Telemetry
 from trainingjob_trainer.data.false_readings import false_readings, implausible_readings, plausible_range
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import Data
-from trainingjob_trainer.spec_types import Limits
 
 SHARE_WORTH_A_WARNING = 0.05
 """Share of the readings of a sensor, or of all rows, above which false readings are a warning and not only counted."""
@@ -101,7 +102,7 @@ def refuse_absent_indicators(machine: str, absences: Sequence[Absence]) -> None:
         return
     neutral = " Or set missingIndicators to Neutral to count what is missing as 0.5."
     raise TrainingError(
-        "InsufficientData",
+        Reason.INSUFFICIENT_DATA,
         f"machine {machine}: the health indicators {', '.join(one.column for one in absences)} have no value in the "
         f"training part. {' '.join(one.told for one in absences)}"
         # A sensor that is there is to be read; to leave it out is no advice.

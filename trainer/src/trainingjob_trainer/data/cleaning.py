@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import Data
 from trainingjob_trainer.data.columns import differs_from_previous_row, is_derived
 from trainingjob_trainer.data.dataset import Telemetry
 from trainingjob_trainer.data.false_readings import false_readings, readings_beside_sentinels
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import Data
 
 GAP_IN_MEDIAN_STEPS = 10
 
@@ -60,7 +61,7 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
     derived_limits = [name for name in data.limits if is_derived(name)]
     if derived_limits:
         raise TrainingError(
-            "InvalidConfiguration",
+            Reason.INVALID_CONFIGURATION,
             f"limits: {', '.join(derived_limits)} is computed from other columns; limits are for raw sensors.",
         )
     kept, instant_of_row = _last_of_each_instant(telemetry.timestamps)
@@ -153,7 +154,7 @@ def _refuse_few_rows(telemetry: Telemetry, rows: int, needed: int) -> None:
         return
     read = len(telemetry.timestamps)
     raise TrainingError(
-        "InsufficientData",
+        Reason.INSUFFICIENT_DATA,
         f"machine {telemetry.machine}: {rows} rows were found ({read} read, {read - rows} of them repeat an instant), "
         f"{max(needed, 3)} are needed. Widen the period, or lower minRows if so few are meant.",
     )

@@ -1,6 +1,6 @@
 """The columns of telemetry: which there are, and which are computed from others or from the row before."""
 
-from trainingjob_trainer.spec_types import HEALTH_INDICATORS
+from trainingjob_api.values import HEALTH_INDICATORS
 
 _VARYING = ("Bat_V", "Char_V", "Cool_T", "Eng_RPM", "Fuel_Con", "Fuel_L", "Oil_L", "Oil_P")
 

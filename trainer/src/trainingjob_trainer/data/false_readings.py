@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from trainingjob_trainer.spec_types import Limits
+from trainingjob_api.values import Limits
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

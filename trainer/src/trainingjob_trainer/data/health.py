@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.values import HEALTH_INDICATORS, Range
 from trainingjob_trainer.data.dataset import HealthScore
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec_types import HEALTH_INDICATORS, Range
 
 WEIGHT = 0.25
 """Share of each indicator: half of lubrication or of hydraulics, each of which is half of the score."""
@@ -46,7 +47,7 @@ def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, R
         constant += WEIGHT * level
     if not ranges:
         raise TrainingError(
-            "InsufficientData",
+            Reason.INSUFFICIENT_DATA,
             f"machine {machine}: the health score would be the same in every row of the training part: "
             f"without any value {', '.join(missing) or 'none'}, constant {', '.join(unvarying) or 'none'} of "
             f"{', '.join(HEALTH_INDICATORS)}. Widen the period, or name other columns under columns.",

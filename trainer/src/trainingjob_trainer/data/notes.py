@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from trainingjob_api.spec import Data
 from trainingjob_trainer.data.absence import Absence, absence, losses
 from trainingjob_trainer.data.cleaning import Cleaned
 from trainingjob_trainer.data.dataset import DataSummary, Telemetry
-from trainingjob_trainer.spec import Data
 
 
 class Notes:

@@ -11,6 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import Gru, TrainingJobSpec, Xgb
+from trainingjob_api.values import HEALTH_INDICATORS
 from trainingjob_trainer.data.absence import refuse_absent_indicators
 from trainingjob_trainer.data.cleaning import Cleaned, clean
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, ANALOGUE_OF, GRU_FEATURES, RPM_DROP
@@ -26,8 +29,6 @@ from trainingjob_trainer.data.labels import (
 )
 from trainingjob_trainer.data.notes import Notes
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import Gru, TrainingJobSpec, Xgb
-from trainingjob_trainer.spec_types import HEALTH_INDICATORS
 
 _ROWS_FITTED_AT_ONCE = 262_144
 _PLAUSIBLE_EVENT_SHARE = 0.001
@@ -64,7 +65,7 @@ def _prepare_gru(telemetry: Telemetry, cleaned: Cleaned, gru: Gru, notes: Notes)
     unseen = [name for name in health.ranges if name not in features]
     if unseen and gru.output == "Residual":
         raise TrainingError(
-            "InvalidConfiguration",
+            Reason.INVALID_CONFIGURATION,
             f"machine {telemetry.machine}: features lacks {', '.join(unseen)}, which output Residual needs to know the "
             "last score. Add it, or set output to Direct.",
         )
@@ -100,7 +101,7 @@ def _prepare_xgb(telemetry: Telemetry, cleaned: Cleaned, xgb: Xgb, notes: Notes)
     values, border = cleaned.values, cleaned.border
     if not _has_value(values.iloc[:border], RPM_DROP):
         raise TrainingError(
-            "InsufficientData",
+            Reason.INSUFFICIENT_DATA,
             f"machine {telemetry.machine}: column {RPM_DROP} has no value in the training part, and without it no "
             f"failure can be told. {notes.absence(RPM_DROP).told}",
         )
@@ -143,7 +144,7 @@ def _renamed(telemetry: Telemetry, spec: TrainingJobSpec) -> Telemetry:
     absent = sorted(source for source in renames.values() if source not in telemetry.values)
     if absent:
         raise TrainingError(
-            "InvalidConfiguration",
+            Reason.INVALID_CONFIGURATION,
             f"columns: table {spec.data.table} has no numeric column {_with_types(absent, telemetry)}. It has "
             f"{', '.join(map(str, telemetry.values.columns))}.",
         )
@@ -174,7 +175,7 @@ def _refuse_unknown_features(telemetry: Telemetry, columns: Iterable[object], gr
     unknown = sorted(set(gru.features).difference(map(str, columns), HEALTH_INDICATORS))
     if unknown:
         raise TrainingError(
-            "InvalidConfiguration",
+            Reason.INVALID_CONFIGURATION,
             f"machine {telemetry.machine}: features names {_with_types(unknown, telemetry)}, which the table does "
             "not have as a numeric column.",
         )
@@ -203,7 +204,7 @@ def _informative(training: pd.DataFrame, candidates: Iterable[str], notes: Notes
             features.append(name)
     if not features:
         raise TrainingError(
-            "InsufficientData",
+            Reason.INSUFFICIENT_DATA,
             f"machine {notes.telemetry.machine}: no column varies in the {len(training)} rows of the training part: "
             + "; ".join(f"{name}: {reason}" for name, reason in notes.dropped.items()),
         )
@@ -254,7 +255,7 @@ def _refuse_single_class(
     in_training = int(np.count_nonzero(events[: cleaned.border]))
     positives = int(np.count_nonzero(labels))
     raise TrainingError(
-        "SingleClass",
+        Reason.SINGLE_CLASS,
         f"machine {telemetry.machine}: the training part has one class only: {positives} of its {len(labels)} rows lie "
         f"in the {xgb.pre_failure_window_minutes} minutes before a failure. {RPM_DROP} falls to "
         f"{xgb.rpm_drop_percent:g} or below in {np.count_nonzero(drops)} rows, {np.count_nonzero(restarts)} of them "

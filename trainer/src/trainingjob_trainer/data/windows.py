@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.errors import TrainingError
 
@@ -161,7 +162,7 @@ def _refuse_empty_parts(prepared: Prepared, length: int, parts: dict[str, Window
         rows = int(sum(stop - start for start, stop in windows.runs))
         lacking = " and every target row in it lacks a health indicator" if longest > length else ""
         raise TrainingError(
-            "InsufficientData",
+            Reason.INSUFFICIENT_DATA,
             f"machine {prepared.machine}: the {name} part gives no window: it has {rows} rows in {len(windows.runs)} "
             f"stretches without a gap, the longest of {longest}{lacking}; {length + 1} consecutive rows are needed "
             f"(sequenceLength {length} and the row to predict). Widen the period, shorten sequenceLength, "

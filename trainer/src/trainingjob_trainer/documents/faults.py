@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from trainingjob_trainer.nearest import nearest
-from trainingjob_trainer.spec_types import MOMENT, PATTERN_RULES
+from trainingjob_api.nearest import nearest
+from trainingjob_api.values import MOMENT, PATTERN_RULES
 
 _SHOWN_CHARACTERS = 60
 _BOUNDS = {

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from trainingjob_trainer.spec import TrainingJobSpec
-from trainingjob_trainer.spec_types import DNS_LABEL, LABEL_VALUE, Part
+from trainingjob_api.names import ApiVersion, Kind
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.values import DNS_LABEL, LABEL_VALUE, Part
 
 _QUALIFIED_NAME = re.compile(
     r"(?:(?=.{1,253}/)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/)?"
@@ -58,8 +59,8 @@ class Metadata(Part):
 class TrainingJobManifest(Part):
     """One TrainingJob; a status is passed over, as the API server does when an object is created."""
 
-    api_version: Literal["training.pumphealth.io/v1alpha1"]
-    kind: Literal["TrainingJob"]
+    api_version: ApiVersion
+    kind: Kind
     metadata: Metadata
     spec: TrainingJobSpec
     status: Any = None

@@ -10,6 +10,7 @@ from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode
 from yaml.reader import ReaderError
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.documents.file_format import other_format
 from trainingjob_trainer.errors import TrainingError
 
@@ -25,13 +26,13 @@ def decode_yaml(content: bytes) -> str:
     """
     other = other_format(content)
     if other is not None:
-        raise TrainingError("InvalidConfiguration", f"The file is no YAML in UTF-8; it {other}.")
+        raise TrainingError(Reason.INVALID_CONFIGURATION, f"The file is no YAML in UTF-8; it {other}.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise TrainingError(
-            "InvalidConfiguration",
+            Reason.INVALID_CONFIGURATION,
             f"line {line}: byte 0x{content[error.start]:02x} is not UTF-8; the file seems to be Latin-1 (ISO 8859-1 or "
             "Windows-1252): save it as UTF-8, for example by `iconv -f WINDOWS-1252 -t UTF-8`.",
         ) from error
@@ -46,21 +47,21 @@ def read_documents(text: str) -> list[Any]:
     try:
         documents = list(yaml.load_all(text, _Loader))
     except yaml.MarkedYAMLError as error:
-        raise TrainingError("InvalidConfiguration", _told(error)) from error
+        raise TrainingError(Reason.INVALID_CONFIGURATION, _told(error)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise TrainingError(
-            "InvalidConfiguration", f"line {line}: the character U+{ord(text[error.position]):04X} is not allowed"
+            Reason.INVALID_CONFIGURATION, f"line {line}: the character U+{ord(text[error.position]):04X} is not allowed"
         ) from error
     except RecursionError as error:
-        raise TrainingError("InvalidConfiguration", "The YAML is nested too deeply") from error
+        raise TrainingError(Reason.INVALID_CONFIGURATION, "The YAML is nested too deeply") from error
     except (ValueError, OverflowError) as error:
         # Of the scanner, for an escape that is no character.
-        raise TrainingError("InvalidConfiguration", f"The file is not YAML: {error}") from error
+        raise TrainingError(Reason.INVALID_CONFIGURATION, f"The file is not YAML: {error}") from error
     try:
         json.dumps(documents)
     except ValueError as error:
-        raise TrainingError("InvalidConfiguration", "The YAML refers to itself") from error
+        raise TrainingError(Reason.INVALID_CONFIGURATION, "The YAML refers to itself") from error
     return [document for document in documents if document is not None]
 
 

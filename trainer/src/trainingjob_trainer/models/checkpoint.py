@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import TrainingRun
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 
 
@@ -32,7 +33,7 @@ def refuse_silent_cpu(device: Device, library: str, computes_on: str) -> None:
     """
     if device.used == "GPU" and computes_on == "cpu":
         raise TrainingError(
-            "AcceleratorMissing",
+            Reason.ACCELERATOR_MISSING,
             f"The node's driver shows a GPU, but {library} cannot use it. Check that the image is one of the target "
             "trainer-gpu (TRAINER_IMAGES_ACCELERATOR) and that the driver is new enough for its CUDA libraries.",
         )

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import Prepared, TrainedModel
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import Reporter
-from trainingjob_trainer.spec import TrainingJobSpec
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class ModelFactory:
         """
         if model_type not in cls.trainers:
             raise TrainingError(
-                "InvalidConfiguration", f"There is no model type {model_type!r}, only {', '.join(cls.trainers)}."
+                Reason.INVALID_CONFIGURATION, f"There is no model type {model_type!r}, only {', '.join(cls.trainers)}."
             )
         return cls.trainers[model_type]
 

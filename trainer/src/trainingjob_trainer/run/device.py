@@ -9,9 +9,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from trainingjob_api.names import THREADS_VARIABLE
+from trainingjob_api.reasons import Reason
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
-from trainingjob_trainer.spec import TrainingRun
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -32,7 +34,7 @@ def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
     if gpus == 0 or run.accelerator is None:
         resource = run.accelerator or run.spec.accelerator.resource_name
         raise TrainingError(
-            "AcceleratorMissing",
+            Reason.ACCELERATOR_MISSING,
             f"This attempt asks for {resource} (policy {run.accelerator_policy}), but no GPU is visible in the "
             "process. Check the node's driver, the device plugin and runtimeClassName, or choose another policy.",
         )
@@ -77,9 +79,11 @@ def cpu_threads(environment: Mapping[str, str]) -> int:
         TrainingError: InvalidConfiguration, when ``TRAINER_THREADS`` is not a whole number from 1.
     """
     available = len(os.sched_getaffinity(0))
-    told = environment.get("TRAINER_THREADS", "")
+    told = environment.get(THREADS_VARIABLE, "")
     if told and (not told.isdecimal() or int(told) < 1):
-        raise TrainingError("InvalidConfiguration", f"TRAINER_THREADS must be a whole number from 1, not {told!r}.")
+        raise TrainingError(
+            Reason.INVALID_CONFIGURATION, f"{THREADS_VARIABLE} must be a whole number from 1, not {told!r}."
+        )
     limit = float(told) if told else cpu_limit()
     return max(1, math.ceil(min(available, limit)))
 

@@ -3,9 +3,8 @@
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client import Enum as StateMetric
 
-from trainingjob_trainer.run.progress import Progress, Stage
-
-DEFAULT_PORT = 8080
+from trainingjob_api.progress import ProgressMetric, Stage
+from trainingjob_trainer.run.progress import Progress
 
 
 class MetricsEndpoint:
@@ -21,24 +20,19 @@ class MetricsEndpoint:
             OSError: The port is taken.
         """
         registry = CollectorRegistry()
-        self._stage = StateMetric(
-            "trainingjob_stage",
-            "What the run is doing.",
-            states=[stage.label for stage in Stage],
-            registry=registry,
-        )
-        self._ratio = Gauge("trainingjob_progress_ratio", "Share of the whole run that is done.", registry=registry)
+        self._stage = StateMetric(ProgressMetric.STAGE, "What the run is doing.", states=list(Stage), registry=registry)
+        self._ratio = Gauge(ProgressMetric.RATIO, "Share of the whole run that is done.", registry=registry)
         self._advanced_at = Gauge(
-            "trainingjob_last_advance_timestamp_seconds",
+            ProgressMetric.LAST_ADVANCE,
             "When something moved on last, in seconds since 1970.",
             registry=registry,
         )
         self._gauges = {
-            "epoch": Gauge("trainingjob_epoch", "Epochs that ended.", registry=registry),
-            "epochs": Gauge("trainingjob_epochs", "Epochs that there will be at most.", registry=registry),
-            "loss": Gauge("trainingjob_loss", "Training loss in units of the score.", registry=registry),
+            "epoch": Gauge(ProgressMetric.EPOCH, "Epochs that ended.", registry=registry),
+            "epochs": Gauge(ProgressMetric.EPOCHS, "Epochs that there will be at most.", registry=registry),
+            "loss": Gauge(ProgressMetric.LOSS, "Training loss in units of the score.", registry=registry),
             "validation_loss": Gauge(
-                "trainingjob_validation_loss", "Validation loss in units of the score.", registry=registry
+                ProgressMetric.VALIDATION_LOSS, "Validation loss in units of the score.", registry=registry
             ),
         }
         self(Progress())
@@ -46,7 +40,7 @@ class MetricsEndpoint:
 
     def __call__(self, progress: Progress) -> None:
         """Show this progress from now on; what is unknown is NaN."""
-        self._stage.state(progress.stage.label)
+        self._stage.state(progress.stage)
         self._ratio.set(progress.ratio)
         self._advanced_at.set(progress.advanced_at or float("nan"))
         for name, gauge in self._gauges.items():

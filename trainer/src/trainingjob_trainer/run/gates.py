@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trainingjob_trainer.spec import Gate
+from trainingjob_api.spec import Gate
 
 
 def failed_gates(gates: Iterable[Gate], metrics: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from trainingjob_api.progress import Stage
+from trainingjob_api.reasons import Reason
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.data.dataset import DataSummary, Prepared, TrainedModel
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
@@ -17,10 +20,9 @@ from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.factory import ModelFactory, Training
 from trainingjob_trainer.report.render import draw_report
 from trainingjob_trainer.run.gates import failed_gates
-from trainingjob_trainer.run.progress import RunProgress, Stage
+from trainingjob_trainer.run.progress import RunProgress
 from trainingjob_trainer.run.result import Ending, Findings
 from trainingjob_trainer.run.reuse import adopted_ending, can_be_adopted, describe, gate_failed, report_recorded
-from trainingjob_trainer.spec import TrainingRun
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import Place, claim_of
 from trainingjob_trainer.storage.object_store import ObjectStore
@@ -109,15 +111,15 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     if recorded.bucket_address != place.address:
         # Another attempt of this run was faster; its model counts, ours is named by nobody.
         return report_recorded(run, store, recorded, findings)
-    return Ending("Completed", f"Registered as {recorded.bucket_address}.")
+    return Ending(Reason.COMPLETED, f"Registered as {recorded.bucket_address}.")
 
 
 def _enter(progress: RunProgress, stage: Stage) -> None:
     """Go on to a stage, unless the process shall end."""
     if progress.should_stop():
-        raise TrainingError("Suspended", f"Stopped on request before {stage.label}; the next attempt starts over.")
+        raise TrainingError(Reason.SUSPENDED, f"Stopped on request before {stage}; the next attempt starts over.")
     progress.stage(stage)
-    _LOG.info("%s", stage.label)
+    _LOG.info("%s", stage)
 
 
 def _with_notes(prepared: Prepared, notes: Sequence[str]) -> Prepared:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from trainingjob_trainer.errors import ExitCode
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_message import termination_message
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.run.device import choose_device, cpu_threads, process_environment, visible_gpus
 from trainingjob_trainer.run.exporter import MetricsEndpoint
 from trainingjob_trainer.run.progress import Listener, RunProgress
 from trainingjob_trainer.run.result import Ending, Findings, ending_of, termination_facts
-from trainingjob_trainer.run.termination import write_termination_message
 from trainingjob_trainer.run.watchdog import StallWatch
-from trainingjob_trainer.spec import TrainingRun
 from trainingjob_trainer.storage.redaction import redact
 
 _LOG = logging.getLogger(__name__)
@@ -47,12 +48,12 @@ def launch(run: TrainingRun, surroundings: Surroundings) -> tuple[Ending, Findin
     ``runPolicy.stallTimeoutSeconds`` ends the process, with every thread's stack in the log.
     """
     findings = Findings()
-    ending = Ending("TrainerError", "The run did not begin.", ExitCode.UNEXPECTED)
+    ending = Ending(Reason.TRAINER_ERROR, "The run did not begin.", ExitCode.UNEXPECTED)
     try:
         ending = _executed(run, surroundings, findings)
     except Exception as error:  # noqa: BLE001 - the outermost edge: every end is told, and the unknown ones are logged
         ending = _redacted(ending_of(error))
-        if ending.reason in ("TrainerError", "OutOfMemory"):
+        if ending.reason in (Reason.TRAINER_ERROR, Reason.OUT_OF_MEMORY):
             _LOG.exception("the run ended unexpectedly")
     tell(run, ending, findings, surroundings.termination_path)
     return ending, findings
@@ -67,7 +68,7 @@ def tell(run: TrainingRun | None, ending: Ending, findings: Findings, path: Path
     if path is None:
         return
     try:
-        write_termination_message(path, termination_facts(run, ending, findings))
+        path.write_bytes(termination_message(termination_facts(run, ending, findings)))
     except OSError as error:
         _LOG.error("the termination message cannot be written to %s: %s", path, error)
 
@@ -80,8 +81,8 @@ def _executed(run: TrainingRun, surroundings: Surroundings, findings: Findings) 
 
     def stalled() -> None:
         seconds = run.spec.run_policy.stall_timeout_seconds
-        message = f"Nothing advanced for {seconds} s in stage {progress.now.stage.label}; the log holds every stack."
-        tell(run, Ending("NoProgress", message, ExitCode.UNEXPECTED), findings, surroundings.termination_path)
+        message = f"Nothing advanced for {seconds} s in stage {progress.now.stage}; the log holds every stack."
+        tell(run, Ending(Reason.NO_PROGRESS, message, ExitCode.UNEXPECTED), findings, surroundings.termination_path)
 
     watch = StallWatch(run.spec.run_policy.stall_timeout_seconds, stalled)
     progress = RunProgress([*surroundings.listeners, *_endpoint(surroundings.metrics_port), watch])

@@ -3,25 +3,21 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from threading import Lock
 from typing import Any
 
+from trainingjob_api.progress import Stage
 
-class Stage(Enum):
-    """What a run is doing, with the share of the whole run that lies behind when it begins."""
-
-    STARTING = ("Starting", 0.0)
-    LOADING = ("Loading", 0.01)
-    PREPARING = ("Preparing", 0.06)
-    TRAINING = ("Training", 0.1)
-    EVALUATING = ("Evaluating", 0.92)
-    PUBLISHING = ("Publishing", 0.94)
-    REGISTERING = ("Registering", 0.98)
-
-    def __init__(self, label: str, begins_at: float) -> None:
-        self.label = label
-        self.begins_at = begins_at
+_BEGINS_AT = {
+    Stage.STARTING: 0.0,
+    Stage.LOADING: 0.01,
+    Stage.PREPARING: 0.06,
+    Stage.TRAINING: 0.1,
+    Stage.EVALUATING: 0.92,
+    Stage.PUBLISHING: 0.94,
+    Stage.REGISTERING: 0.98,
+}
+"""The share of the whole run that lies behind when a stage begins."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,9 @@ class Progress:
     def ratio(self) -> float:
         """Share of the whole run that is done, 0 to 1."""
         if self.stage is not Stage.TRAINING or self.epochs == 0:
-            return self.stage.begins_at
-        length = Stage.EVALUATING.begins_at - Stage.TRAINING.begins_at
-        return self.stage.begins_at + length * min(1.0, self.epoch / self.epochs)
+            return _BEGINS_AT[self.stage]
+        length = _BEGINS_AT[Stage.EVALUATING] - _BEGINS_AT[Stage.TRAINING]
+        return _BEGINS_AT[self.stage] + length * min(1.0, self.epoch / self.epochs)
 
 
 Listener = Callable[[Progress], None]

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainingjob_trainer.errors import ExitCode, TrainingError
-from trainingjob_trainer.spec import TrainingRun
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_message import Outcome
+from trainingjob_api.training_run import TrainingRun
+from trainingjob_trainer.errors import TrainingError
 
 
 @dataclass
@@ -28,12 +31,12 @@ class Findings:
 class Ending:
     """How a run ended: a reason of the API, a message for people, and the exit code of the process."""
 
-    reason: str
+    reason: Reason
     message: str
     exit_code: ExitCode = ExitCode.DONE
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """``Succeeded``, ``Stopped`` (it can go on from a checkpoint) or ``Failed``."""
         if self.exit_code is ExitCode.DONE:
             return "Succeeded"
@@ -45,9 +48,9 @@ def ending_of(error: BaseException) -> Ending:
     if isinstance(error, TrainingError):
         return Ending(error.reason, error.message, error.exit_code)
     if isinstance(error, MemoryError):
-        return Ending("OutOfMemory", f"The process has no more memory ({error}).", ExitCode.UNEXPECTED)
+        return Ending(Reason.OUT_OF_MEMORY, f"The process has no more memory ({error}).", ExitCode.UNEXPECTED)
     return Ending(
-        "TrainerError",
+        Reason.TRAINER_ERROR,
         f"{type(error).__name__}: {error}. This is a fault of the trainer or its machine; its log holds the details.",
         ExitCode.UNEXPECTED,
     )

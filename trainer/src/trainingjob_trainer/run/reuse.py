@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Sequence
 
+from trainingjob_api.names import RETRAIN_ANNOTATION
+from trainingjob_api.reasons import Reason
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.run.result import Ending, Findings
-from trainingjob_trainer.spec import TrainingRun
 from trainingjob_trainer.storage.artifact_paths import Artifact, manifest_key_of
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import verify
@@ -27,14 +29,14 @@ def report_recorded(run: TrainingRun, store: ObjectStore, recorded: RecordedRun,
     artifacts = _verified(run, store, recorded)
     if isinstance(artifacts, str):
         raise TrainingError(
-            "ArtifactStoreFailed",
+            Reason.ARTIFACT_STORE_FAILED,
             f"This run is registered as {recorded.bucket_address}, but {artifacts}. Restore that object, or ask for a "
-            "new run with the annotation training.pumphealth.io/retrain-requested-at.",
+            f"new run with the annotation {RETRAIN_ANNOTATION}.",
         )
     describe(findings, recorded, store, artifacts)
     if recorded.outcome == "adopted":
         return adopted_ending(recorded)
-    return Ending("Completed", f"Registered as {recorded.bucket_address}.")
+    return Ending(Reason.COMPLETED, f"Registered as {recorded.bucket_address}.")
 
 
 def can_be_adopted(run: TrainingRun, store: ObjectStore, candidate: RecordedRun, findings: Findings) -> bool:
@@ -54,7 +56,7 @@ def can_be_adopted(run: TrainingRun, store: ObjectStore, candidate: RecordedRun,
 def adopted_ending(recorded: RecordedRun) -> Ending:
     """The end of a run that took the model of an equal one."""
     return Ending(
-        "AdoptedExistingRun",
+        Reason.ADOPTED_EXISTING_RUN,
         f"{recorded.bucket_address} was trained before from an equal spec and equal data; verified and adopted.",
     )
 
@@ -63,7 +65,7 @@ def gate_failed(run: TrainingRun, recorded: RecordedRun, store: ObjectStore) -> 
     """The error of a run whose model was recorded as rejected."""
     failures = failed_gates(run.spec.gates, recorded.metrics)
     return TrainingError(
-        "GateFailed",
+        Reason.GATE_FAILED,
         f"The model was not registered: {'; '.join(failures)}. It is kept at {store.uri(recorded.bucket_address)}.",
     )
 

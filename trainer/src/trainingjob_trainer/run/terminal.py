@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from trainingjob_api.progress import Stage
 from trainingjob_trainer.run.progress import Progress
 
 _REGRESSION = ("rmse", "mae", "r2")
@@ -31,7 +32,7 @@ class TerminalBar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("Starting", total=1.0, detail="")
+        self._task = self._bar.add_task(Stage.STARTING, total=1.0, detail="")
 
     def __enter__(self) -> "TerminalBar":
         """Begin to draw; what is logged to stderr meanwhile stands above the bar."""
@@ -57,9 +58,7 @@ class TerminalBar:
 
     def __call__(self, progress: Progress) -> None:
         """Show this progress."""
-        self._bar.update(
-            self._task, completed=progress.ratio, description=progress.stage.label, detail=_detail(progress)
-        )
+        self._bar.update(self._task, completed=progress.ratio, description=progress.stage, detail=_detail(progress))
 
 
 def result_table(model_type: str, metrics: Mapping[str, Any]) -> Table:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import column_types, table_identifier
 
@@ -70,7 +71,8 @@ def refuse_other_types(table: str, types: Mapping[str, str], columns: list[str])
     ]
     if wrong:
         raise TrainingError(
-            "InvalidConfiguration", f"table {table} cannot take these columns: {', '.join(wrong)}. Nothing was written."
+            Reason.INVALID_CONFIGURATION,
+            f"table {table} cannot take these columns: {', '.join(wrong)}. Nothing was written.",
         )
 
 

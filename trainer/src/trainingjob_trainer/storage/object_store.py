@@ -19,6 +19,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, SSLError
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.server_settings import store_settings
 
@@ -115,7 +116,7 @@ class ObjectStore:
             )
         except ValueError as error:
             message = f"S3_ENDPOINT {settings.host!r} is not an address: {error}."
-            raise TrainingError("InvalidConfiguration", message) from error
+            raise TrainingError(Reason.INVALID_CONFIGURATION, message) from error
         scheme = "https" if settings.secure else "http"
         return cls(client, f"{scheme}://{settings.host}", bucket, patience_seconds)
 
@@ -235,7 +236,7 @@ class ObjectStore:
                 "the store's Secret (S3_ACCESS_KEY, S3_SECRET_KEY) and what that key may do in the bucket."
             )
         if isinstance(error, LocationValueError):
-            return TrainingError("InvalidConfiguration", f"S3_ENDPOINT {self._endpoint!r} is not an address.")
+            return TrainingError(Reason.INVALID_CONFIGURATION, f"S3_ENDPOINT {self._endpoint!r} is not an address.")
         if _tls_fault(error):
             return _failed(
                 f"{where}: could not {what}, TLS fails ({error}). Check ca.crt of the store's Secret, or set secure "
@@ -244,7 +245,7 @@ class ObjectStore:
         if not _is_transient(error):
             return _failed(f"{where}: could not {what}, it answers {_message(error)}.")
         return TrainingError(
-            "ArtifactStoreFailed",
+            Reason.ARTIFACT_STORE_FAILED,
             f"{where}: could not {what}, {tried}: {_message(error)}. Check that the store is up and reachable.",
             transient=True,
         )
@@ -262,7 +263,7 @@ def sha256(content: bytes) -> str:
 
 
 def _failed(message: str) -> TrainingError:
-    return TrainingError("ArtifactStoreFailed", message)
+    return TrainingError(Reason.ARTIFACT_STORE_FAILED, message)
 
 
 def _absent_as_none(function: Callable[[], Answer]) -> Answer | None:

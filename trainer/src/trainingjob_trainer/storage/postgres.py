@@ -12,6 +12,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.connection_refusal import may_pass, refusing_states
@@ -44,7 +45,7 @@ class _TransientError(Exception):
 def with_connection(
     work: Callable[[connection], Result],
     *,
-    reason: str,
+    reason: Reason,
     read_only: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Result:
@@ -101,7 +102,7 @@ def _announce(place: str) -> None:
 
 
 def _try_once(
-    work: Callable[[connection], Result], parameters: Mapping[str, str], reason: str, read_only: bool
+    work: Callable[[connection], Result], parameters: Mapping[str, str], reason: Reason, read_only: bool
 ) -> Result:
     session = _connected(parameters, reason)
     with closing(session), _told(reason, session, read_only):
@@ -118,7 +119,7 @@ def _try_once(
         return result
 
 
-def _connected(parameters: Mapping[str, str], reason: str) -> connection:
+def _connected(parameters: Mapping[str, str], reason: Reason) -> connection:
     options: dict[str, Any] = {
         **parameters,
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
@@ -144,7 +145,7 @@ def _connected(parameters: Mapping[str, str], reason: str) -> connection:
 
 
 @contextmanager
-def _told(reason: str, session: connection, read_only: bool) -> Iterator[None]:
+def _told(reason: Reason, session: connection, read_only: bool) -> Iterator[None]:
     """Turn what PostgreSQL says into what the person who must act can use."""
     try:
         yield
@@ -200,7 +201,7 @@ def column_types(session: connection, table: str) -> Mapping[str, str]:
         types = dict(cursor.fetchall())
     if not types:
         raise TrainingError(
-            "DataUnavailable",
+            Reason.DATA_UNAVAILABLE,
             f"database {session.info.dbname} has no table {table} that user {session.info.user} may see. Upper and "
             "lower case count; name the schema if it is not the usual one.",
         )

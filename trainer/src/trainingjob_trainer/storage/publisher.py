@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.artifact_paths import Artifact, Place, Upload, files_of, manifest, uploads
@@ -59,7 +60,7 @@ def reserve(store: ObjectStore, wanted: Place, claim_name: str, claim: bytes) ->
             seconds += sum(other < own for other in others)
         place = replace(place, timestamp=place.timestamp + timedelta(seconds=seconds))
     raise TrainingError(
-        "ArtifactStoreFailed",
+        Reason.ARTIFACT_STORE_FAILED,
         f"Every second of the {_MAXIMUM_SECONDS_MOVED} from {wanted.folder} on is taken in bucket {store.bucket!r}.",
     )
 
@@ -145,7 +146,7 @@ def _store_verified(store: ObjectStore, upload: Upload) -> None:
             return
         _LOG.warning("%s was read back with another content than was stored", store.uri(key))
     raise TrainingError(
-        "ArtifactStoreFailed",
+        Reason.ARTIFACT_STORE_FAILED,
         f"{store.uri(key)} was read back twice with another content than was stored ({upload.artifact.size} bytes). "
         "Check the object store: it loses or changes what it is given.",
         transient=True,

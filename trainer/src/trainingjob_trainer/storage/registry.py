@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from psycopg2.extensions import connection, cursor
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import PATIENCE_SECONDS, with_connection
 from trainingjob_trainer.storage.registry_refusal import explained
@@ -98,7 +99,7 @@ def try_registration(key: RunKey, model: ModelRow, *, patience_seconds: float = 
         _register(session, key, model)
         session.rollback()
 
-    with_connection(attempt, reason="RegistryFailed", patience_seconds=patience_seconds)
+    with_connection(attempt, reason=Reason.REGISTRY_FAILED, patience_seconds=patience_seconds)
 
 
 def withdraw_unregistered(uid: str, run: int, addresses: Iterable[str], remove: Callable[[str], object]) -> None:
@@ -126,7 +127,7 @@ def withdraw_unregistered(uid: str, run: int, addresses: Iterable[str], remove: 
                         remove(address)
         session.rollback()
 
-    with_connection(hold, reason="RegistryFailed")
+    with_connection(hold, reason=Reason.REGISTRY_FAILED)
 
 
 def find_run(uid: str, run: int) -> RecordedRun | None:
@@ -135,7 +136,7 @@ def find_run(uid: str, run: int) -> RecordedRun | None:
     Raises:
         TrainingError: RegistryFailed.
     """
-    return with_connection(lambda session: _find(session, uid, run), reason="RegistryFailed", read_only=True)
+    return with_connection(lambda session: _find(session, uid, run), reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
 def find_equal_run(key: RunKey) -> RecordedRun | None:
@@ -144,7 +145,7 @@ def find_equal_run(key: RunKey) -> RecordedRun | None:
     Raises:
         TrainingError: RegistryFailed.
     """
-    return with_connection(lambda session: _find_equal(session, key), reason="RegistryFailed", read_only=True)
+    return with_connection(lambda session: _find_equal(session, key), reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
 def save_model_metadata(
@@ -170,7 +171,7 @@ def save_model_metadata(
             before_commit()
         return _known(session, key)
 
-    return with_connection(write, reason="RegistryFailed")
+    return with_connection(write, reason=Reason.REGISTRY_FAILED)
 
 
 def record_rejected(key: RunKey, bucket_address: str, metrics: Mapping[str, Any]) -> RecordedRun:
@@ -196,7 +197,7 @@ def _record_only(key: RunKey, run: RecordedRun) -> RecordedRun:
         _record(session, key, run)
         return _known(session, key)
 
-    return with_connection(write, reason="RegistryFailed")
+    return with_connection(write, reason=Reason.REGISTRY_FAILED)
 
 
 def _register(session: connection, key: RunKey, model: ModelRow) -> bool:
@@ -252,7 +253,9 @@ def _insert(table: str, row: Mapping[str, object]) -> str:
 def _known(session: connection, key: RunKey) -> RecordedRun:
     run = _find(session, key.uid, key.run)
     if run is None:
-        raise TrainingError("RegistryFailed", f"training_runs lost run {key.run} of {key.uid} in its own transaction.")
+        raise TrainingError(
+            Reason.REGISTRY_FAILED, f"training_runs lost run {key.run} of {key.uid} in its own transaction."
+        )
     return run
 
 

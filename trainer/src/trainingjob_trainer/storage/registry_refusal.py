@@ -18,6 +18,7 @@ from psycopg2.errorcodes import (
 )
 from psycopg2.extensions import connection
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import is_transient
 
@@ -167,7 +168,7 @@ def explained(session: connection, action: str, table: str, row: Mapping[str, ob
             sequences=_missing_sequences(session, table) if error.pgcode == INSUFFICIENT_PRIVILEGE else (),
             short=_short_columns(session, table, row) if error.pgcode == STRING_DATA_RIGHT_TRUNCATION else (),
         )
-        raise TrainingError("RegistryFailed", refusal_message(refusal)) from error
+        raise TrainingError(Reason.REGISTRY_FAILED, refusal_message(refusal)) from error
 
 
 def _missing_sequences(session: connection, table: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from trainingjob_trainer.spec import TrainingRun
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.storage.artifact_paths import Place
 from trainingjob_trainer.storage.registry import ModelRow
 

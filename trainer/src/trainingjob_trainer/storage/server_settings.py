@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 
 _POSTGRES = {
@@ -143,4 +144,4 @@ def _parse_endpoint(endpoint: str, secure: str) -> tuple[str, bool]:
 
 
 def _invalid(message: str) -> TrainingError:
-    return TrainingError("InvalidConfiguration", message)
+    return TrainingError(Reason.INVALID_CONFIGURATION, message)

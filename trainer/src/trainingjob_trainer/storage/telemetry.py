@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import Window
+from trainingjob_api.values import HEALTH_INDICATORS, KEY_COLUMNS
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS, is_derived
 from trainingjob_trainer.data.dataset import Telemetry, UnreadableColumn
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.spec import TrainingJobSpec, Window
-from trainingjob_trainer.spec_types import HEALTH_INDICATORS, KEY_COLUMNS
 from trainingjob_trainer.storage.postgres import column_types, table_identifier, with_connection
 
 _BLOCK_BYTES = 1 << 20
@@ -48,7 +50,7 @@ def load_telemetry(spec: TrainingJobSpec, window: Window) -> Telemetry:
         TrainingError: DataUnavailable when table or server cannot be used, InsufficientData without any row.
     """
     return with_connection(
-        lambda session: read_telemetry(session, spec, window), reason="DataUnavailable", read_only=True
+        lambda session: read_telemetry(session, spec, window), reason=Reason.DATA_UNAVAILABLE, read_only=True
     )
 
 
@@ -73,7 +75,7 @@ def read_telemetry(session: connection, spec: TrainingJobSpec, window: Window) -
     timestamps, values = rows.arrays()
     ignored = _ignored_rows(session, spec, window, types)
     if not len(timestamps):
-        raise TrainingError("InsufficientData", _nothing_found(session, spec, ignored))
+        raise TrainingError(Reason.INSUFFICIENT_DATA, _nothing_found(session, spec, ignored))
     return Telemetry(
         spec.machine,
         timestamps,
@@ -166,7 +168,7 @@ def _of_window(spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) 
 def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], columns: Sequence[str]) -> sql.Composable:
     if types.get("timestamp") not in _INSTANTS or "motor_pump" not in types or not columns:
         raise TrainingError(
-            "DataUnavailable",
+            Reason.DATA_UNAVAILABLE,
             f"table {spec.data.table} cannot be read as telemetry: it needs timestamp (timestamptz), motor_pump and "
             f"numeric columns; it has {', '.join(f'{name} ({type_name})' for name, type_name in types.items())}.",
         )

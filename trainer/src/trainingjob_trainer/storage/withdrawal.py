@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from trainingjob_trainer.spec import TrainingRun
+from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import Place, claimed_by
 from trainingjob_trainer.storage.object_store import ObjectStore

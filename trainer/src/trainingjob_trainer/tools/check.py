@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.training_run import Window
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import create_sequences
-from trainingjob_trainer.spec import TrainingJobSpec, Window
 from trainingjob_trainer.storage.telemetry import load_telemetry
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.documents.file_format import BYTES_NEEDED, other_format
 from trainingjob_trainer.errors import TrainingError
 
@@ -89,27 +90,27 @@ def open_csv(path: Path) -> Iterator[CsvFile]:
             other = other_format(binary.peek(BYTES_NEEDED))
             if other is not None:
                 inside = "the file inside it " if compressed else ""
-                raise TrainingError("DataUnavailable", f"{path}: {inside}{other}.")
+                raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: {inside}{other}.")
             # What is not UTF-8 must not end the reading: its line is refused like any other.
             text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
             yield CsvFile(path, _header(path, text.readline()), text)
     except (OSError, EOFError, zlib.error) as error:
-        raise TrainingError("DataUnavailable", f"{path} cannot be read to its end: {error}") from error
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path} cannot be read to its end: {error}") from error
 
 
 def _header(path: Path, line: str) -> Sequence[str]:
     if not line:
-        raise TrainingError("DataUnavailable", f"{path} is empty: it must hold a header and rows.")
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path} is empty: it must hold a header and rows.")
     fields = _fields([line])
     if fields is None:
-        raise TrainingError("DataUnavailable", f"{path}: line 1: {_alone((1, line)).fault}.")
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: line 1: {_alone((1, line)).fault}.")
     if not fields:
-        raise TrainingError("DataUnavailable", f"{path}: line 1 must name the columns, separated by commas.")
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: line 1 must name the columns, separated by commas.")
     if len(fields) == 1:
         separator = max(_SEPARATORS, key=fields[0].count)
         if separator in fields[0]:
             raise TrainingError(
-                "DataUnavailable",
+                Reason.DATA_UNAVAILABLE,
                 f"{path}: the columns of line 1 are separated by {_SEPARATORS[separator]}, not by commas. Write the "
                 "file with commas, and numbers with a decimal point.",
             )

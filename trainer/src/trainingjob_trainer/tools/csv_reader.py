@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trainingjob_api.nearest import nearest
+from trainingjob_api.reasons import Reason
+from trainingjob_api.values import machine_name
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.nearest import nearest
-from trainingjob_trainer.spec_types import machine_name
 from trainingjob_trainer.tools.csv_lines import CsvFile, open_csv
 
 ROWS_OF_A_BLOCK = 20_000
@@ -114,7 +115,7 @@ def _refuse_header(file: CsvFile, known_columns: Sequence[str]) -> None:
     faults += [f"{name} is missing" for name in _KEYS if name not in file.header and name not in meant.values()]
     if faults:
         raise TrainingError(
-            "DataUnavailable",
+            Reason.DATA_UNAVAILABLE,
             f"{file.path}: the columns of line 1 do not fit the table: {'; '.join(faults)}. Upper and lower case "
             f"count. The table takes {', '.join(known)}.",
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.copy import copy_rows, refuse_other_types
 from trainingjob_trainer.storage.postgres import column_types, table_identifier, with_connection
@@ -71,16 +72,20 @@ def import_csv(
                 rows.update(frame["motor_pump"])
                 columns = [*ids, *frame.columns]
         if refusals.first and not (skip_refused and rows):
-            raise TrainingError("DataUnavailable", f"{path}: nothing was imported. {refusals.told()}")
+            raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {refusals.told()}")
         if not rows:
-            raise TrainingError("DataUnavailable", f"{path}: nothing was imported: there is no row below the header.")
+            raise TrainingError(
+                Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported: there is no row below the header."
+            )
         found = _take_existing(session, table) if existing is not ExistingRows.ADD else Counter()
         if found and existing is ExistingRows.REFUSE:
-            raise TrainingError("DataUnavailable", f"{path}: nothing was imported. {_told(found, rows.total(), table)}")
+            raise TrainingError(
+                Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {_told(found, rows.total(), table)}"
+            )
         _append_stage(session, table, columns)
         return Imported(rows - found, found, refusals)
 
-    return with_connection(write, reason="DataUnavailable")
+    return with_connection(write, reason=Reason.DATA_UNAVAILABLE)
 
 
 def _told(found: Counter[str], rows: int, table: str) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import Prepared, TrainedModel
 from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.models.checkpoint import Checkpoints
@@ -13,7 +14,6 @@ from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.versions import versions
-from trainingjob_trainer.spec import TrainingJobSpec
 
 WINDOWS_PER_CHUNK = 4
 RATE_ON_CHUNKS = 3.0

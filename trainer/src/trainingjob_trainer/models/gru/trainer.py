@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.windows import Windows
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
@@ -97,7 +98,7 @@ def train(
             checkpoints.offer(snapshot(network, state, best, schedule, checkpoints.fingerprint))
         if stopping:
             kept = ", after a checkpoint" if checkpoints else ""
-            raise TrainingError("Suspended", f"Stopped on request in epoch {state.epoch + 1}{kept}.")
+            raise TrainingError(Reason.SUSPENDED, f"Stopped on request in epoch {state.epoch + 1}{kept}.")
     return state, best
 
 
@@ -105,7 +106,7 @@ def _refuse_divergence(state: State) -> None:
     if math.isfinite(state.losses[-1]) and math.isfinite(state.validation_losses[-1]):
         return
     raise TrainingError(
-        "Diverged",
+        Reason.DIVERGED,
         f"The loss is not finite after epoch {state.epoch} at a learning rate of {state.rate:g}: lower "
         "model.gru.learningRate, and look for extreme values in what the report says of the data.",
     )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from xgboost import XGBClassifier
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import TrainingJobSpec, Xgb
 from trainingjob_trainer.data.dataset import ModelFile, Prepared, TrainedModel
 from trainingjob_trainer.data.labels import distinct_failures
 from trainingjob_trainer.errors import TrainingError
@@ -23,7 +25,6 @@ from trainingjob_trainer.models.xgb.evaluation import (
     summary,
 )
 from trainingjob_trainer.models.xgb.search import LabelledRows, SearchResult, computes_on, search_settings
-from trainingjob_trainer.spec import TrainingJobSpec, Xgb
 
 LABEL = "failure_label"
 _DEVICES = {"GPU": "cuda", "CPU": "cpu"}
@@ -49,7 +50,7 @@ def train_xgboost(prepared: Prepared, spec: TrainingJobSpec, reporter: Reporter,
     negatives = len(training.labels) - positives
     if min(positives, negatives) < xgb.folds:
         raise TrainingError(
-            "SingleClass",
+            Reason.SINGLE_CLASS,
             f"machine {prepared.machine}: the training part has {positives} rows before a failure and {negatives} "
             f"others; a search on {xgb.folds} folds needs {xgb.folds} of each. Train on a longer period with failures.",
         )

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import ParameterGrid, StratifiedKFold
 
+from trainingjob_api.reasons import Reason
+from trainingjob_api.spec import Xgb
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.xgb.evaluation import DECISION
-from trainingjob_trainer.spec import Xgb
 
 _SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
@@ -167,7 +168,7 @@ class _EveryRound(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         if self._reporter.should_stop():
-            raise TrainingError("Suspended", "Stopped on request; an xgb search starts anew in the next attempt.")
+            raise TrainingError(Reason.SUSPENDED, "Stopped on request; an xgb search starts anew in the next attempt.")
         if time.monotonic() - self._told_at >= _SECONDS_BETWEEN_SIGNS_OF_LIFE:
             self._told_at = time.monotonic()
             self._reporter.advanced()

@@ -1,21 +1,20 @@
-"""The spec of a TrainingJob as the trainer reads it: a frozen mirror of the CRD, with every default resolved.
+"""The spec of a TrainingJob: a frozen mirror of the CRD, with every default resolved.
 
 The CRD in ``crds/`` is the source of truth and describes each field; a test keeps the two equal. Attribute names are
 the API's in snake_case. A value that the CRD refuses is refused here too.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trainingjob_trainer.nearest import nearest
-from trainingjob_trainer.spec_pod import Accelerator, Resources, RunPolicy, Scheduling
-from trainingjob_trainer.spec_types import (
+from trainingjob_api.metrics import gate_metrics
+from trainingjob_api.nearest import nearest
+from trainingjob_api.pod import Accelerator, Resources, RunPolicy, Scheduling
+from trainingjob_api.values import (
     BUCKET,
     COLUMN,
-    GATE_METRICS,
     HEALTH_INDICATORS,
     KEY_COLUMNS,
     MACHINE,
@@ -25,11 +24,13 @@ from trainingjob_trainer.spec_types import (
     Bound,
     Choices,
     Limits,
+    ModelType,
     Moment,
     Name,
     Part,
     Range,
     distinct,
+    is_date,
     parse_moment,
     telemetry_columns,
     usable_in_object_names,
@@ -110,7 +111,7 @@ class Xgb(Part):
 class Model(Part):
     """What to train. Both blocks are always there, with defaults; ``type`` says which one counts."""
 
-    type: Literal["gru", "xgb"]
+    type: ModelType
     gru: Gru = Field(default_factory=Gru)
     xgb: Xgb = Field(default_factory=Xgb)
     seed: int = Field(default=42, ge=0, le=2_147_483_647)
@@ -149,9 +150,8 @@ class Data(Part):
             raise ValueError("lookbackDays must not be set beside startDate or endDate")
         if self.start_date and self.end_date:
             end = parse_moment(self.end_date)
-            whole_day = len(self.end_date) == len("2025-01-01")
             start = parse_moment(self.start_date)
-            if start > end or (start == end and not whole_day):
+            if start > end or (start == end and not is_date(self.end_date)):
                 raise ValueError("startDate must be before endDate")
         return self
 
@@ -199,7 +199,7 @@ class TrainingJobSpec(Part):
 
     @model_validator(mode="after")
     def _gates_of_this_model(self) -> Self:
-        known = GATE_METRICS[self.model.type]
+        known = gate_metrics(self.model.type)
         names = [gate.metric for gate in self.gates]
         if len(set(names)) != len(names):
             raise ValueError("gates must name each metric once")
@@ -208,46 +208,6 @@ class TrainingJobSpec(Part):
                 raise ValueError(f"gates: a {self.model.type} model has no metric {name!r}; it has {', '.join(known)}")
         return self
 
-
-class Window(Part):
-    """The resolved window of the data, half open: ``end`` is excluded. None leaves that side open."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    @model_validator(mode="after")
-    def _aware(self) -> Self:
-        for moment in (self.start, self.end):
-            if moment is not None and moment.utcoffset() is None:
-                raise ValueError("start and end must carry a time zone")
-        return self
-
-
-class TrainingRun(Part):
-    """All that a trainer is told, as the environment variable ``TRAINING_JOB`` holds it.
-
-    Attributes:
-        namespace: Namespace of the TrainingJob.
-        name: Name of the TrainingJob.
-        uid: With ``run`` the identity of this run everywhere.
-        run: Counts the runs of one TrainingJob, from 1.
-        attempt: Counts the Jobs of one run, from 1.
-        spec_hash: Equal for runs that would train the same model on the same selection of data.
-        window: The window of the data, fixed when the run was accepted.
-        accelerator: The resource that this attempt was given; None is the CPU.
-        accelerator_policy: What was asked for.
-        adopt: Whether an equal model of the registry may be taken instead of training.
-        spec: The spec of the TrainingJob.
-    """
-
-    namespace: Annotated[str, Field(min_length=1, max_length=63)]
-    name: Annotated[str, Field(min_length=1, max_length=63)]
-    uid: Annotated[str, Field(min_length=8, max_length=64)]
-    run: Annotated[int, Field(ge=1)]
-    attempt: Annotated[int, Field(ge=1)]
-    spec_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    window: Window
-    accelerator: str | None = None
-    accelerator_policy: Literal["Required", "Preferred", "Disabled"]
-    adopt: bool
-    spec: TrainingJobSpec
+    def as_json(self) -> dict[str, Any]:
+        """The spec as the API holds it: what was set, by API name."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)

@@ -1,14 +1,15 @@
-"""How the pods of a TrainingJob are run. The operator acts on it; it is here to refuse what the CRD refuses."""
+"""The parts of a spec that say how the pods of a TrainingJob are run."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainingjob_trainer.spec_types import (
+from trainingjob_api.values import (
     LABEL_KEY,
     LABEL_VALUE,
     QUEUE_NAME,
     RESOURCE_NAME,
+    AcceleratorPolicy,
     Labels,
     Name,
     Part,
@@ -44,7 +45,7 @@ Tolerations = Annotated[tuple[Toleration, ...], Field(strict=False, max_length=1
 class Accelerator(Part):
     """Whether and how to ask for an accelerator; the trainer is told the outcome apart from this."""
 
-    policy: Literal["Required", "Preferred", "Disabled"] | None = None
+    policy: AcceleratorPolicy | None = None
     resource_name: str = Field(
         default="nvidia.com/gpu",
         pattern=RESOURCE_NAME,

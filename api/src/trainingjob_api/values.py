@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,11 +15,11 @@ HEALTH_INDICATORS = ("Oil_P", "Oil_L", "Recalque", "Succao")
 KEY_COLUMNS = ("id", "timestamp", "motor_pump")
 """Columns that say which row it is: never a feature, never the target of a rename, without limits."""
 
-GATE_METRICS: Mapping[str, tuple[str, ...]] = {
-    "gru": ("mae", "rmse", "mse", "r2", "skill", "rmse_running", "skill_running"),
-    "xgb": ("auc_score", "average_precision", "precision", "recall", "precision_at_threshold", "recall_at_threshold"),
-}
-"""Metrics that a gate may name, by model type."""
+ModelType = Literal["gru", "xgb"]
+AcceleratorPolicy = Literal["Required", "Preferred", "Disabled"]
+
+DEFAULT_ACCELERATOR_POLICIES: Mapping[ModelType, AcceleratorPolicy] = {"gru": "Preferred", "xgb": "Disabled"}
+"""The accelerator policy of a model type whose spec names none, unless the operator is configured otherwise."""
 
 MAXIMUM_SEARCH_SETTINGS = 512
 """Settings that one search of an xgb model may have at most."""
@@ -66,6 +66,11 @@ def parse_moment(text: str) -> datetime:
         return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
     except ValueError as error:
         raise ValueError(f"must be a date that exists, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not {text}") from error
+
+
+def is_date(moment: str) -> bool:
+    """Whether a moment of the API is a date, which stands for the whole day, and not an instant."""
+    return len(moment) == len("2025-01-01")
 
 
 Item = TypeVar("Item")

@@ -1,4 +1,4 @@
-"""The trainer's last words: its termination message, read without trusting it.
+"""Reads the termination message that ``termination_message`` builds, without trusting it.
 
 A status that the API server refuses would wedge a run, so what is taken over is held to the CRD's types and bounds;
 what does not fit is left out, or cut where it is text for people.
@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from trainingjob_operator.model import JSON, Pod, clean, instant
-from trainingjob_operator.reasons import Reason
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_message import SUMMARY_CHARACTERS, Outcome
+from trainingjob_api.text import clean, instant
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_EXACT_FLOAT = 2**53
@@ -28,34 +29,37 @@ Check = Callable[[Any], Any]
 class Report:
     """How a trainer says it ended; ``fields`` are sections of the status, within the CRD's bounds."""
 
-    outcome: str
+    outcome: Outcome
     reason: Reason
     message: str
-    fields: JSON
+    fields: Mapping[str, Any]
 
 
-def read(pod: Pod, uid: str, run: int) -> Report | None:
-    """The report of a pod that ended, or None where there is none or where it speaks of another run.
+def read_report(message: str, uid: str, run: int) -> Report | None:
+    """The report in a container's termination message, or None where there is none or where it is of another run.
 
-    With the policy FallbackToLogsOnError the message may as well be the end of a log.
+    Args:
+        message: With the policy FallbackToLogsOnError it may as well be the end of a log.
+        uid: Of the TrainingJob.
+        run: The run that the container was started for.
     """
-    if pod.termination is None or not pod.termination.message.startswith("{"):
+    if not message.startswith("{"):
         return None
     try:
-        content: Any = json.loads(pod.termination.message)
+        content: Any = json.loads(message)
     except (ValueError, RecursionError):
         return None
     if not isinstance(content, Mapping) or (content.get("uid"), content.get("run")) != (uid, run):
         return None
-    outcome = content.get("outcome")
-    if outcome not in ("Succeeded", "Failed", "Stopped"):
+    outcome: Any = content.get("outcome")
+    if outcome not in get_args(Outcome):
         return None
     otherwise = Reason.COMPLETED if outcome == "Succeeded" else Reason.TRAINER_ERROR
-    message = content.get("message")
+    told = content.get("message")
     return Report(
         outcome=outcome,
         reason=Reason.known(content.get("reason"), otherwise),
-        message=message if isinstance(message, str) else "",
+        message=told if isinstance(told, str) else "",
         fields=SECTIONS(content) or {},
     )
 
@@ -133,7 +137,7 @@ def _numbers(length: int) -> Check:
 
 
 SECTIONS = _record(
-    summary=_prose(64),
+    summary=_prose(SUMMARY_CHARACTERS),
     metrics=_numbers(64),
     artifacts=_list(
         16,

@@ -1,30 +1,24 @@
-"""The termination message: what the operator learns of a run's end, as JSON of at most 4096 bytes."""
+"""Builds the termination message: what the operator learns of a run's end, as JSON of at most 4096 bytes.
+
+``termination_report`` reads it.
+"""
 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from trainingjob_api.metrics import KEPT_METRICS
 
 LIMIT_BYTES = 4096
 """The kubelet keeps no more, and of a longer message only the tail."""
+SUMMARY_CHARACTERS = 64
+"""Of the summary; the CRD allows no more."""
 
-DEFAULT_PATH = Path("/dev/termination-log")
 _MESSAGE_CHARACTERS = 1024
 _SHORT_MESSAGE_CHARACTERS = 256
-_SUMMARY_CHARACTERS = 64
-_KEPT_METRICS = (
-    "skill",
-    "rmse",
-    "mae",
-    "r2",
-    "rmse_persistence",
-    "auc_score",
-    "average_precision",
-    "recall_at_threshold",
-    "precision_at_threshold",
-)
-
+Outcome = Literal["Succeeded", "Failed", "Stopped"]
+"""How a run ended; a stopped one goes on from a checkpoint."""
 Message = dict[str, Any]
 
 
@@ -42,9 +36,9 @@ def termination_message(facts: Mapping[str, Any]) -> bytes:
     message = _without_nothing(facts)
     message["message"] = _cut(message.get("message", ""), _MESSAGE_CHARACTERS)
     if "metrics" in message:
-        message["metrics"] = finite_numbers(message["metrics"])
+        message["metrics"] = _finite_numbers(message["metrics"])
     if "summary" in message:
-        message["summary"] = _cut(message["summary"], _SUMMARY_CHARACTERS)
+        message["summary"] = _cut(message["summary"], SUMMARY_CHARACTERS)
     for name, shorten in _DROP_ORDER:
         while len(_encoded(message)) > LIMIT_BYTES and name in message:
             before = message.pop(name)
@@ -55,12 +49,7 @@ def termination_message(facts: Mapping[str, Any]) -> bytes:
     return _encoded(message)
 
 
-def write_termination_message(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the message where the kubelet looks for it."""
-    path.write_bytes(termination_message(facts))
-
-
-def finite_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def _finite_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The metrics that are plain finite numbers."""
     return {
         name: value
@@ -83,7 +72,7 @@ def _without_nothing(facts: Mapping[str, Any]) -> Message:
 
 _DROP_ORDER: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("warnings", lambda warnings: warnings[:-1]),
-    ("metrics", lambda metrics: {name: metrics[name] for name in _KEPT_METRICS if name in metrics}),
+    ("metrics", lambda metrics: {name: metrics[name] for name in KEPT_METRICS if name in metrics}),
     ("artifacts", lambda files: [file for file in files if file["name"] in ("model", "scaler")]),
     ("metrics", lambda metrics: None),
     ("message", lambda message: _cut(message, _SHORT_MESSAGE_CHARACTERS)),

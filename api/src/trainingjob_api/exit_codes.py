@@ -1,0 +1,59 @@
+"""Exit codes of the trainer, and the reason that each stands for."""
+
+from enum import IntEnum
+
+from trainingjob_api.reasons import Reason
+
+
+class ExitCode(IntEnum):
+    """An exit code of the trainer. The Job's podFailurePolicy and the operator rely on them.
+
+    Attributes:
+        reason: What the code says when there is no termination message.
+        final: Whether another attempt would end the same, because the spec, the data or the model is at fault.
+    """
+
+    reason: Reason
+    final: bool
+
+    DONE = 0, Reason.COMPLETED, False
+    UNEXPECTED = 1, Reason.TRAINER_ERROR, False
+    CONFIGURATION = 10, Reason.INVALID_CONFIGURATION, True
+    DATA = 11, Reason.DATA_UNAVAILABLE, True
+    ARTIFACT_STORE = 12, Reason.ARTIFACT_STORE_FAILED, False
+    REGISTRY = 13, Reason.REGISTRY_FAILED, False
+    STOPPED = 14, Reason.EVICTED, False
+    ACCELERATOR_MISSING = 15, Reason.ACCELERATOR_MISSING, True
+    GATE_FAILED = 16, Reason.GATE_FAILED, True
+    DIVERGED = 17, Reason.DIVERGED, True
+
+    def __new__(cls, value: int, reason: Reason, final: bool) -> "ExitCode":
+        """Make a member that is equal to its number."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.reason, member.final = reason, final
+        return member
+
+    @classmethod
+    def of(cls, reason: Reason) -> "ExitCode":
+        """The code with which a run ends for a reason; ``UNEXPECTED`` for one that has no code of its own."""
+        return _OTHER_REASONS.get(reason) or next((code for code in cls if code.reason is reason), cls.UNEXPECTED)
+
+
+_OTHER_REASONS = {
+    Reason.INSUFFICIENT_DATA: ExitCode.DATA,
+    Reason.SINGLE_CLASS: ExitCode.DATA,
+    # Without a message nobody knows who stopped the process; a trainer that asks for it was suspended.
+    Reason.SUSPENDED: ExitCode.STOPPED,
+}
+
+FINAL_EXIT_CODES = tuple(code for code in ExitCode if code.final)
+"""Codes after which a Job is not retried."""
+
+
+_REASONS = {int(code): code.reason for code in ExitCode if code is not ExitCode.DONE}
+
+
+def reason_of(exit_code: int) -> Reason:
+    """What the exit code of a failed container says; ``TrainerError`` for a code that is not the trainer's."""
+    return _REASONS.get(exit_code, Reason.TRAINER_ERROR)

@@ -1,0 +1,27 @@
+"""Names that operator and trainer must agree on: the API, labels and annotations, and the trainer's pod."""
+
+from typing import Literal, get_args
+
+ApiVersion = Literal["training.pumphealth.io/v1alpha1"]
+Kind = Literal["TrainingJob"]
+API_VERSION: str = get_args(ApiVersion)[0]
+GROUP, VERSION = API_VERSION.split("/")
+KIND: str = get_args(Kind)[0]
+
+RETRAIN_ANNOTATION = f"{GROUP}/retrain-requested-at"
+LABEL_NAME = f"{GROUP}/name"
+LABEL_UID = f"{GROUP}/uid"
+LABEL_RUN = f"{GROUP}/run"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_MODEL = f"{GROUP}/model"
+LABEL_ATTEMPT_HASH = f"{GROUP}/attempt-hash"
+
+CONTAINER = "trainer"
+TRAINING_JOB_VARIABLE = "TRAINING_JOB"
+"""Environment variable that holds a ``TrainingRun`` as JSON."""
+THREADS_VARIABLE = "TRAINER_THREADS"
+"""Environment variable with the number of CPU threads to use."""
+METRICS_PORT = 8080
+"""Port of the trainer's Prometheus metrics."""
+TERMINATION_LOG = "/dev/termination-log"
+"""File of the termination message in the container."""

@@ -1,0 +1,184 @@
+"""The termination message fits, keeps what matters longest, and is read back within the bounds of the CRD."""
+
+import json
+import math
+import re
+from typing import Any, get_args
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from api_schema import Schema, root_schema
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_message import LIMIT_BYTES, SUMMARY_CHARACTERS, Outcome, termination_message
+from trainingjob_api.termination_report import Report, read_report
+
+_SECTION_SCHEMAS = {
+    name: schema
+    for name, schema in root_schema()["properties"]["status"]["properties"].items()
+    if name in ("summary", "metrics", "artifacts", "registration", "data", "device", "warnings")
+}
+_KEYS = sorted(
+    {"name", *_SECTION_SCHEMAS, *(key for s in _SECTION_SCHEMAS.values() for key in s.get("properties", ()))}
+)
+_IDENTITY = {"uid": "1f0c9a3e-5d1c-4b8e-9d53-0d2a5e3c1b11", "run": 3, "attempt": 1, "exitCode": 0}
+_FILE = {"uri": "s3://models/" + "x" * 120, "sha256": "0" * 64, "sizeBytes": 1}
+_LONG: dict[str, Any] = _IDENTITY | {
+    "outcome": "Succeeded",
+    "reason": "Completed",
+    "message": "m" * 900,
+    "summary": "skill 0.31",
+    "metrics": {"skill": 0.31, "rmse": 0.019} | {f"minor_{number}": float(number) for number in range(150)},
+    "artifacts": [{"name": name} | _FILE for name in ("report", "model", "scaler", "manifest")],
+    "data": {"rowsRead": 10, "fingerprint": "f" * 64},
+    "warnings": ["w" * 200] * 10,
+}
+
+
+def test_a_short_message_keeps_everything() -> None:
+    facts = _IDENTITY | {"outcome": "Succeeded", "reason": "Completed", "message": "ok", "metrics": {"skill": 0.3}}
+    assert json.loads(termination_message(facts)) == facts
+
+
+def test_unknown_empty_and_non_finite_values_are_absent() -> None:
+    facts = _IDENTITY | {
+        "message": "ok",
+        "metrics": {"skill": math.nan, "r2": math.inf, "mae": None, "epochs_trained": 3, "features_used": ["Oil_P"]},
+        "registration": {"modelID": None},
+        "warnings": (),
+    }
+    assert json.loads(termination_message(facts)) == _IDENTITY | {"message": "ok", "metrics": {"epochs_trained": 3}}
+
+
+def test_warnings_go_first_and_one_by_one() -> None:
+    kept = json.loads(termination_message(_LONG | {"metrics": {"skill": 0.31}, "artifacts": []}))
+    assert 0 < len(kept["warnings"]) <= 10
+    assert kept["message"] == _LONG["message"]
+
+
+def test_metrics_that_people_ask_for_and_the_model_outlast_the_rest() -> None:
+    kept = json.loads(termination_message(_LONG))
+    assert "warnings" not in kept
+    assert kept["metrics"] == {"skill": 0.31, "rmse": 0.019}
+    assert {"model", "scaler"} <= {file["name"] for file in kept["artifacts"]}
+    assert kept["data"] == _LONG["data"]
+
+
+_texts = st.text(max_size=2000)
+_numbers = st.floats() | st.integers(-(2**53), 2**53) | st.none()
+
+
+@given(
+    message=_texts,
+    summary=_texts,
+    metrics=st.dictionaries(st.text(max_size=40), _numbers, max_size=200),
+    warnings=st.lists(_texts, max_size=20),
+    files=st.lists(st.text(max_size=60), max_size=30),
+)
+def test_any_message_is_json_of_at_most_4096_bytes_and_says_who_ended_how(
+    message: str, summary: str, metrics: dict[str, Any], warnings: list[str], files: list[str]
+) -> None:
+    ending = _IDENTITY | {"outcome": "Failed", "reason": "TrainerError"}
+    artifacts = [{"name": name} | _FILE for name in files]
+    content = termination_message(
+        ending
+        | {"message": message, "summary": summary, "metrics": metrics, "warnings": warnings, "artifacts": artifacts}
+    )
+    assert len(content) <= LIMIT_BYTES
+    assert ending.items() <= json.loads(content).items()
+
+
+def _read(content: bytes) -> Report | None:
+    return read_report(content.decode(), str(_IDENTITY["uid"]), int(str(_IDENTITY["run"])))
+
+
+_words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200)
+_counts = st.integers(0, 2**63 - 1)
+_files = st.fixed_dictionaries(
+    {"name": st.text("abc-", min_size=1, max_size=20), "uri": st.text("s3:/x", min_size=1, max_size=80)},
+    optional={"sha256": st.just("0" * 64), "sizeBytes": _counts},
+)
+_sections = st.fixed_dictionaries(
+    {},
+    optional={
+        "summary": st.text(st.characters(codec="utf-8"), min_size=1, max_size=SUMMARY_CHARACTERS),
+        "metrics": st.dictionaries(
+            st.text("abc_", min_size=1, max_size=20), st.floats(allow_nan=False, allow_infinity=False), min_size=1
+        ),
+        "artifacts": st.lists(_files, min_size=1, max_size=3, unique_by=lambda file: file["name"]),
+        "registration": st.fixed_dictionaries({"modelID": st.just("17")}, optional={"bucketAddress": _words}),
+        "data": st.fixed_dictionaries({"start": st.just("2025-01-01T00:00:00Z"), "rowsRead": _counts}),
+        "device": st.sampled_from([{"used": "CPU"}, {"used": "GPU"}]),
+        "warnings": st.lists(_words, min_size=1, max_size=3),
+    },
+)
+
+
+@given(
+    outcome=st.sampled_from(get_args(Outcome)),
+    reason=st.sampled_from(Reason),
+    message=st.text(st.characters(codec="utf-8"), max_size=300),
+    sections=_sections,
+)
+def test_a_message_that_fits_is_read_back_as_it_was_built(
+    outcome: Outcome, reason: Reason, message: str, sections: dict[str, Any]
+) -> None:
+    facts = _IDENTITY | {"outcome": outcome, "reason": reason, "message": message} | sections
+    assume(len(json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()) <= LIMIT_BYTES)
+    assert _read(termination_message(facts)) == Report(outcome, reason, message, sections)
+
+
+def test_a_message_that_was_shortened_is_read_back_as_far_as_it_is_left() -> None:
+    report = _read(termination_message(_LONG))
+    assert report is not None
+    assert (report.outcome, report.reason, report.message) == ("Succeeded", Reason.COMPLETED, _LONG["message"])
+    assert report.fields["metrics"] == {"skill": 0.31, "rmse": 0.019}
+    assert report.fields["artifacts"] == _LONG["artifacts"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=100),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
+        max_leaves=30,
+    )
+)
+def test_whatever_a_container_writes_the_status_stays_within_the_crd(written: Any) -> None:
+    content = written if isinstance(written, dict) else {"data": written}
+    identity = {"uid": _IDENTITY["uid"], "run": _IDENTITY["run"], "outcome": "Failed"}
+    report = _read(json.dumps(content | identity).encode())
+    assert report is not None
+    assert set(report.fields) <= set(_SECTION_SCHEMAS)
+    for name, value in report.fields.items():
+        _assert_fits(value, _SECTION_SCHEMAS[name], name)
+
+
+def _assert_fits(value: Any, schema: Schema, path: str) -> None:
+    kind = schema["type"]
+    if kind == "object":
+        properties, values = schema.get("properties", {}), schema.get("additionalProperties")
+        assert len(value) <= schema.get("maxProperties", len(properties)), path
+        assert set(schema.get("required", ())) <= set(value), path
+        for name, item in value.items():
+            _assert_fits(item, values or properties[name], f"{path}.{name}")
+    elif kind == "array":
+        assert len(value) <= schema["maxItems"], path
+        for item in value:
+            _assert_fits(item, schema["items"], f"{path}[]")
+    elif kind == "string":
+        assert schema.get("minLength", 0) <= len(value) <= schema["maxLength"], path
+        assert re.fullmatch(schema.get("pattern", "(?s:.*)"), value), path
+        assert value in schema.get("enum", [value]), path
+    else:
+        assert isinstance(value, int if kind == "integer" else int | float), path
+        assert math.isfinite(value), path
+        assert schema.get("minimum", value) <= value <= schema.get("maximum", value), path
+
+
+def test_a_message_of_another_run_or_program_is_no_report() -> None:
+    facts = _IDENTITY | {"outcome": "Succeeded", "reason": "Completed", "message": "ok"}
+    assert _read(termination_message(facts)) is not None
+    for other in ({"uid": "another"}, {"run": 4}, {"outcome": "Unsure"}):
+        assert _read(termination_message(facts | other)) is None
+    for text in ("", "Traceback (most recent call last)", "{", "[1]", "{" * 4000, '{"uid": 1}'):
+        assert _read(text.encode()) is None
