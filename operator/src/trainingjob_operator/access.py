@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from trainingjob_api.names import GROUP
 from trainingjob_operator import metrics
 from trainingjob_operator.kube import Kube, Resource
-from trainingjob_operator.model import GROUP
 
 RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     (GROUP, "trainingjobs"): ("get", "list", "watch"),
