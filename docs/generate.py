@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from trainingjob_api.reasons import EXPLANATIONS, Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_operator import metrics
-from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.config import Configuration
 
 DOCS = Path(__file__).parent
 CRD = DOCS.parent / "crds" / "trainingjobs.training.pumphealth.io.yaml"

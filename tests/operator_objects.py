@@ -13,14 +13,14 @@ from typing import Any
 
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.text import timestamp
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
-from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import Job, Pod, TrainingJob
-from trainingjob_operator.plan import plan
-from trainingjob_operator.situation import passing
-from trainingjob_operator.status import derive
-from trainingjob_operator.view import Explanation, Progress, Refusal, View
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.decide import plan
+from trainingjob_operator.core.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
+from trainingjob_operator.core.job import build_job
+from trainingjob_operator.core.objects import Job, Pod, TrainingJob
+from trainingjob_operator.core.run_state import passing
+from trainingjob_operator.core.snapshot import Explanation, Progress, Refusal, View
+from trainingjob_operator.core.status import derive
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GRACE_SECONDS = 120

@@ -14,7 +14,7 @@ from api_schema import CRD_FILE
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from cluster.programs import ProgramError
-from trainingjob_operator.configuration import Configuration
+from trainingjob_operator.config import Configuration
 from trainingjob_trainer.documents.training_job import load_training_job
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"

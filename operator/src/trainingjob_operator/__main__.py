@@ -9,10 +9,10 @@ import sys
 
 import kopf
 
-from trainingjob_operator.configuration import Configuration, ConfigurationError
-from trainingjob_operator.connection import LoginError
-from trainingjob_operator.resync import NotInstalledError
-from trainingjob_operator.supervisor import Supervisor
+from trainingjob_operator.app import Supervisor
+from trainingjob_operator.config import Configuration, ConfigurationError
+from trainingjob_operator.controller.connection import LoginError
+from trainingjob_operator.controller.resync import NotInstalledError
 
 
 def main() -> None:

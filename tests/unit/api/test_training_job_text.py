@@ -15,9 +15,9 @@ from training_job_documents import RIGHT, WRONG
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.hashing import spec_hash
 from trainingjob_api.values import PATTERN_RULES
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import TrainingJob
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.job import build_job
+from trainingjob_operator.core.objects import TrainingJob
 from trainingjob_trainer.documents.manifest import TrainingJobManifest
 from trainingjob_trainer.documents.training_job import load_training_job, read_training_run
 from trainingjob_trainer.documents.yaml_documents import decode_yaml

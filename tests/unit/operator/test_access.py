@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from trainingjob_operator.access import RIGHTS, can_watch, describe
+from trainingjob_operator.controller.access import RIGHTS, can_watch, describe
 
 ROLES = Path(__file__).parents[3] / "manifests" / "base" / "operator_roles.yaml"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainingjob_operator.configuration import Configuration, ConfigurationError
+from trainingjob_operator.config import Configuration, ConfigurationError
 
 
 def test_defaults_suffice_but_for_the_image() -> None:

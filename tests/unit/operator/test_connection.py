@@ -6,7 +6,7 @@ import pytest
 import yaml
 from kubernetes.config import incluster_config, kube_config
 
-from trainingjob_operator.connection import Connection, LoginError
+from trainingjob_operator.controller.connection import Connection, LoginError
 
 
 def write_kubeconfig(path: Path, token: str) -> None:

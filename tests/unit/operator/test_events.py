@@ -1,7 +1,7 @@
 """Which changes of a status are worth an Event."""
 
 from operator_objects import World
-from trainingjob_operator.events import build_event, transition
+from trainingjob_operator.controller.recorder import build_event, transition
 
 
 def events_of(world: World) -> list[tuple[str, bool]]:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from operator_objects import START, World
-from trainingjob_operator import explanation
-from trainingjob_operator.decision import Explain, Observe
-from trainingjob_operator.explanation import PATIENCE, VALIDITY
+from trainingjob_operator.core import explanation
+from trainingjob_operator.core.decision import Explain, Observe
+from trainingjob_operator.core.explanation import PATIENCE, VALIDITY
 
 
 def test_a_job_without_a_pod_is_explained_after_a_while_and_again_when_the_words_are_old() -> None:

@@ -8,8 +8,8 @@ from kubernetes_validate import validate
 
 from operator_objects import CONFIGURATION, UID, World
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.manifests import job_name
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.job import job_name
 
 
 def job_of(configuration: Configuration = CONFIGURATION, **spec: Any) -> dict[str, Any]:

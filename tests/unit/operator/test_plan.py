@@ -9,12 +9,12 @@ import pytest
 
 from operator_objects import START, World
 from trainingjob_api.text import timestamp
-from trainingjob_operator.deadlines import deadlines
-from trainingjob_operator.decision import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe
-from trainingjob_operator.plan import plan
-from trainingjob_operator.situation import TELLING
-from trainingjob_operator.specification import read_specification
-from trainingjob_operator.view import Refusal
+from trainingjob_operator.core.deadlines import deadlines
+from trainingjob_operator.core.decide import plan
+from trainingjob_operator.core.decision import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe
+from trainingjob_operator.core.run_state import TELLING
+from trainingjob_operator.core.snapshot import Refusal
+from trainingjob_operator.core.specification import read_specification
 
 
 def clocks(world: World) -> list[tuple[str, datetime]]:

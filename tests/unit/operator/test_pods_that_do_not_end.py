@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from operator_objects import GRACE_SECONDS, START, World
-from trainingjob_operator.decision import Confirm, Create, Delete, Finish, Observe
-from trainingjob_operator.diagnosis import DELETION_MARGIN
-from trainingjob_operator.plan import plan
+from trainingjob_operator.core.decide import plan
+from trainingjob_operator.core.decision import Confirm, Create, Delete, Finish, Observe
+from trainingjob_operator.core.failures import DELETION_MARGIN
 
 LOST_AFTER = GRACE_SECONDS + DELETION_MARGIN.total_seconds()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Enum, Gauge, generate_latest
 
 from trainingjob_api.progress import ProgressMetric, Stage
-from trainingjob_operator.progress import parse
+from trainingjob_operator.controller.progress import parse
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

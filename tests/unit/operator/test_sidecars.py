@@ -3,9 +3,9 @@
 import pytest
 
 from operator_objects import World
-from trainingjob_operator.decision import Confirm, Delete, End, Finish
-from trainingjob_operator.plan import plan
-from trainingjob_operator.situation import SETTLING
+from trainingjob_operator.core.decide import plan
+from trainingjob_operator.core.decision import Confirm, Delete, End, Finish
+from trainingjob_operator.core.run_state import SETTLING
 
 SETTLED = SETTLING.total_seconds()
 

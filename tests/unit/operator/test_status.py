@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from api_schema import root_schema
 from operator_objects import START, UID, World
 from trainingjob_api.text import timestamp
-from trainingjob_operator.model import TrainingJob
-from trainingjob_operator.status import merge_patch
-from trainingjob_operator.view import Progress
+from trainingjob_operator.core.objects import TrainingJob
+from trainingjob_operator.core.snapshot import Progress
+from trainingjob_operator.core.status import merge_patch
 
 KINDS = ["Succeeded", "Failed", "Suspended", "Scheduled", "Reconciling", "Stalled"]
 

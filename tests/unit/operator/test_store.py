@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operator_objects import UID, World
-from trainingjob_operator.model import Job, Key, Pod, TrainingJob
-from trainingjob_operator.store import Known, Store
+from trainingjob_operator.controller.cache import Known, Store
+from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
 
 KEY = Key("pumps", "pump")
 

@@ -1,6 +1,6 @@
 """When a watch counts as silent."""
 
-from trainingjob_operator.watch_health import SILENT_SECONDS, WatchHealth
+from trainingjob_operator.controller.watch_health import SILENT_SECONDS, WatchHealth
 
 JOBS, PODS = "/apis/batch/v1/jobs", "/api/v1/pods"
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from trainingjob_operator.model import Key
-from trainingjob_operator.workqueue import WorkQueue
+from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.core.objects import Key
 
 A, B = Key("n", "a"), Key("n", "b")
 

@@ -18,8 +18,8 @@ import urllib3.exceptions
 
 from trainingjob_api.names import API_VERSION
 from trainingjob_operator import metrics
-from trainingjob_operator.connection import Connection
-from trainingjob_operator.model import JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
+from trainingjob_operator.controller.connection import Connection
+from trainingjob_operator.core.objects import JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
 
 PAGE = 100
 """Objects in one answer. A page is in memory whole, as many times its size as Python needs."""

@@ -11,13 +11,14 @@ from collections.abc import Callable
 import aiohttp
 import kopf
 
-from trainingjob_operator import handlers, metrics
-from trainingjob_operator.access import Access
-from trainingjob_operator.connection import Connection
-from trainingjob_operator.kube import RESOURCES
-from trainingjob_operator.resync import Resync
-from trainingjob_operator.watch_health import SILENT_SECONDS, WatchHealth
-from trainingjob_operator.watch_session import open_session
+from trainingjob_operator import metrics
+from trainingjob_operator.controller import watch as handlers
+from trainingjob_operator.controller.access import Access
+from trainingjob_operator.controller.client import RESOURCES
+from trainingjob_operator.controller.connection import Connection
+from trainingjob_operator.controller.resync import Resync
+from trainingjob_operator.controller.watch_health import SILENT_SECONDS, WatchHealth
+from trainingjob_operator.controller.watch_session import open_session
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0

@@ -9,7 +9,7 @@ from trainingjob_api.exit_codes import reason_of
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_report import read_report
 from trainingjob_api.text import timestamp
-from trainingjob_operator.model import Pod
+from trainingjob_operator.core.objects import Pod
 
 DISRUPTIONS = {
     "PreemptionByScheduler": Reason.PREEMPTED,

@@ -17,8 +17,8 @@ from typing import cast
 
 import aiohttp
 
-from trainingjob_operator.connection import Connection
-from trainingjob_operator.watch_health import WatchHealth
+from trainingjob_operator.controller.connection import Connection
+from trainingjob_operator.controller.watch_health import WatchHealth
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 3.0

@@ -9,14 +9,14 @@ from datetime import datetime
 from trainingjob_api.exit_codes import FINAL_EXIT_CODES, ExitCode
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_report import Report, read_report
-from trainingjob_operator import diagnosis
-from trainingjob_operator.deadlines import overrun
-from trainingjob_operator.decision import Claim, Confirm, Decision, End, Finish, Observe
-from trainingjob_operator.diagnosis import Failure
-from trainingjob_operator.model import Job, Pod
-from trainingjob_operator.situation import SETTLING
-from trainingjob_operator.specification import Specification
-from trainingjob_operator.view import View
+from trainingjob_operator.core import failures as diagnosis
+from trainingjob_operator.core.deadlines import overrun
+from trainingjob_operator.core.decision import Claim, Confirm, Decision, End, Finish, Observe
+from trainingjob_operator.core.failures import Failure
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.run_state import SETTLING
+from trainingjob_operator.core.snapshot import View
+from trainingjob_operator.core.specification import Specification
 
 
 def trainer_ended(view: View, pod: Pod, exit_code: int, now: datetime) -> Decision | None:

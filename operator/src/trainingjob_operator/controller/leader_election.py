@@ -13,8 +13,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from trainingjob_operator.kube import LEASES, ApiError, Kube
-from trainingjob_operator.model import JSON
+from trainingjob_operator.controller.client import LEASES, ApiError, Kube
+from trainingjob_operator.core.objects import JSON
 
 LEASE = "trainingjob-operator"
 DURATION = 15

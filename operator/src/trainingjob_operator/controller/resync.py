@@ -12,11 +12,11 @@ from http import HTTPStatus
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from trainingjob_operator import metrics
-from trainingjob_operator.access import Access
-from trainingjob_operator.kube import RESOURCES, ApiError, Item, Kube, Listing
-from trainingjob_operator.model import Job, Pod, TrainingJob
-from trainingjob_operator.store import Store
-from trainingjob_operator.workqueue import WorkQueue
+from trainingjob_operator.controller.access import Access
+from trainingjob_operator.controller.cache import Store
+from trainingjob_operator.controller.client import RESOURCES, ApiError, Item, Kube, Listing
+from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.core.objects import Job, Pod, TrainingJob
 
 INTERVAL = 600.0
 INTERVAL_WITHOUT_RIGHTS = 30.0

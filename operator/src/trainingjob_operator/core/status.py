@@ -13,14 +13,14 @@ from typing import Any
 from trainingjob_api.hashing import gates_hash, spec_hash
 from trainingjob_api.text import clean, timestamp
 from trainingjob_api.window import resolve_window
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.decision import Announce, Claim, Decision, Finish
-from trainingjob_operator.device import has_fallen_back, requested_device
-from trainingjob_operator.diagnosis import Failure, failure
-from trainingjob_operator.manifests import job_name
-from trainingjob_operator.model import JSON, TrainingJob
-from trainingjob_operator.situation import Situation, held, situation
-from trainingjob_operator.view import Progress, View
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.decision import Announce, Claim, Decision, Finish
+from trainingjob_operator.core.device import has_fallen_back, requested_device
+from trainingjob_operator.core.failures import Failure, failure
+from trainingjob_operator.core.job import job_name
+from trainingjob_operator.core.objects import JSON, TrainingJob
+from trainingjob_operator.core.run_state import Situation, held, situation
+from trainingjob_operator.core.snapshot import Progress, View
 
 MESSAGE_LENGTH = 2048
 RUNS_REMEMBERED = 5

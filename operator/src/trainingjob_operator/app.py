@@ -15,20 +15,21 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from trainingjob_operator import handlers, metrics
-from trainingjob_operator.access import Access
-from trainingjob_operator.configuration import Configuration, ConfigurationError
-from trainingjob_operator.connection import Connection
-from trainingjob_operator.events import Recorder
-from trainingjob_operator.kube import ApiError, Kube
-from trainingjob_operator.leader import Leader
-from trainingjob_operator.model import Key
-from trainingjob_operator.progress import POLLERS, ProgressBoard
-from trainingjob_operator.reconciler import Reconciler
-from trainingjob_operator.resync import Resync
-from trainingjob_operator.store import Store
-from trainingjob_operator.watcher import Watcher
-from trainingjob_operator.workqueue import WorkQueue
+from trainingjob_operator import metrics
+from trainingjob_operator.config import Configuration, ConfigurationError
+from trainingjob_operator.controller import watch as handlers
+from trainingjob_operator.controller.access import Access
+from trainingjob_operator.controller.cache import Store
+from trainingjob_operator.controller.client import ApiError, Kube
+from trainingjob_operator.controller.connection import Connection
+from trainingjob_operator.controller.leader_election import Leader
+from trainingjob_operator.controller.progress import POLLERS, ProgressBoard
+from trainingjob_operator.controller.reconciler import Reconciler
+from trainingjob_operator.controller.recorder import Recorder
+from trainingjob_operator.controller.resync import Resync
+from trainingjob_operator.controller.watcher import Watcher
+from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.core.objects import Key
 
 STUCK_SECONDS = 300.0
 FAREWELL_SECONDS = 5.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from trainingjob_operator.deadlines import unbound_since
-from trainingjob_operator.model import JSON
-from trainingjob_operator.view import Explanation, View
+from trainingjob_operator.core.deadlines import unbound_since
+from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.snapshot import Explanation, View
 
 JOB_UID_LABEL = "kueue.x-k8s.io/job-uid"
 PATIENCE = timedelta(seconds=30)

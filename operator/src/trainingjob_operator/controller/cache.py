@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trainingjob_operator.model import Job, Key, Pod, TrainingJob
-from trainingjob_operator.view import Explanation, Refusal, View
+from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.snapshot import Explanation, Refusal, View
 
 Known = TrainingJob | Job | Pod
 

@@ -13,10 +13,11 @@ from datetime import datetime
 
 from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
 from trainingjob_api.reasons import Reason
-from trainingjob_operator import diagnosis, explanation
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.deadlines import deadlines, overrun
-from trainingjob_operator.decision import (
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core import explanation
+from trainingjob_operator.core import failures as diagnosis
+from trainingjob_operator.core.deadlines import deadlines, overrun
+from trainingjob_operator.core.decision import (
     Announce,
     Claim,
     Confirm,
@@ -28,12 +29,12 @@ from trainingjob_operator.decision import (
     Observe,
     Trigger,
 )
-from trainingjob_operator.device import has_fallen_back, requested_device
-from trainingjob_operator.diagnosis import Failure
-from trainingjob_operator.model import Job, TrainingJob
-from trainingjob_operator.outcome import failed, job_ended, trainer_ended, without_accelerator
-from trainingjob_operator.specification import Specification, read_specification
-from trainingjob_operator.view import View
+from trainingjob_operator.core.device import has_fallen_back, requested_device
+from trainingjob_operator.core.failures import Failure
+from trainingjob_operator.core.objects import Job, TrainingJob
+from trainingjob_operator.core.outcome import failed, job_ended, trainer_ended, without_accelerator
+from trainingjob_operator.core.snapshot import View
+from trainingjob_operator.core.specification import Specification, read_specification
 
 
 def plan(view: View, now: datetime, configuration: Configuration) -> Decision:

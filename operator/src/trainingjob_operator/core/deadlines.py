@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from trainingjob_api.reasons import Reason
 from trainingjob_api.text import instant
-from trainingjob_operator import diagnosis
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.specification import Specification
-from trainingjob_operator.view import View
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core import failures as diagnosis
+from trainingjob_operator.core.snapshot import View
+from trainingjob_operator.core.specification import Specification
 
 LONGEST_POD_BACKOFF = timedelta(minutes=10)
 """The Job controller waits at most this long before it replaces a failed pod."""

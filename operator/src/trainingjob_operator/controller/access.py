@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from trainingjob_api.names import GROUP
 from trainingjob_operator import metrics
-from trainingjob_operator.kube import Kube, Resource
+from trainingjob_operator.controller.client import Kube, Resource
 
 RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     (GROUP, "trainingjobs"): ("get", "list", "watch"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from trainingjob_operator.model import Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod, TrainingJob
 
 
 @dataclass(frozen=True, slots=True)

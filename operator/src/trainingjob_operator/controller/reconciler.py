@@ -13,18 +13,19 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from trainingjob_api.names import LABEL_UID
-from trainingjob_operator import explanation, metrics
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
-from trainingjob_operator.events import Recorder, build_event, transition
-from trainingjob_operator.kube import EVENTS, RESOURCES, WORKLOADS, ApiError, Kube
-from trainingjob_operator.manifests import build_job
-from trainingjob_operator.model import JSON, Job, Key, Pod, TrainingJob
-from trainingjob_operator.plan import plan
-from trainingjob_operator.situation import TELLING, passing
-from trainingjob_operator.status import derive, merge_patch
-from trainingjob_operator.store import Store
-from trainingjob_operator.view import Explanation, Progress, Refusal, View
+from trainingjob_operator import metrics
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.controller.cache import Store
+from trainingjob_operator.controller.client import EVENTS, RESOURCES, WORKLOADS, ApiError, Kube
+from trainingjob_operator.controller.recorder import Recorder, build_event, transition
+from trainingjob_operator.core import explanation
+from trainingjob_operator.core.decide import plan
+from trainingjob_operator.core.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
+from trainingjob_operator.core.job import build_job
+from trainingjob_operator.core.objects import JSON, Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.run_state import TELLING, passing
+from trainingjob_operator.core.snapshot import Explanation, Progress, Refusal, View
+from trainingjob_operator.core.status import derive, merge_patch
 
 ROUNDS = 10
 """Steps in one look. A TrainingJob never needs as many; one that does would keep a worker from the others."""

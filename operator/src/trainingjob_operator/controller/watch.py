@@ -10,11 +10,11 @@ import kopf
 
 from trainingjob_api.names import GROUP, VERSION
 from trainingjob_operator import metrics
-from trainingjob_operator.kube import OURS, PAGE, RESOURCES
-from trainingjob_operator.model import Job, Pod, TrainingJob
-from trainingjob_operator.store import Known, Store
-from trainingjob_operator.watch_health import INACTIVE_SECONDS, WATCH_SECONDS
-from trainingjob_operator.workqueue import WorkQueue
+from trainingjob_operator.controller.cache import Known, Store
+from trainingjob_operator.controller.client import OURS, PAGE, RESOURCES
+from trainingjob_operator.controller.watch_health import INACTIVE_SECONDS, WATCH_SECONDS
+from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.core.objects import Job, Pod, TrainingJob
 
 LONGEST_PAUSE = 30.0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trainingjob_api.reasons import Reason
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import JSON
-from trainingjob_operator.specification import read_specification
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.specification import read_specification
 
 
 def requested_device(spec: JSON, configuration: Configuration, *, fell_back: bool) -> dict[str, str]:

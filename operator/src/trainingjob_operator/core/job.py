@@ -26,9 +26,9 @@ from trainingjob_api.names import (
 )
 from trainingjob_api.text import instant
 from trainingjob_api.training_run import UncheckedTrainingRun, Window
-from trainingjob_operator.configuration import Configuration
-from trainingjob_operator.model import LABEL_MANAGED_BY, MANAGED_BY, QUEUE_LABEL, TrainingJob
-from trainingjob_operator.specification import Specification, read_specification
+from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.objects import LABEL_MANAGED_BY, MANAGED_BY, QUEUE_LABEL, TrainingJob
+from trainingjob_operator.core.specification import Specification, read_specification
 
 USER = 65532
 DATABASE_FILES = "/etc/trainingjob/database"

@@ -7,7 +7,7 @@ import heapq
 import random
 from collections import deque
 
-from trainingjob_operator.model import Key
+from trainingjob_operator.core.objects import Key
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 60.0

@@ -8,8 +8,8 @@ from typing import Literal
 
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_report import Report
-from trainingjob_operator.diagnosis import Failure
-from trainingjob_operator.model import Job, Pod
+from trainingjob_operator.core.failures import Failure
+from trainingjob_operator.core.objects import Job, Pod
 
 Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
 

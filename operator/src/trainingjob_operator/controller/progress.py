@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from trainingjob_api.names import METRICS_PORT
 from trainingjob_api.progress import ProgressMetric, Stage
-from trainingjob_operator.model import Key, Pod, TrainingJob
-from trainingjob_operator.store import Store
-from trainingjob_operator.view import Progress
-from trainingjob_operator.workqueue import WorkQueue
+from trainingjob_operator.controller.cache import Store
+from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.core.objects import Key, Pod, TrainingJob
+from trainingjob_operator.core.snapshot import Progress
 
 POLLERS = 16
 WRITES_PER_SECOND = 10

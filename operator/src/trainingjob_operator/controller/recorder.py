@@ -14,8 +14,8 @@ from trainingjob_api.names import API_VERSION, KIND
 from trainingjob_api.reasons import Reason
 from trainingjob_api.text import timestamp
 from trainingjob_operator import metrics
-from trainingjob_operator.kube import EVENTS, ApiError, Kube
-from trainingjob_operator.model import JSON, MANAGED_BY, TrainingJob
+from trainingjob_operator.controller.client import EVENTS, ApiError, Kube
+from trainingjob_operator.core.objects import JSON, MANAGED_BY, TrainingJob
 
 MESSAGE_LENGTH = 1024
 BACKLOG = 10_000

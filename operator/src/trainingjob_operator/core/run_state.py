@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trainingjob_api.reasons import Reason
-from trainingjob_operator import diagnosis, explanation
-from trainingjob_operator.deadlines import overrun, unbound_since
-from trainingjob_operator.explanation import PATIENCE
-from trainingjob_operator.model import Job, Pod
-from trainingjob_operator.specification import read_specification
-from trainingjob_operator.view import View
+from trainingjob_operator.core import explanation
+from trainingjob_operator.core import failures as diagnosis
+from trainingjob_operator.core.deadlines import overrun, unbound_since
+from trainingjob_operator.core.explanation import PATIENCE
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.snapshot import View
+from trainingjob_operator.core.specification import read_specification
 
 SETTLING = timedelta(seconds=5)
 """How long a pod may take to start, or a Job to end after its pod, before that is worth a word."""
