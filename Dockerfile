@@ -22,14 +22,16 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 
 FROM builder AS operator-package
-COPY operator /source
-RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source \
+COPY api /source/api
+COPY operator /source/operator
+RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source/api /source/operator \
     && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-deps --root /installed /wheels/*.whl
 
 
 FROM builder AS trainer-package
-COPY trainer /source
-RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source \
+COPY api /source/api
+COPY trainer /source/trainer
+RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /source/api /source/trainer \
     && /opt/builder/bin/pip --python /opt/venv/bin/python install --no-deps --root /installed /wheels/*.whl
 
 
@@ -40,7 +42,7 @@ COPY --from=builder /opt/venv /opt/venv
 WORKDIR /tmp
 
 
-# What is installed lies in one layer, the project's own package in another, small enough to change often.
+# What is installed lies in one layer, the project's own packages in another, small enough to change often.
 FROM runtime AS operator
 COPY requirements/operator.txt /opt/venv/requirements.txt
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \

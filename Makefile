@@ -74,7 +74,7 @@ bench-operator: .venv/.ready ## Measure the operator in its pod, and beside bare
 requirements: .venv/.ready ## Resolve the hashed requirement files anew from the pyproject files
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/pip install --quiet uv
 	@compile() { $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
-	    --generate-hashes --no-emit-index-url --no-annotate --no-header "$$@"; }; \
+	    --generate-hashes --no-emit-index-url --no-emit-package trainingjob-api --no-annotate --no-header "$$@"; }; \
 	compile operator/pyproject.toml -o requirements/operator.txt; \
 	compile trainer/pyproject.toml --extra cpu -o requirements/trainer-cpu.txt; \
 	compile -c requirements/trainer-cpu.txt trainer/pyproject.toml --extra gpu -o requirements/trainer-gpu.txt; \
@@ -83,7 +83,7 @@ requirements: .venv/.ready ## Resolve the hashed requirement files anew from the
 	compile -c requirements/development.txt requirements/build.in -o requirements/build.txt
 
 # The virtual environment is made anew when a requirement changed; Debian keeps venv in a package of its own.
-.venv/.ready: $(REQUIREMENTS) operator/pyproject.toml trainer/pyproject.toml
+.venv/.ready: $(REQUIREMENTS) api/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "==> apt-get install python3-venv (as root)"; \
 	    apt-get update -qq && apt-get install -y -qq python3-venv; \
@@ -91,5 +91,5 @@ requirements: .venv/.ready ## Resolve the hashed requirement files anew from the
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@echo "==> Installing the Python packages into .venv (the first time about 2 minutes, 3 GB)"
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/development.txt
-	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e operator -e trainer
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e api -e operator -e trainer
 	@touch $@

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: reasons, configuration, metrics and API reference.
+"""Writes the generated parts of the documentation: reasons, gates, configuration, metrics and API reference.
 
 A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``; the rest of a page is prose.
 """
@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from trainingjob_api.metrics import METRICS
 from trainingjob_api.reasons import EXPLANATIONS, Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_operator import metrics
@@ -46,6 +47,14 @@ def reasons() -> str:
     """The table of reasons, in the order in which the code lists them."""
     rows = ((f"`{reason}`", EXPLANATIONS[reason].meaning, EXPLANATIONS[reason].action) for reason in Reason)
     return _table(("Reason", "Meaning", "What to do"), rows)
+
+
+def gates() -> str:
+    """The table of the metrics that a gate may name."""
+    rows = (
+        (f"`{metric.name}`", f"`{metric.model_type}`", metric.unit, metric.meaning) for metric in METRICS if metric.gate
+    )
+    return _table(("Metric", "Model type", "Unit", "Meaning"), rows)
 
 
 def configuration() -> str:
@@ -93,6 +102,7 @@ def api_reference(part: str) -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "reasons": reasons,
+    "gates": gates,
     "configuration": configuration,
     "metrics": operator_metrics,
     "spec": lambda: api_reference("spec"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from trainingjob_api.metrics import KEPT_METRICS
+from trainingjob_api.text import clean
 
 LIMIT_BYTES = 4096
 """The kubelet keeps no more, and of a longer message only the tail."""
@@ -34,11 +35,11 @@ def termination_message(facts: Mapping[str, Any]) -> bytes:
             summary, metrics, artifacts, registration, data, device, warnings.
     """
     message = _without_nothing(facts)
-    message["message"] = _cut(message.get("message", ""), _MESSAGE_CHARACTERS)
+    message["message"] = clean(message.get("message", ""), _MESSAGE_CHARACTERS)
     if "metrics" in message:
         message["metrics"] = _finite_numbers(message["metrics"])
     if "summary" in message:
-        message["summary"] = _cut(message["summary"], SUMMARY_CHARACTERS)
+        message["summary"] = clean(message["summary"], SUMMARY_CHARACTERS)
     for name, shorten in _DROP_ORDER:
         while len(_encoded(message)) > LIMIT_BYTES and name in message:
             before = message.pop(name)
@@ -75,14 +76,10 @@ _DROP_ORDER: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("metrics", lambda metrics: {name: metrics[name] for name in KEPT_METRICS if name in metrics}),
     ("artifacts", lambda files: [file for file in files if file["name"] in ("model", "scaler")]),
     ("metrics", lambda metrics: None),
-    ("message", lambda message: _cut(message, _SHORT_MESSAGE_CHARACTERS)),
+    ("message", lambda message: clean(message, _SHORT_MESSAGE_CHARACTERS)),
     ("artifacts", lambda files: None),
     ("data", lambda data: None),
 )
-
-
-def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def _encoded(message: Message) -> bytes:
