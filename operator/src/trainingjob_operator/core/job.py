@@ -24,6 +24,7 @@ from trainingjob_api.names import (
     THREADS_VARIABLE,
     TRAINING_JOB_VARIABLE,
 )
+from trainingjob_api.servers import DATABASE_VARIABLES, STORE_VARIABLES, SecretKey
 from trainingjob_api.text import instant
 from trainingjob_api.training_run import UncheckedTrainingRun, Window
 from trainingjob_operator.config import Configuration
@@ -33,21 +34,6 @@ from trainingjob_operator.core.specification import Specification, read_specific
 USER = 65532
 DATABASE_FILES = "/etc/trainingjob/database"
 STORE_FILES = "/etc/trainingjob/store"
-DATABASE_VARIABLES = {
-    "PGHOST": ("host", False),
-    "PGPORT": ("port", False),
-    "PGDATABASE": ("dbname", False),
-    "PGUSER": ("user", False),
-    "PGPASSWORD": ("password", False),
-    "PGSSLMODE": ("sslmode", True),
-}
-STORE_VARIABLES = {
-    "S3_ENDPOINT": ("endpoint", False),
-    "S3_ACCESS_KEY": ("accessKey", False),
-    "S3_SECRET_KEY": ("secretKey", False),
-    "S3_REGION": ("region", True),
-    "S3_SECURE": ("secure", True),
-}
 CPU_SUFFIXES = {"m": Decimal("0.001"), "k": Decimal(1000)}
 
 
@@ -229,7 +215,7 @@ def _training_job(trainingjob: TrainingJob, specification: Specification, accele
     return told.model_dump_json(by_alias=True)
 
 
-def _from_secret(secret: str, variables: Mapping[str, tuple[str, bool]]) -> list[dict[str, Any]]:
+def _from_secret(secret: str, variables: Mapping[str, SecretKey]) -> list[dict[str, Any]]:
     return [
         {
             "name": variable,

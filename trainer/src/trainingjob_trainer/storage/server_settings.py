@@ -6,26 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trainingjob_api.reasons import Reason
+from trainingjob_api.servers import DATABASE_VARIABLES, STORE_VARIABLES
 from trainingjob_trainer.errors import TrainingError
-
-_POSTGRES = {
-    "PGHOST": "host",
-    "PGPORT": "port",
-    "PGDATABASE": "dbname",
-    "PGUSER": "user",
-    "PGPASSWORD": "password",
-    "PGSSLMODE": "sslmode",
-}
-"""Variable to libpq's parameter, which is also the key of the database's Secret."""
-
-_STORE = {
-    "ENDPOINT": "endpoint",
-    "ACCESS_KEY": "accessKey",
-    "SECRET_KEY": "secretKey",
-    "REGION": "region",
-    "SECURE": "secure",
-}
-"""Variable without ``S3_`` or ``MINIO_`` to the key of the store's Secret."""
 
 _ASCII = ("endpoint", "accessKey", "region")
 _UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -65,7 +47,8 @@ def postgres_parameters(environment: Mapping[str, str]) -> dict[str, str]:
         TrainingError: InvalidConfiguration, naming a variable with characters that no value can have.
     """
     values = {
-        key: _cleaned(environment.get(variable, ""), variable, key, "database") for variable, key in _POSTGRES.items()
+        key: _cleaned(environment.get(variable, ""), variable, key, "database")
+        for variable, (key, _) in DATABASE_VARIABLES.items()
     }
     return {key: value for key, value in values.items() if value}
 
@@ -89,21 +72,23 @@ def store_settings(environment: Mapping[str, str]) -> StoreSettings:
         TrainingError: InvalidConfiguration, naming the variable that is missing or wrong.
     """
 
-    def given(name: str) -> str:
-        return environment.get(f"S3_{name}") or environment.get(f"MINIO_{name}") or ""
+    def given(variable: str) -> str:
+        return environment.get(variable) or environment.get(variable.replace("S3_", "MINIO_", 1)) or ""
 
-    values = {name: _cleaned(given(name), f"S3_{name}", key, "store") for name, key in _STORE.items()}
-    missing = [f"S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY") if not values[name]]
+    values = {
+        variable: _cleaned(given(variable), variable, key, "store") for variable, (key, _) in STORE_VARIABLES.items()
+    }
+    missing = [variable for variable, (_, optional) in STORE_VARIABLES.items() if not optional and not values[variable]]
     if missing:
         raise _invalid(
             f"The object store is not configured: {', '.join(missing)} must be set (in a cluster by endpoint, "
             "accessKey and secretKey of the store's Secret)."
         )
-    host, secure = _parse_endpoint(values["ENDPOINT"], values["SECURE"])
-    if not all(character.isalnum() or character in "-_." for character in values["REGION"]):
+    host, secure = _parse_endpoint(values["S3_ENDPOINT"], values["S3_SECURE"])
+    if not all(character.isalnum() or character in "-_." for character in values["S3_REGION"]):
         raise _invalid("S3_REGION (region of the store's Secret) must be a name such as eu-central-1.")
     return StoreSettings(
-        host, secure, values["ACCESS_KEY"], values["SECRET_KEY"], values["REGION"] or None, given("CA_FILE")
+        host, secure, values["S3_ACCESS_KEY"], values["S3_SECRET_KEY"], values["S3_REGION"] or None, given("S3_CA_FILE")
     )
 
 
