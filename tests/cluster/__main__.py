@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Mapping
 
 from cluster import background
+from cluster.bed import Bed
 from cluster.clusters import ClusterUnavailableError
+from cluster.existing import variables
 from cluster.images import GPU_TARGETS, build_images
 from cluster.interruption import end_in_order
 from cluster.programs import ProgramError
@@ -18,11 +20,22 @@ def _up() -> None:
     print(f"export KUBECONFIG={shlex.quote(str(bed.cluster.kubeconfig))}")
 
 
-def _status() -> None:
+def _environment() -> None:
+    bed = _running()
+    values = {"USE_EXISTING_CLUSTER": "true", "KUBECONFIG": str(bed.cluster.kubeconfig), **variables(bed)}
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _running() -> Bed:
     bed = background.running()
     if bed is None:
-        print("no local cluster is running; `make cluster-up` starts one")
-        sys.exit(1)
+        sys.exit("no local cluster is running; `make cluster-up` starts one")
+    return bed
+
+
+def _status() -> None:
+    bed = _running()
     print(f"export KUBECONFIG={shlex.quote(str(bed.cluster.kubeconfig))}")
     print(f"PostgreSQL {bed.postgres_server.host}:{bed.postgres_server.port}, S3 http://{bed.object_store.endpoint}")
     print(bed.cluster.run_kubectl("get", "nodes,pods", "--all-namespaces"), end="")
@@ -32,6 +45,7 @@ _COMMANDS: Mapping[str, tuple[Callable[[], object], str]] = {
     "up": (_up, "start it in the background and print the KUBECONFIG to export; load the images anew if it runs"),
     "down": (background.down, "stop it and leave nothing behind"),
     "status": (_status, "show what runs"),
+    "environment": (_environment, "print the variables with which the tests use it as an existing cluster"),
     "image": (build_images, "build the images of operator and trainer"),
     "image-gpu": (lambda: build_images(GPU_TARGETS), "build the image of the trainer for GPUs"),
     "hold": (background.hold, "run it in the foreground until SIGTERM"),

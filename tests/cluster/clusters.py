@@ -80,7 +80,11 @@ def choose_kind(wanted: str, environment: Mapping[str, str], *, has_go: bool) ->
 
 
 def existing_cluster(environment: Mapping[str, str]) -> Cluster:
-    """The cluster that KUBECONFIG names."""
+    """The cluster that KUBECONFIG names.
+
+    Raises:
+        ClusterUnavailableError: there is no kubectl.
+    """
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         raise ClusterUnavailableError("an existing cluster needs kubectl on PATH")

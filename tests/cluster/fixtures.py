@@ -24,6 +24,7 @@ from cluster.clusters import (
     existing_cluster,
 )
 from cluster.control_plane import control_plane_running
+from cluster.existing import existing_bed
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
@@ -67,7 +68,8 @@ class _Terminal(logging.Handler):
                 terminal.write_line(f"==> {self.format(record)}")
 
 
-def _unavailable(reason: str) -> NoReturn:
+def unavailable(reason: str) -> NoReturn:
+    """Skips the test for a reason; in CI it fails."""
     # A green run must not mean that everything was skipped.
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
@@ -80,7 +82,7 @@ def cluster_kind(pytestconfig: pytest.Config) -> str:
     try:
         return choose_kind(pytestconfig.getoption("--cluster"), os.environ, has_go=go_program() is not None)
     except ClusterUnavailableError as error:
-        _unavailable(str(error))
+        unavailable(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +99,18 @@ def cluster(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="session")
 def bed(cluster_kind: str) -> Iterator[Bed]:
-    """The whole test bed, with a node and the project's images; what it leaves behind at its end is an error."""
+    """The whole test bed, with a node, the project's images, PostgreSQL and S3 that pods reach.
+
+    One of our own leaves nothing behind at its end. An existing cluster must have the images already.
+    """
+    if cluster_kind == "existing":
+        try:
+            yield existing_bed(existing_cluster(os.environ), os.environ)
+        except ClusterUnavailableError as error:
+            unavailable(str(error))
+        return
     if cluster_kind != "build":
-        _unavailable("PostgreSQL and S3 that pods reach come with a cluster of our own only (--cluster=build)")
+        unavailable("binaries of a control plane make no node: --cluster=build or --cluster=existing")
     with contextlib.ExitStack() as running:
         try:
             # What an earlier one that was killed left is not this one's to answer for.
@@ -107,7 +118,7 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
             before = traces()
             bed = running.enter_context(bed_running())
         except ClusterUnavailableError as error:
-            _unavailable(str(error))
+            unavailable(str(error))
         yield bed
     assert left(before, traces()) == []
 
@@ -119,7 +130,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
     if marker is not None:
         missing = set(marker.args) - request.getfixturevalue("cluster").capabilities
         if missing:
-            _unavailable(f"the cluster has no {' and no '.join(sorted(missing))}")
+            unavailable(f"the cluster has no {' and no '.join(sorted(missing))}")
 
 
 @pytest.fixture
@@ -180,7 +191,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0:
-        _unavailable("a small disk needs root, who may mount one")
+        unavailable("a small disk needs root, who may mount one")
     run_program(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder])
     yield folder
     run_program(["umount", "--lazy", folder])
