@@ -8,11 +8,23 @@ BIN := .venv/bin
 RUN := PYTHONPATH=tests $(BIN)/python -m
 TESTS ?= tests
 MODELS ?= gru,xgb
+VERSION ?= dev
+# kind, and the node images that were built for it; both change together.
+KIND := go run sigs.k8s.io/kind@v0.33.0
+KUBERNETES ?= 1.35
+KIND_NODE_1.34 := kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d
+KIND_NODE_1.35 := kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0
+KIND_CONFIG := $(CURDIR)/build/kind/kubeconfig
+ON_KIND := KUBECONFIG=$(KIND_CONFIG) USE_EXISTING_CLUSTER=true
+# The builder of Docker's own driver makes no attestations.
+BUILDER := docker buildx inspect trainingjob >/dev/null 2>&1 \
+    || docker buildx create --name trainingjob --driver docker-container
+BUILDX := docker buildx build --builder trainingjob --sbom=true --provenance=mode=max
 REQUIREMENTS := requirements/operator.txt requirements/trainer-cpu.txt requirements/development.txt
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: .venv/.ready ## Train both models of a simulated machine on a local Kubernetes (DATA=file.csv.gz MACHINE=name MODELS=gru,xgb: your own)
@@ -29,7 +41,7 @@ lint: .venv/.ready ## Check format, style, types, imports, the Dockerfile, every
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint Dockerfile
-	@$(BIN)/yamllint --strict crds manifests
+	@$(BIN)/yamllint --strict .github .pre-commit-config.yaml crds manifests
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: format
@@ -46,6 +58,10 @@ docs: .venv/.ready ## Write the generated parts of the documentation and build i
 cluster-up: .venv/.ready ## Start the local Kubernetes with images, PostgreSQL and S3; prints the KUBECONFIG to export
 	@$(RUN) cluster up
 
+.PHONY: cluster-environment
+cluster-environment: .venv/.ready ## Print the variables with which the tests use it: eval "$$(make cluster-environment)"
+	@$(RUN) cluster environment
+
 .PHONY: cluster-down
 cluster-down: .venv/.ready ## Stop it and leave nothing behind
 	@$(RUN) cluster down
@@ -57,6 +73,61 @@ image: .venv/.ready ## Build the images of operator and trainer, by buildah, wit
 .PHONY: image-gpu
 image-gpu: .venv/.ready ## Build the image of the trainer for GPUs the same way (3 GB to download)
 	@$(RUN) cluster image-gpu
+
+.PHONY: kind-up
+kind-up: ## Start a cluster of kind, which needs Docker and Go (KUBERNETES=1.34: another minor version)
+	@[ -n '$(KIND_NODE_$(KUBERNETES))' ] || { echo "error: KUBERNETES=$(KUBERNETES) is none of $(sort $(patsubst KIND_NODE_%,%,$(filter KIND_NODE_%,$(.VARIABLES))))" >&2; exit 1; }
+	@mkdir -p $(dir $(KIND_CONFIG))
+	@$(KIND) create cluster --name trainingjob --image '$(KIND_NODE_$(KUBERNETES))' --kubeconfig $(KIND_CONFIG) --wait 5m
+	@echo 'export KUBECONFIG=$(KIND_CONFIG)'
+
+.PHONY: kind-load
+kind-load: ## Build the images by Docker and load them into kind
+	@for target in operator trainer-cpu; do docker build --target $$target --tag trainingjob-$$target:dev .; done
+	@$(KIND) load docker-image --name trainingjob trainingjob-operator:dev trainingjob-trainer-cpu:dev
+
+.PHONY: kind-deploy
+kind-deploy: ## Deploy the operator, PostgreSQL and MinIO to kind
+	@KUBECONFIG=$(KIND_CONFIG) kubectl apply --server-side -k manifests/overlays/kind
+	@for deployment in telemetry/postgres telemetry/minio trainingjob-system/trainingjob-operator; do \
+	    KUBECONFIG=$(KIND_CONFIG) kubectl rollout status --timeout=5m \
+	        --namespace=$${deployment%/*} deployment/$${deployment#*/}; \
+	done
+
+.PHONY: kind-demo
+kind-demo: .venv/.ready kind-deploy ## The demonstration on kind
+	@$(ON_KIND) $(RUN) demo
+
+.PHONY: test-e2e-kind
+test-e2e-kind: .venv/.ready kind-deploy ## Run the tests that need a node on kind
+	@$(ON_KIND) $(BIN)/pytest --cluster=existing tests/e2e
+
+.PHONY: kind-down
+kind-down: ## Delete the cluster of kind
+	@$(KIND) delete cluster --name trainingjob --kubeconfig $(KIND_CONFIG)
+
+.PHONY: images-attested
+images-attested: ## Build images with SBOM and provenance by Docker into build/images
+	@$(BUILDER)
+	@mkdir -p build/images
+	@for target in operator trainer-cpu; do \
+	    $(BUILDX) --target $$target --tag trainingjob-$$target:$(VERSION) \
+	        --output type=oci,dest=build/images/trainingjob-$$target.tar .; \
+	done
+
+.PHONY: images-push
+images-push: ## Build them and the GPU image and push all to a registry (IMAGES=registry/project VERSION=1.2.3)
+	@[ -n '$(IMAGES)' ] || { echo 'error: IMAGES=registry/project says where to push' >&2; exit 1; }
+	@$(BUILDER)
+	@for target in operator trainer-cpu trainer-gpu; do \
+	    $(BUILDX) --target $$target --tag $(IMAGES)/trainingjob-$$target:$(VERSION) --push .; \
+	done
+
+.PHONY: release-notes
+release-notes: ## Print the section of CHANGELOG.md for VERSION=1.2.3
+	@awk -v heading='## [$(VERSION)]' 'index($$0, "## [") == 1 {found = index($$0, heading) == 1; next} \
+	    found {print; any = 1} END {exit !any}' CHANGELOG.md \
+	    || { echo 'error: CHANGELOG.md has no section for $(VERSION)' >&2; exit 1; }
 
 .PHONY: bench
 bench: .venv/.ready ## Measure the product against the reference, all tables (two hours; TABLES="load search": some)
