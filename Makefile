@@ -27,8 +27,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: .venv/.ready ## Train both models of a simulated machine on a local Kubernetes (DATA=file.csv.gz MACHINE=name MODELS=gru,xgb: your own)
-	@$(RUN) demo $(if $(DATA),--data '$(DATA)' --machine '$(MACHINE)' --models '$(MODELS)')
+demo: .venv/.ready ## Train both models on a local Kubernetes; reports in build/demo (DATA=file.csv.gz MACHINE=name MODELS=gru,xgb: your data; KEEP=1: leave the cluster up)
+	@$(RUN) demo $(if $(DATA),--data '$(DATA)' --machine '$(MACHINE)' --models '$(MODELS)') $(if $(KEEP),--keep)
 
 .PHONY: test
 test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: a part)
@@ -55,8 +55,8 @@ docs: .venv/.ready ## Write the generated parts of the documentation and build i
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: cluster-up
-cluster-up: .venv/.ready ## Start the local Kubernetes with images, PostgreSQL and S3; prints the KUBECONFIG to export
-	@$(RUN) cluster up
+cluster-up: .venv/.ready ## Start the local Kubernetes with operator, PostgreSQL, S3 and telemetry; prints the KUBECONFIG to export (BARE=1: without operator and telemetry)
+	@$(RUN) $(if $(BARE),cluster up,demo.ready_cluster)
 
 .PHONY: cluster-environment
 cluster-environment: .venv/.ready ## Print the variables with which the tests use it: eval "$$(make cluster-environment)"

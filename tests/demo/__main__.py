@@ -8,32 +8,32 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.logging import RichHandler
 
+from cluster import background
 from cluster.bed import Bed, bed_running
-from cluster.clusters import ClusterUnavailableError
+from cluster.clusters import ClusterUnavailableError, existing_cluster
+from cluster.existing import existing_bed
 from cluster.interruption import end_in_order
 from cluster.node import keep_pod_logs
+from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from cluster.processes import check_servers
 from cluster.programs import ProgramError
-from demo import trainer
+from demo import next_steps, trainer
 from demo.alone import servers_running
-from demo.deployment import NAMESPACE, apply, deploy_operator, look
-from demo.story import Announcement, condition, ending, own_jobs
+from demo.deployment import NAMESPACE, apply, deploy_operator, look, select_namespace
+from demo.reports import save_reports, stored_reports
+from demo.story import Announcement, condition, ending, own_jobs, report_key
+from demo.telemetry import BUCKET, database_of, fill, sample_jobs
 from demo.view import metrics_table, watch
 
-SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
-SHOWN_SAMPLES = ("gru.yaml", "xgb.yaml")
-SIMULATED_ROWS = 20_000
-BUCKET = "models"
 PATIENCE_SECONDS = 1800
 
 
@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="CSV or CSV.gz with the columns of processed_data")
     parser.add_argument("--machine", help="machine in it to train on")
     parser.add_argument("--models", default="gru,xgb", help="which models, by comma")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster up")
     arguments = parser.parse_args()
     if bool(arguments.data) != bool(arguments.machine):
         parser.error("DATA and MACHINE go together: which machine of the file shall be trained?")
@@ -50,16 +51,16 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
     )
-    # As strings, because a date that YAML recognises is no string for the API server.
-    jobs = (
-        own_jobs(arguments.machine, arguments.models.split(","))
-        if arguments.data
-        else [yaml.safe_load((SAMPLES / name).read_text()) for name in SHOWN_SAMPLES]
-    )
+    jobs = own_jobs(arguments.machine, arguments.models.split(",")) if arguments.data else sample_jobs()
     end_in_order()
+    if os.environ.get("USE_EXISTING_CLUSTER") == "true":
+        console.rule("The Kubernetes that KUBECONFIG names")
+        return _on_cluster(console, existing_bed(existing_cluster(os.environ), os.environ), jobs, arguments.data)
+    console.rule("A Kubernetes on this machine")
+    if arguments.keep:
+        return _on_cluster_that_stays(console, jobs, arguments.data)
     try:
-        console.rule("A Kubernetes on this machine")
-        with bed_running() as bed:
+        with bed_running() as bed, _pod_logs_kept(console):
             return _on_cluster(console, bed, jobs, arguments.data)
     except ClusterUnavailableError as missing:
         console.print(f"No Kubernetes on this machine: {missing}", markup=False, soft_wrap=True)
@@ -69,60 +70,87 @@ def main() -> int:
 
 def _alone(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
     console.rule("The trainer alone, on local PostgreSQL and S3")
-    with servers_running() as environment:
-        announcements = _announce(console, environment, jobs, data)
-        as_announced = {each.name: trainer.ends_alone(environment, each) for each in announcements}
+    with servers_running() as (postgres, store):
+        database = database_of(postgres)
+        announcements = _announce(console, database, store, jobs, data)
+        environment = database.environment() | store.environment()
+        as_announced: dict[str, bool] = {}
+        reports: dict[str, str] = {}
+        for each in announcements:
+            before = stored_reports(store)
+            as_announced[each.name] = trainer.ends_alone(environment, each)
+            for key in stored_reports(store) - before:
+                reports[each.name] = key
+        _save_reports(console, store, reports)
         console.rule("As announced?")
         for name, came in as_announced.items():
             console.print(f"{'yes' if came else 'NO '}  {name}")
         return 0 if all(as_announced.values()) else 1
 
 
+def _on_cluster_that_stays(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
+    bed = background.up(lambda line: console.print(line, markup=False, soft_wrap=True))
+    with _pod_logs_kept(console):
+        code = _on_cluster(console, bed, jobs, data)
+    select_namespace(bed.cluster)
+    console.rule("The cluster stays up")
+    commands = next_steps.after_training(jobs[0]["metadata"]["name"])
+    text = "\n".join([*next_steps.exports(bed.cluster), next_steps.told(commands)])
+    console.print(text, markup=False, soft_wrap=True)
+    return code
+
+
+@contextmanager
+def _pod_logs_kept(console: Console) -> Iterator[None]:
+    """Keeps what the containers on the local node said, and tells where."""
+    try:
+        yield
+    finally:
+        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
+
+
 def _announce(
-    console: Console, environment: Mapping[str, str], jobs: Sequence[Mapping[str, Any]], data: Path | None
+    console: Console, database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any]], data: Path | None
 ) -> list[Announcement]:
     """Fills the database and says how each TrainingJob is going to end."""
     console.rule("Telemetry")
-    trainer.run(environment, "init-db", "--bucket", BUCKET)
-    if data:
-        trainer.run(environment, "import", str(data))
-    else:
-        for machine in sorted({job["spec"]["machine"] for job in jobs}):
-            trainer.run(environment, "simulate", "--machine", machine, "--rows", str(SIMULATED_ROWS))
-    announcements = [trainer.announced(environment, job) for job in jobs]
+    fill(database, store, jobs, data)
+    announcements = [trainer.announced(database.environment() | store.environment(), job) for job in jobs]
     for announcement in announcements:
         console.print(f"Announced for {announcement.name}: {announcement.ending}, because {announcement.because}")
     return announcements
 
 
 def _on_cluster(console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
-    database = bed.postgres_server.create_database("pumps")
-    environment = database.environment() | bed.object_store.environment()
-    announcements = _announce(console, environment, jobs, data)
+    database, store = database_of(bed.postgres_server), bed.object_store
+    announcements = _announce(console, database, store, jobs, data)
     console.rule("The operator, as a pod")
-    try:
-        deploy_operator(bed.cluster, database, bed.object_store)
-    except ProgramError:
-        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
-        raise
+    deploy_operator(bed.cluster, database, store)
     console.rule("kubectl apply")
     apply(bed.cluster, jobs)
     client = bed.cluster.client()
+    names = {job["metadata"]["name"] for job in jobs}
 
     def present() -> Sequence[Mapping[str, Any]]:
         check_servers()
-        return look(client)
+        return [job for job in look(client) if job["metadata"]["name"] in names]
 
     ended = watch(console, present, patience_seconds=PATIENCE_SECONDS)
     console.rule("Left behind")
     _show_registry(console, database)
-    for entry in bed.object_store.client().list_objects(BUCKET, recursive=True):
+    for entry in store.client().list_objects(BUCKET, recursive=True):
         console.print(f"s3://{BUCKET}/{entry.object_name}  {entry.size} bytes", soft_wrap=True)
+    reports = {job["metadata"]["name"]: report_key(job) for job in ended}
+    _save_reports(console, store, {name: key for name, key in reports.items() if key})
     code = _verdict(console, announcements, {job["metadata"]["name"]: job for job in ended})
     if code:
         console.print(bed.cluster.run_kubectl("describe", "tj", f"--namespace={NAMESPACE}"), markup=False)
-        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
     return code
+
+
+def _save_reports(console: Console, store: ObjectStore, keys: Mapping[str, str]) -> None:
+    for file in save_reports(store, keys):
+        console.print(f"Report to open in a browser: {file}", soft_wrap=True)
 
 
 def _show_registry(console: Console, database: Database) -> None:
@@ -159,5 +187,5 @@ def _verdict(console: Console, announcements: Sequence[Announcement], ended: Map
 if __name__ == "__main__":
     try:
         raise SystemExit(main())
-    except ProgramError as failure:
+    except (ClusterUnavailableError, ProgramError) as failure:
         sys.exit(f"error: {failure}")

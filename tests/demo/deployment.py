@@ -26,6 +26,11 @@ def deploy_operator(cluster: Cluster, database: Database, store: ObjectStore, na
         cluster.run_kubectl("apply", "--server-side", f"--namespace={namespace}", "-f", "-", stdin=json.dumps(secret))
 
 
+def select_namespace(cluster: Cluster, namespace: str = NAMESPACE) -> None:
+    """Makes the namespace the one that kubectl uses where none is named; for a kubeconfig of our own only."""
+    cluster.run_kubectl("config", "set-context", "--current", f"--namespace={namespace}")
+
+
 def apply(cluster: Cluster, jobs: Sequence[Mapping[str, Any]], namespace: str = NAMESPACE) -> None:
     """Applies TrainingJobs."""
     cluster.run_kubectl("apply", f"--namespace={namespace}", "-f", "-", stdin=yaml_of(jobs))

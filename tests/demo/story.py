@@ -65,6 +65,13 @@ def condition(job: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((each for each in found if each["type"] == kind), {})
 
 
+def report_key(job: Mapping[str, Any]) -> str | None:
+    """The key of the report in its bucket; None where the status names no report."""
+    artifacts: Iterable[Mapping[str, Any]] = job.get("status", {}).get("artifacts", [])
+    uri = next((str(each["uri"]) for each in artifacts if each["name"] == "report"), None)
+    return uri and uri.removeprefix("s3://").partition("/")[2]
+
+
 def columns(job: Mapping[str, Any]) -> tuple[str, ...]:
     """Name, machine, model, phase, progress, result and reason, as ``kubectl get tj -o wide`` shows them."""
     spec, status = job["spec"], job.get("status", {})
