@@ -59,7 +59,7 @@ cluster-up: .venv/.ready ## Start the local Kubernetes with operator, PostgreSQL
 	@$(RUN) $(if $(BARE),cluster up,demo.ready_cluster)
 
 .PHONY: cluster-environment
-cluster-environment: .venv/.ready ## Print the variables with which the tests use it: eval "$$(make cluster-environment)"
+cluster-environment: .venv/.ready ## Print the variables with which the tests use it: eval "$(make cluster-environment)"
 	@$(RUN) cluster environment
 
 .PHONY: cluster-down
