@@ -22,7 +22,7 @@ from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
 from cluster.programs import ProgramError
 from cluster.simulated_node import simulated_node_registered
-from operator_process import (
+from support.operator_process import (
     SYSTEM_NAMESPACE,
     Operator,
     TrainingJobs,

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.clusters import Cluster
-from operator_process import apply_training_job_api, jobs, operator, operator_kubeconfig
+from support.operator_process import apply_training_job_api, jobs, operator, operator_kubeconfig
 
 __all__ = ["jobs", "operator", "operator_kubeconfig", "training_job_api"]
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from cluster.clusters import Cluster
-from training_job_documents import RIGHT, WRONG
+from support.training_job_documents import RIGHT, WRONG
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
 

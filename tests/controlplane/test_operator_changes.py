@@ -2,7 +2,7 @@
 
 import pytest
 
-from operator_process import GROUP, Operator, TrainingJobs, condition
+from support.operator_process import GROUP, Operator, TrainingJobs, condition
 
 pytestmark = pytest.mark.needs("controllers")
 RETRAIN = f"{GROUP}/retrain-requested-at"

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from cluster.processes import wait_until
-from operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
+from support.operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 TRAINING_JOBS = 40

@@ -7,7 +7,7 @@ import pytest
 from kubernetes.client import BatchV1Api, CoreV1Api
 
 from cluster.clusters import Cluster
-from operator_process import Operator, TrainingJobs, condition, message
+from support.operator_process import Operator, TrainingJobs, condition, message
 
 pytestmark = pytest.mark.needs("controllers")
 GRACE = {"TERMINATION_GRACE_PERIOD_SECONDS": "1"}

@@ -9,7 +9,7 @@ import yaml
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from operator_process import Operator, TrainingJobs
+from support.operator_process import Operator, TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 ROLE = "trainingjob-operator"

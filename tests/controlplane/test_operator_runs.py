@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cluster.processes import wait_until
-from operator_process import Operator, TrainingJobs, condition, trainer_metrics
+from support.operator_process import Operator, TrainingJobs, condition, trainer_metrics
 
 pytestmark = pytest.mark.needs("controllers")
 

@@ -10,7 +10,7 @@ from kubernetes.client import ApiException, BatchV1Api, CoreV1Api, CustomObjects
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from operator_process import LABEL_NAME, Operator, TrainingJobs, condition, message
+from support.operator_process import LABEL_NAME, Operator, TrainingJobs, condition, message
 
 pytestmark = pytest.mark.needs("controllers")
 NOWHERE = {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}

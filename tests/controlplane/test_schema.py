@@ -11,8 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from kubernetes.client import ApiException, CustomObjectsApi
 
-from api_schema import specs
 from cluster.clusters import Cluster
+from support.api_schema import specs
 from trainingjob_api.hashing import spec_hash
 from trainingjob_trainer.documents.training_job import load_training_job
 from trainingjob_trainer.errors import TrainingError

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.clusters import Cluster
 from cluster.programs import ProgramError
-from operator_process import GROUP, VERSION, Operator, TrainingJobs
+from support.operator_process import GROUP, VERSION, Operator, TrainingJobs
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
 

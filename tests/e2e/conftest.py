@@ -9,7 +9,7 @@ from cluster.bed import Bed
 from cluster.clusters import Cluster
 from cluster.object_store import ObjectStore
 from cluster.postgres import PostgresServer
-from e2e.pods import faults
+from support.pods import faults
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from cluster.processes import wait_until
 from demo import trainer
 from demo.deployment import apply, deploy_operator, look
 from demo.story import ending, is_over
-from e2e.pods import SYSTEM_NAMESPACE, metric, operator_pods
+from support.pods import SYSTEM_NAMESPACE, metric, operator_pods
 
 MACHINE = "MOTOBOMBA-007"
 pytestmark = pytest.mark.needs("controllers", "node")
@@ -60,7 +60,7 @@ def test_it_hears_by_its_watches_of_all_that_changes(deployed: Cluster, namespac
     (pod,) = operator_pods(client)
 
     def heard(resource: str) -> float:
-        return metric(pod, "trainingjob_operator_changes_total", resource=resource, source="watch")
+        return metric(client, pod, "trainingjob_operator_changes_total", resource=resource, source="watch")
 
     before = {resource: heard(resource) for resource in ("trainingjobs", "jobs", "pods")}
     apply(deployed, [training_job("pump", artifacts={"bucket": bucket})], namespace)
@@ -70,7 +70,7 @@ def test_it_hears_by_its_watches_of_all_that_changes(deployed: Cluster, namespac
     (job,) = look(client, namespace)
     assert ending(job) == "InsufficientData"
     assert all(heard(resource) > count for resource, count in before.items())
-    assert metric(pod, "trainingjob_operator_watch_restarts_total") == 0
+    assert metric(client, pod, "trainingjob_operator_watch_restarts_total") == 0
 
 
 def test_of_two_replicas_one_acts_and_the_other_takes_over_when_it_is_killed(
@@ -87,7 +87,7 @@ def test_of_two_replicas_one_acts_and_the_other_takes_over_when_it_is_killed(
     wait_for_job(two_replicas, namespace, "before")
     leader = holder()
     (standby,) = [pod for pod in operator_pods(client) if pod.metadata.name != leader]
-    assert metric(standby, "trainingjob_operator_api_requests_total", verb="POST", resource="jobs") == 0
+    assert metric(client, standby, "trainingjob_operator_api_requests_total", verb="POST", resource="jobs") == 0
     two_replicas.run_kubectl("delete", "pod", leader, f"--namespace={SYSTEM_NAMESPACE}", "--grace-period=0", "--force")
     apply(two_replicas, [training_job("after", **nowhere)], namespace)
     wait_for_job(two_replicas, namespace, "after")

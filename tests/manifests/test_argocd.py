@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft4Validator
 from lupa import lua51
 
-from api_schema import root_schema
+from support.api_schema import root_schema
 
 ARGOCD = Path(__file__).parents[2] / "manifests" / "argocd"
 HEALTH_TESTS = yaml.safe_load((ARGOCD / "health_test.yaml").read_text())["tests"]

@@ -10,10 +10,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from api_schema import CRD_FILE
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from cluster.programs import ProgramError
+from support.api_schema import CRD_FILE
 from trainingjob_operator.config import Configuration
 from trainingjob_trainer.documents.training_job import load_training_job
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from api_schema import nodes, root_schema, spec_schema
+from support.api_schema import nodes, root_schema, spec_schema
 from trainingjob_api.defaults import DEFAULTS
 from trainingjob_api.metrics import gate_metrics
 from trainingjob_api.progress import Stage

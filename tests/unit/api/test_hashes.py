@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api_schema import nodes, spec_schema, specs
+from support.api_schema import nodes, spec_schema, specs
 from trainingjob_api.defaults import DEFAULTS
 from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
 from trainingjob_api.spec import TrainingJobSpec

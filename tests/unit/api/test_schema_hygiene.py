@@ -3,7 +3,7 @@
 import json
 import re
 
-from api_schema import CRD_FILE, load_crd, nodes, root_schema
+from support.api_schema import CRD_FILE, load_crd, nodes, root_schema
 
 # The API server allows nothing to be said of metadata.
 NODES = {path or "TrainingJob": node for path, node in nodes(root_schema()) if path != "metadata"}

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from api_schema import Schema, root_schema
+from support.api_schema import Schema, root_schema
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import LIMIT_BYTES, SUMMARY_CHARACTERS, Outcome, termination_message
 from trainingjob_api.termination_report import Report, read_report

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training_job_documents import RIGHT, WRONG
+from support.training_job_documents import RIGHT, WRONG
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.hashing import spec_hash
 from trainingjob_api.values import PATTERN_RULES

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from operator_objects import World
+from support.operator_objects import World
 
 Action = Callable[[World], object]
 MOST_STEPS = 400

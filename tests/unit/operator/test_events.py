@@ -1,6 +1,6 @@
 """Which changes of a status are worth an Event."""
 
-from operator_objects import World
+from support.operator_objects import World
 from trainingjob_operator.controller.recorder import build_event, transition
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from operator_objects import START, World
+from support.operator_objects import START, World
 from trainingjob_operator.core import explanation
 from trainingjob_operator.core.decision import Explain, Observe
 from trainingjob_operator.core.explanation import PATIENCE, VALIDITY

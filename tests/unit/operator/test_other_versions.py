@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from operator_objects import World
+from support.operator_objects import World
 from trainingjob_api.hashing import spec_hash
 
 # Each is a spec that the models of this version refuse.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from operator_objects import START, World
+from support.operator_objects import START, World
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.deadlines import deadlines
 from trainingjob_operator.core.decide import plan

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from operator_objects import GRACE_SECONDS, START, World
+from support.operator_objects import GRACE_SECONDS, START, World
 from trainingjob_operator.core.decide import plan
 from trainingjob_operator.core.decision import Confirm, Create, Delete, Finish, Observe
 from trainingjob_operator.core.failures import DELETION_MARGIN

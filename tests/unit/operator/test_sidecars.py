@@ -2,7 +2,7 @@
 
 import pytest
 
-from operator_objects import World
+from support.operator_objects import World
 from trainingjob_operator.core.decide import plan
 from trainingjob_operator.core.decision import Confirm, Delete, End, Finish
 from trainingjob_operator.core.run_state import SETTLING

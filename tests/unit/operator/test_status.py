@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from api_schema import root_schema
-from operator_objects import START, UID, World
+from support.api_schema import root_schema
+from support.operator_objects import START, UID, World
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.objects import TrainingJob
 from trainingjob_operator.core.snapshot import Progress

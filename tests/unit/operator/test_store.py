@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operator_objects import UID, World
+from support.operator_objects import UID, World
 from trainingjob_operator.controller.cache import Known, Store
 from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
 

@@ -18,12 +18,12 @@ import yaml
 from kubernetes.client import BatchV1Api, CoreV1Api, CustomObjectsApi
 from prometheus_client import CollectorRegistry, Enum, Gauge, start_http_server
 
-from api_schema import CRD_FILE
 from cluster.clusters import Cluster
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
+from support.api_schema import CRD_FILE
 
-BASE = Path(__file__).parents[1] / "manifests" / "base"
+BASE = Path(__file__).parents[2] / "manifests" / "base"
 SYSTEM_NAMESPACE = "trainingjob-system"
 GROUP, VERSION, PLURAL = "training.pumphealth.io", "v1alpha1", "trainingjobs"
 LABEL_NAME = f"{GROUP}/name"

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-CRD_FILE = Path(__file__).parents[1] / "crds" / "trainingjobs.training.pumphealth.io.yaml"
+CRD_FILE = Path(__file__).parents[2] / "crds" / "trainingjobs.training.pumphealth.io.yaml"
 
 Schema = Mapping[str, Any]
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -52,10 +51,10 @@ def operator_pods(client: ApiClient) -> list[Any]:
     return [pod for pod in pods if pod.metadata.deletion_timestamp is None]
 
 
-def metric(pod: Any, name: str, **labels: str) -> float:
-    """The sum of an operator's samples that have these labels."""
-    with urllib.request.urlopen(f"http://{pod.status.pod_ip}:8080/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
+def metric(client: ApiClient, pod: Any, name: str, **labels: str) -> float:
+    """The sum of an operator's samples that have these labels, read through the API server as pods may be far away."""
+    proxy = CoreV1Api(client).connect_get_namespaced_pod_proxy_with_path
+    lines = proxy(f"{pod.metadata.name}:8080", pod.metadata.namespace, "metrics").splitlines()
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     samples = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
     return sum(float(line.rsplit(" ", 1)[1]) for line in samples if all(want in line for want in wanted))

@@ -1,0 +1,1 @@
+"""What several tests, and the benchmarks, have in common."""
