@@ -4,8 +4,11 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
+
+from urllib3.exceptions import HTTPError
 
 from benchmarks.operator_load import API, training_job, watch
 from cluster.bed import bed_running
@@ -38,8 +41,10 @@ class Arrivals:
         return found[0]
 
     def _record(self, cluster: Cluster, path: str) -> None:
-        for event in watch(cluster.client(), path):
-            self._events.append((time.perf_counter(), event["object"]))
+        # The end of the test bed ends the watch.
+        with suppress(HTTPError):
+            for event in watch(cluster.client(), path):
+                self._events.append((time.perf_counter(), event["object"]))
 
 
 def measure() -> dict[str, list[float]]:
