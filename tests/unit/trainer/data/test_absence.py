@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support.telemetry import sensors, spec, telemetry
 from trainingjob_trainer.data.dataset import UnreadableColumn
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import sensors, spec, telemetry
 
 NAN = float("nan")
 TEXT = {"Oil_P": UnreadableColumn("text", 93)}

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.telemetry import MACHINE
 from trainingjob_api.values import Range
 from trainingjob_trainer.data.health import fit_health_score, score
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import MACHINE
 
 NAN = float("nan")
 TRAINING = pd.DataFrame(

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.object_store import ObjectStore as Server
 from cluster.postgres import Database
-from trainer.installation import UID, small_spec
+from integration.trainer.installation import UID, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.hashing import spec_hash
 from trainingjob_trainer.errors import TrainingError

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.telemetry import sensors, spec, telemetry
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import sensors, spec, telemetry
 
 NAN = float("nan")
 DROP = "Eng_RPM_variation_percentage"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from support.telemetry import at, sensors, spec, telemetry
 from trainingjob_api.values import Limits
 from trainingjob_trainer.data.cleaning import clean
 from trainingjob_trainer.data.false_readings import false_readings
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import at, sensors, spec, telemetry
 
 DATA = spec().data
 NAN = float("nan")

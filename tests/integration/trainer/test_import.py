@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from psycopg2.extensions import connection
 
-from trainer.statements import execute, select
+from integration.trainer.statements import execute, select
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.postgres import create_tables

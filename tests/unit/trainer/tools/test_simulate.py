@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.telemetry import MACHINE, spec
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Telemetry
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import Windows, create_sequences
 from trainingjob_trainer.tools.simulate import simulate, write_csv
-from unit.data.telemetry import MACHINE, spec
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

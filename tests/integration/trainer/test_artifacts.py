@@ -11,7 +11,7 @@ from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from cluster.certificates import Authority
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
-from trainer.proxy import proxy_to
+from integration.trainer.proxy import proxy_to
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore

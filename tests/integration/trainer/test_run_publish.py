@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from cluster.object_store import ObjectStore as Server
-from trainer.proxy import proxy_to
+from integration.trainer.proxy import proxy_to
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.artifact_paths import Place

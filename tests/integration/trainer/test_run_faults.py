@@ -11,8 +11,8 @@ import pytest
 from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database
 from cluster.processes import free_ports
-from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
-from trainer.proxy import proxy_to
+from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
+from integration.trainer.proxy import proxy_to
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
 from trainingjob_trainer.data.dataset import ModelFile

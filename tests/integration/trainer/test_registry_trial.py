@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from psycopg2.extensions import connection
 
-from trainer.statements import execute, select
-from trainer.test_registry import KEY, MODEL
+from integration.trainer.statements import execute, select
+from integration.trainer.test_registry import KEY, MODEL
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry

@@ -13,7 +13,7 @@ import pytest
 
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
-from trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
+from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
 from trainingjob_trainer.run.progress import Progress

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from support.telemetry import at
 from trainingjob_trainer.data.labels import distinct_failures, failure_events, failure_labels, looks_past_border
-from unit.data.telemetry import at
 
 WINDOW = np.timedelta64(30, "m")
 

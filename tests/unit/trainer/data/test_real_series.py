@@ -18,7 +18,7 @@ from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.tools.csv_reader import Refusals, read_csv
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parents[5] / "shared" / "data"
 
 
 @functools.cache

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cluster import cache
+from support.failure_rows import SPEC, prepared_rows
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.models.xgb.model import train_xgboost
-from unit.xgb.rows import SPEC, prepared_rows
 
 PROGRAM = Path(__file__).with_name("xgb_consumer_program.py")
 OLDEST_READER = ("xgboost-cpu==2.1.1", "numpy==1.26.4", "scikit-learn==1.3.2", "pandas==2.1.4")

@@ -7,12 +7,12 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.telemetry import MACHINE, at, spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.data.dataset import Prepared, Telemetry
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import MACHINE, at, spec
 
 COLUMNS = ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Eng_RPM_variation_percentage", "Head_per_RPM")
 FALSE = (-1.0, 65_535.0, 2_147_483_647.0, -273.2, float("nan"), float("inf"), -100.0)

@@ -4,9 +4,9 @@ import pytest
 from psycopg2.extensions import connection
 
 from cluster.postgres import Database, PostgresServer
-from trainer.proxy import proxy_to
-from trainer.refusing_server import refusing_server
-from trainer.statements import execute
+from integration.trainer.proxy import proxy_to
+from integration.trainer.refusing_server import refusing_server
+from integration.trainer.statements import execute
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import with_connection

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection
 
-from trainer.statements import execute, select
+from integration.trainer.statements import execute, select
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry

@@ -16,8 +16,8 @@ import pytest
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from cluster.processes import free_ports, wait_until
+from integration.trainer.installation import MACHINE, UID, small_spec
 from support.training_job_documents import RIGHT, WRONG
-from trainer.installation import MACHINE, UID, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.hashing import spec_hash
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from support.telemetry import sensors, spec, telemetry
 from trainingjob_trainer.data.dataset import Prepared
 from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import Windows, consecutive_runs, create_sequences
 from trainingjob_trainer.errors import TrainingError
-from unit.data.telemetry import sensors, spec, telemetry
 
 LENGTH = 7
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 
 
 def demo(folder: Path, *, ci: str) -> "subprocess.CompletedProcess[str]":

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from support.telemetry import Readings, sensors, spec, telemetry
 from trainingjob_trainer.data.cleaning import Cleaned, clean
 from trainingjob_trainer.data.prepare import prepare_data
-from unit.data.telemetry import Readings, sensors, spec, telemetry
 
 DATA = spec().data
 ROWS = 6000

@@ -11,6 +11,7 @@ import xgboost
 from numpy.typing import NDArray
 from xgboost import XGBClassifier
 
+from support.failure_rows import SPEC, prepared_rows
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.metrics import METRICS
 from trainingjob_trainer.errors import TrainingError
@@ -18,7 +19,6 @@ from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.models.xgb.evaluation import cautions, classification_metrics, operating_threshold, summary
 from trainingjob_trainer.models.xgb.model import train_xgboost
-from unit.xgb.rows import SPEC, prepared_rows
 
 CPU = Device("CPU", threads=2)
 
