@@ -6,16 +6,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
-from benchmarks.telemetry import prepared, spec
+from benchmarks.telemetry import dataset, spec
 from trainingjob_api.spec import TrainingJobSpec
-from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.dataset import HealthDataset
 from trainingjob_trainer.data.windows import Sequences, create_sequences
-from trainingjob_trainer.models.gru import ensemble as gru_assembly
-from trainingjob_trainer.models.gru import network as gru_network
-from trainingjob_trainer.models.gru import trainer as gru_training
-from trainingjob_trainer.models.gru.ensemble import VALIDATION_WINDOWS
-from trainingjob_trainer.models.gru.model import train_gru
-from trainingjob_trainer.models.gru.prediction import evenly
+from trainingjob_trainer.models.gru.chunks import TrainingData
+from trainingjob_trainer.models.gru.ensemble import VALIDATION_WINDOWS, Ensemble
+from trainingjob_trainer.models.gru.model import fit_network, train_gru
+from trainingjob_trainer.models.gru.network import Shape, training_network
+from trainingjob_trainer.models.gru.prediction import subsample
 from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.metrics import regression_metrics
@@ -41,7 +40,7 @@ def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) ->
     """The reference on all cores; its validation error is taken on the windows that the product checks."""
     import keras
 
-    data = prepared(spec(machine, "gru"))
+    data = dataset(spec(machine, "gru"))
     cut = sequences_of(spec(machine, "gru"), data)
     inputs = cut.training.inputs
     score = data.frame["health_score"].to_numpy()
@@ -52,7 +51,7 @@ def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) ->
     }
     seconds_of_windows = time.perf_counter() - began
     x, y = parts["validation"]
-    checked = evenly(cut.validation, VALIDATION_WINDOWS)
+    checked = subsample(cut.validation, VALIDATION_WINDOWS)
     curve: list[tuple[float, float]] = []
 
     class Check(keras.callbacks.Callback):  # type: ignore[misc]
@@ -88,18 +87,18 @@ def same_arithmetic(machine: str, seed: int, epochs: int) -> dict[str, Any]:
     training = cut.training
     curve = Curve()
     target = standardise(training, None)
-    shape = gru_network.Shape(settings.sequence_length, training.inputs.shape[1], settings.units, settings.dropout)
-    assembly = gru_assembly.Assembly(shape, target, None, cut.validation)
-    material = gru_training.Material(training, target, 1, BATCH_SIZE, assembly.validation_loss)
+    shape = Shape(settings.sequence_length, training.inputs.shape[1], settings.units, settings.dropout)
+    ensemble = Ensemble(shape, target, None, cut.validation)
+    data = TrainingData(training, target, 1, BATCH_SIZE, ensemble.validation_loss)
     schedule = Schedule(
         epochs=epochs,
-        steps=material.steps_in_pass,
-        rate=settings.learning_rate,
+        steps=data.steps_in_pass,
+        learning_rate=settings.learning_rate,
         stop_patience=settings.early_stopping_patience,
-        rate_patience=settings.reduce_lr_on_plateau_patience,
+        learning_rate_patience=settings.reduce_lr_on_plateau_patience,
         seed=seed,
     )
-    gru_training.train(gru_network.training_network(shape, 1, seed), material, schedule, curve, None)
+    fit_network(training_network(shape, 1, seed), data, schedule, curve, None)
     seconds = time.perf_counter() - curve.began
     return {
         "fit_seconds": seconds,
@@ -112,7 +111,7 @@ def same_arithmetic(machine: str, seed: int, epochs: int) -> dict[str, Any]:
 def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
     """The product's own training; ``settings`` go into ``model.gru``."""
     wanted = spec(machine, "gru", seed=seed, **settings)
-    data = prepared(wanted)
+    data = dataset(wanted)
     curve = Curve()
     trained = train_gru(data, wanted, curve)
     names = ("rmse", "rmse_persistence", "rmse_ridge", "skill", "mae", "mae_persistence", "epochs_trained")
@@ -125,7 +124,7 @@ def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
     }
 
 
-def sequences_of(wanted: TrainingJobSpec, data: Prepared | None = None) -> Sequences:
+def sequences_of(wanted: TrainingJobSpec, data: HealthDataset | None = None) -> Sequences:
     """The windows that a spec asks for, of data that is loaded unless it is given."""
     settings = wanted.model.gru
-    return create_sequences(data or prepared(wanted), settings.sequence_length, settings.validation_fraction)
+    return create_sequences(data or dataset(wanted), settings.sequence_length, settings.validation_fraction)

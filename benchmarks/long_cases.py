@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.gru_cases import Curve, sequences_of
 from benchmarks.reference import BATCH_SIZE, fit_gru, windows
-from benchmarks.telemetry import prepared, spec
+from benchmarks.telemetry import dataset, spec
 from trainingjob_trainer.models.gru.chunks import tile
 from trainingjob_trainer.models.gru.model import train_gru
 
@@ -18,7 +18,7 @@ def reference(machine: str, *, autotune: bool = True) -> dict[str, Any]:
     import keras
 
     settings = spec(machine, "gru")
-    data = prepared(settings)
+    data = dataset(settings)
     training = sequences_of(settings, data).training
     score = data.frame["health_score"].to_numpy()
     began = time.perf_counter()
@@ -46,7 +46,7 @@ def reference(machine: str, *, autotune: bool = True) -> dict[str, Any]:
 def product(machine: str) -> dict[str, Any]:
     """The product's default for two epochs, of which the second is timed, its check on the validation part included."""
     settings = spec(machine, "gru", epochs=2)
-    data = prepared(settings)
+    data = dataset(settings)
     began = time.perf_counter()
     training = sequences_of(settings, data).training
     seconds = time.perf_counter() - began

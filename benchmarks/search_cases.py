@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reference import search_xgb
-from benchmarks.telemetry import prepared, spec
+from benchmarks.telemetry import dataset, spec
 from trainingjob_trainer.models.reporter import SilentReporter
-from trainingjob_trainer.models.xgb.search import LabelledRows, search_settings
+from trainingjob_trainer.models.xgb.rows import LabelledRows
+from trainingjob_trainer.models.xgb.search import search_settings
 from trainingjob_trainer.run.device import cpu_threads
 
 
@@ -46,6 +47,6 @@ def product(machine: str) -> dict[str, Any]:
 
 
 def _training(machine: str) -> LabelledRows:
-    data = prepared(spec(machine, "xgb"))
-    rows: pd.DataFrame = data.frame.iloc[: data.border].loc[data.usable[: data.border]]
+    data = dataset(spec(machine, "xgb"))
+    rows: pd.DataFrame = data.frame.iloc[: data.test_start].loc[data.usable[: data.test_start]]
     return LabelledRows(rows[list(data.features)], rows["failure_label"].to_numpy(np.int8))

@@ -15,8 +15,7 @@ from cluster.postgres import postgres_running
 from cluster.programs import run_program
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import Window
-from trainingjob_trainer.data.dataset import Prepared
-from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.models.factory import prepare_data
 from trainingjob_trainer.storage.telemetry import load_telemetry
 
 REAL_SERIES = Path(__file__).parents[2] / "shared" / "data"
@@ -73,6 +72,6 @@ def spec(machine: str, model: str, **settings: Any) -> TrainingJobSpec:
     return TrainingJobSpec.model_validate({"machine": machine, "model": {"type": model, model: block, **seed}})
 
 
-def prepared(wanted: TrainingJobSpec) -> Prepared:
+def dataset(wanted: TrainingJobSpec) -> Any:
     """Loads and prepares, as a run does."""
     return prepare_data(load_telemetry(wanted, Window()), wanted)

@@ -16,9 +16,9 @@ from trainingjob_api.hashing import spec_hash
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun, Window
 from trainingjob_trainer.models.device import Device
-from trainingjob_trainer.run.process import Surroundings, launch
+from trainingjob_trainer.run.process import RuntimeConfig, launch
 from trainingjob_trainer.run.progress import Listener, RunProgress
-from trainingjob_trainer.run.result import Ending, Findings
+from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.object_store import ObjectStore as Bucket
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
@@ -82,16 +82,16 @@ class Installation:
             **more,
         )
 
-    def launch(self, run: TrainingRun, listeners: Sequence[Listener] = ()) -> tuple[Ending, Findings]:
+    def launch(self, run: TrainingRun, listeners: Sequence[Listener] = ()) -> RunResult:
         """Run as a process would."""
-        return launch(run, Surroundings(listeners=listeners))
+        return launch(run, RuntimeConfig(listeners=listeners))
 
-    def execute(self, run: TrainingRun, patience_seconds: float, listeners: Sequence[Listener] = ()) -> Ending:
+    def execute(self, run: TrainingRun, patience_seconds: float, listeners: Sequence[Listener] = ()) -> RunResult:
         """Run the stages alone, with an object store that is given up soon."""
         from trainingjob_trainer.run.pipeline import execute
 
         store = Bucket.from_environment(self.object_store.environment(), self.bucket, patience_seconds)
-        return execute(run, Device("CPU", 1), RunProgress(listeners), store, Findings())
+        return execute(run, Device("CPU", 1), RunProgress(listeners), store)
 
     def objects(self) -> set[str]:
         """Every key in the bucket."""

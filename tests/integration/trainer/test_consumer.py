@@ -35,9 +35,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """One model in each form that is saved: Direct, on the last score, and mixed with a ridge regression."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     from trainingjob_trainer.data.dataset import HealthScore
-    from trainingjob_trainer.models.gru import network as gru_network
     from trainingjob_trainer.models.gru.baselines import LinearScore
     from trainingjob_trainer.models.gru.export import save_model, save_scaler
+    from trainingjob_trainer.models.gru.network import (
+        Shape,
+        fold,
+        prediction_network,
+        set_trained_weights,
+        training_network,
+    )
 
     random = np.random.default_rng(0)
     bucket = tmp_path_factory.mktemp("models")
@@ -48,12 +54,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     last, whole = (
         LinearScore(random.random((rows, len(FEATURES))) / (rows * len(FEATURES)), 0.1) for rows in (1, LENGTH)
     )
-    shape = gru_network.Shape(LENGTH, len(FEATURES), (64, 32), 0.2)
-    weights = gru_network.fold(gru_network.training_network(shape, LENGTH, seed=3).get_weights(), 0.02, 0.5)
+    shape = Shape(LENGTH, len(FEATURES), (64, 32), 0.2)
+    weights = fold(training_network(shape, LENGTH, seed=3).get_weights(), 0.02, 0.5)
     requests, scores = [], []
     for number, skip in enumerate((None, last, whole)):
-        model = gru_network.prediction_network(shape, skip)
-        gru_network.set_trained_weights(model, weights)
+        model = prediction_network(shape, skip)
+        set_trained_weights(model, weights)
         address = f"gru_model_weights_PUMP-{number}_2025_01_02_03_04_05.h5"
         files = {
             file.role: file.content

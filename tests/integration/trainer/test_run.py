@@ -38,8 +38,8 @@ def recorded(installation: Installation) -> list[tuple[str, int, str]]:
 
 
 def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation) -> None:
-    ending, findings = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
-    assert (ending.reason, ending.exit_code) == ("Completed", ExitCode.DONE), ending.message
+    result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
+    assert (result.reason, result.exit_code) == ("Completed", ExitCode.DONE), result.message
 
     (address,) = models(installation)
     stamp = re.fullmatch(rf"xgb_model_{MACHINE}_({_STAMP})\.pkl", address)
@@ -65,17 +65,17 @@ def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation)
     for key, file in files.items():
         content = installation.read(key)
         assert (file["sha256"], file["sizeBytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
-    assert {file["name"]: file["uri"] for file in findings.artifacts}[
+    assert {file["name"]: file["uri"] for file in result.summary.artifacts}[
         "model"
     ] == f"s3://{installation.bucket}/{address}"
     ((model_id,),) = installation.rows("SELECT id::text FROM models")
-    assert findings.registration == {"modelID": model_id, "bucketAddress": address}
-    assert findings.data["rowsRead"] >= findings.data["rowsUsed"] > 0
+    assert result.summary.registration == {"modelID": model_id, "bucketAddress": address}
+    assert result.summary.data["rowsRead"] >= result.summary.data["rowsUsed"] > 0
 
 
 def test_a_gru_run_leaves_a_model_and_the_scaler_that_its_name_leads_to(installation: Installation) -> None:
-    ending, findings = installation.launch(installation.training_run(small_spec("gru", installation.bucket)))
-    assert ending.reason == "Completed", ending.message
+    result = installation.launch(installation.training_run(small_spec("gru", installation.bucket)))
+    assert result.reason == "Completed", result.message
 
     (address,) = models(installation)
     stamp = re.fullmatch(rf"gru_model_weights_{MACHINE}_({_STAMP})\.h5", address)
@@ -93,17 +93,17 @@ def test_a_gru_run_leaves_a_model_and_the_scaler_that_its_name_leads_to(installa
     assert metrics["scaler_path"] == scaler_address
     scaler = pickle.loads(installation.read(scaler_address))
     assert list(scaler.feature_names_in_) == metrics["features_used"]
-    assert re.fullmatch(r"skill -?\d+\.\d\d", findings.summary)
+    assert re.fullmatch(r"skill -?\d+\.\d\d", result.summary.summary)
 
 
 def test_a_second_attempt_of_a_registered_run_reports_it_and_trains_nothing(installation: Installation) -> None:
     spec = small_spec("xgb", installation.bucket)
-    _, first = installation.launch(installation.training_run(spec))
+    first = installation.launch(installation.training_run(spec))
     before = installation.objects()
     seen: list[Progress] = []
-    ending, second = installation.launch(installation.training_run(spec, attempt=2), [seen.append])
-    assert ending.reason == "Completed"
-    assert vars(second) == vars(first)
+    second = installation.launch(installation.training_run(spec, attempt=2), [seen.append])
+    assert second == first
+    assert second.reason == "Completed"
     assert {progress.stage for progress in seen} == {Stage.STARTING}
     assert installation.objects() == before
     assert len(models(installation)) == 1
@@ -111,14 +111,15 @@ def test_a_second_attempt_of_a_registered_run_reports_it_and_trains_nothing(inst
 
 def test_an_equal_run_is_adopted_and_a_retrain_run_is_not(installation: Installation) -> None:
     spec = small_spec("xgb", installation.bucket)
-    _, first = installation.launch(installation.training_run(spec))
+    first = installation.launch(installation.training_run(spec))
     before = installation.objects()
-    ending, second = installation.launch(installation.training_run(spec, OTHER_UID))
-    assert (ending.reason, ending.exit_code) == ("AdoptedExistingRun", ExitCode.DONE)
-    assert (second.registration, second.summary) == (first.registration, first.summary)
+    result = installation.launch(installation.training_run(spec, OTHER_UID))
+    assert (result.reason, result.exit_code) == ("AdoptedExistingRun", ExitCode.DONE)
+    assert result.summary.registration == first.summary.registration
+    assert result.summary.summary == first.summary.summary
     assert installation.objects() == before
-    ending, _ = installation.launch(installation.training_run(spec, OTHER_UID, run=2, adopt=False))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(spec, OTHER_UID, run=2, adopt=False))
+    assert result.reason == "Completed"
     assert len(models(installation)) == 2
     assert recorded(installation) == [(UID, 1, "registered"), (OTHER_UID, 1, "adopted"), (OTHER_UID, 2, "registered")]
 
@@ -128,25 +129,25 @@ def test_a_model_whose_object_was_changed_is_not_adopted(installation: Installat
     installation.launch(installation.training_run(spec))
     (address,) = models(installation)
     installation.client.remove_object(installation.bucket, address)
-    ending, _ = installation.launch(installation.training_run(spec, OTHER_UID))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(spec, OTHER_UID))
+    assert result.reason == "Completed"
     assert len(models(installation)) == 2
-    ending, _ = installation.launch(installation.training_run(spec, attempt=2))
-    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+    result = installation.launch(installation.training_run(spec, attempt=2))
+    assert (result.reason, result.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
 
 
 def test_an_equal_model_that_fails_a_new_gate_is_not_adopted(installation: Installation) -> None:
     installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
     strict = small_spec("xgb", installation.bucket, gates=[{"metric": "auc_score", "min": 2}])
-    ending, _ = installation.launch(installation.training_run(strict, OTHER_UID))
-    assert ending.reason == "GateFailed"
+    result = installation.launch(installation.training_run(strict, OTHER_UID))
+    assert result.reason == "GateFailed"
 
 
 def test_a_model_that_fails_a_gate_is_kept_apart_and_never_registered(installation: Installation) -> None:
     spec = small_spec("xgb", installation.bucket, gates=[{"metric": "auc_score", "min": 2}])
-    ending, findings = installation.launch(installation.training_run(spec))
-    assert (ending.reason, ending.exit_code, ending.outcome) == ("GateFailed", ExitCode.GATE_FAILED, "Failed")
-    assert "auc_score" in ending.message
+    result = installation.launch(installation.training_run(spec))
+    assert (result.reason, result.exit_code, result.outcome) == ("GateFailed", ExitCode.GATE_FAILED, "Failed")
+    assert "auc_score" in result.message
     assert models(installation) == []
     assert recorded(installation) == [(UID, 1, "rejected")]
     assert {key.split("/")[0] for key in installation.objects()} == {"rejected"}
@@ -155,9 +156,9 @@ def test_a_model_that_fails_a_gate_is_kept_apart_and_never_registered(installati
         "model.ubj",
         "search.json",
     }
-    assert not findings.registration
-    again, _ = installation.launch(installation.training_run(spec, attempt=2))
-    assert (again.reason, again.message) == (ending.reason, ending.message)
+    assert not result.summary.registration
+    again = installation.launch(installation.training_run(spec, attempt=2))
+    assert (again.reason, again.message) == (result.reason, result.message)
     assert len(recorded(installation)) == 1
 
 
@@ -168,15 +169,15 @@ def test_a_gru_told_to_stop_goes_on_from_its_checkpoint_in_the_next_attempt(inst
         if progress.epoch == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    ending, _ = installation.launch(installation.training_run(spec), [terminate])
-    assert (ending.reason, ending.exit_code, ending.outcome) == ("Suspended", ExitCode.STOPPED, "Stopped")
+    result = installation.launch(installation.training_run(spec), [terminate])
+    assert (result.reason, result.exit_code, result.outcome) == ("Suspended", ExitCode.STOPPED, "Stopped")
     run = installation.training_run(spec, attempt=2)
     assert installation.objects() == {f"checkpoints/pumps/itu-415/{run.spec_hash}/{UID[:8]}-1-1"}
     seen: list[int] = []
-    ending, findings = installation.launch(run, [lambda progress: seen.append(progress.epoch)])
-    assert ending.reason == "Completed"
+    result = installation.launch(run, [lambda progress: seen.append(progress.epoch)])
+    assert result.reason == "Completed"
     assert 1 not in seen
-    assert findings.metrics["epochs_trained"] == 2
+    assert result.summary.metrics["epochs_trained"] == 2
     assert not any(key.startswith("checkpoints/") for key in installation.objects())
 
 
@@ -185,37 +186,37 @@ def test_a_machine_without_rows_is_refused_as_a_data_error(
     installation: Installation, model_type: str, reason: str
 ) -> None:
     installation.rows("DELETE FROM processed_data")
-    ending, _ = installation.launch(installation.training_run(small_spec(model_type, installation.bucket)))
-    assert (ending.reason, ending.exit_code) == (reason, ExitCode.DATA)
-    assert MACHINE in ending.message
+    result = installation.launch(installation.training_run(small_spec(model_type, installation.bucket)))
+    assert (result.reason, result.exit_code) == (reason, ExitCode.DATA)
+    assert MACHINE in result.message
     assert installation.objects() == set()
 
 
 def test_every_end_is_written_as_termination_message(
     installation: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from trainingjob_trainer.run.process import Surroundings, launch
+    from trainingjob_trainer.run.process import RuntimeConfig, launch
 
     path = tmp_path_factory.mktemp("pod") / "termination-log"
     spec = small_spec("xgb", installation.bucket)
-    ending, findings = launch(installation.training_run(spec), Surroundings(path))
+    result = launch(installation.training_run(spec), RuntimeConfig(path))
     told = json.loads(path.read_bytes())
     assert (told["outcome"], told["reason"]) == ("Succeeded", "Completed")
     assert (told["uid"], told["run"], told["attempt"], told["exitCode"]) == (UID, 1, 1, 0)
     assert (told["registration"], told["data"], told["device"]) == (
-        findings.registration,
-        findings.data,
+        result.summary.registration,
+        result.summary.data,
         {"used": "CPU"},
     )
     missing = small_spec("xgb", "no-such-bucket")
-    ending, _ = launch(installation.training_run(missing, OTHER_UID), Surroundings(path))
+    result = launch(installation.training_run(missing, OTHER_UID), RuntimeConfig(path))
     assert json.loads(path.read_bytes()) == {
         "uid": OTHER_UID,
         "run": 1,
         "attempt": 1,
         "outcome": "Failed",
         "reason": "ArtifactStoreFailed",
-        "message": ending.message,
+        "message": result.message,
         "exitCode": 12,
         "device": {"used": "CPU"},
     }

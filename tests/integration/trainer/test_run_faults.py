@@ -18,7 +18,7 @@ from trainingjob_api.progress import Stage
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.run.progress import Progress
-from trainingjob_trainer.storage.artifact_paths import TIMESTAMP, Place, claim_of
+from trainingjob_trainer.storage.artifact_paths import TIMESTAMP, ArtifactPaths, claim_of
 from trainingjob_trainer.storage.object_store import ObjectStore as Bucket
 from trainingjob_trainer.storage.publisher import expose, publish, reserve
 from trainingjob_trainer.storage.withdrawal import withdraw_unregistered
@@ -52,16 +52,16 @@ def test_wrong_store_credentials_end_the_run_before_anything_is_loaded(
     monkeypatch.setenv("S3_SECRET_KEY", "wrong-and-long-enough")
     seen: list[Progress] = []
     run = installation.training_run(small_spec("xgb", installation.bucket))
-    ending, _ = installation.launch(run, [seen.append])
-    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
-    assert "accessKey and secretKey" in ending.message
+    result = installation.launch(run, [seen.append])
+    assert (result.reason, result.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+    assert "accessKey and secretKey" in result.message
     assert seen[-1].stage is Stage.STARTING
 
 
 def test_a_missing_bucket_ends_the_run_before_anything_is_loaded(installation: Installation) -> None:
-    ending, _ = installation.launch(installation.training_run(small_spec("xgb", "nobody-made-this")))
-    assert (ending.reason, ending.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
-    assert "init-db --bucket nobody-made-this" in ending.message
+    result = installation.launch(installation.training_run(small_spec("xgb", "nobody-made-this")))
+    assert (result.reason, result.exit_code) == ("ArtifactStoreFailed", ExitCode.ARTIFACT_STORE)
+    assert "init-db --bucket nobody-made-this" in result.message
 
 
 def top_of_bucket(installation: Installation) -> set[str]:
@@ -82,9 +82,9 @@ def test_a_registry_that_cannot_be_written_ends_the_run_before_anything_is_loade
 ) -> None:
     installation.rows(command)
     seen: list[Progress] = []
-    ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [seen.append])
-    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
-    assert "table models" in ending.message
+    result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [seen.append])
+    assert (result.reason, result.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert "table models" in result.message
     assert seen[-1].stage is Stage.STARTING
 
 
@@ -111,8 +111,8 @@ def test_a_store_lost_while_publishing_leaves_nothing_that_readers_look_for(
     assert models(installation) == []
     assert installation.rows("SELECT * FROM training_runs") == []
     installation.object_store.create_bucket(installation.bucket)
-    ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(run.spec, attempt=2))
+    assert result.reason == "Completed"
     assert len(models(installation)) == 1
 
 
@@ -135,20 +135,20 @@ def test_a_store_whose_disk_is_full_fails_as_transient_and_the_next_attempt_regi
         assert (failure.value.reason, failure.value.transient) == ("ArtifactStoreFailed", True)
         assert models(installation) == []
         filler.unlink()
-        ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
-        assert ending.reason == "Completed"
+        result = installation.launch(installation.training_run(run.spec, attempt=2))
+        assert result.reason == "Completed"
         assert len(models(installation)) == 1
 
 
 def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_once(installation: Installation) -> None:
     run = installation.training_run(small_spec("xgb", installation.bucket))
     rename = once(Stage.REGISTERING, lambda: installation.rows("ALTER TABLE models RENAME TO models_elsewhere"))
-    ending, _ = installation.launch(run, [rename])
-    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    result = installation.launch(run, [rename])
+    assert (result.reason, result.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
     assert installation.rows("SELECT * FROM training_runs") == []
     installation.rows("ALTER TABLE models_elsewhere RENAME TO models")
-    ending, _ = installation.launch(installation.training_run(run.spec, attempt=2))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(run.spec, attempt=2))
+    assert result.reason == "Completed"
     assert len(models(installation)) == 1
     assert installation.rows("SELECT uid, run, outcome FROM training_runs") == [(UID, 1, "registered")]
 
@@ -157,13 +157,13 @@ def test_a_table_that_allows_one_model_for_each_period_ends_the_run_before_it_tr
     installation: Installation,
 ) -> None:
     run = installation.training_run(small_spec("xgb", installation.bucket), adopt=False)
-    assert installation.launch(run)[0].reason == "Completed"
+    assert installation.launch(run).reason == "Completed"
     installation.rows("ALTER TABLE models ADD UNIQUE (machine_name, data_start_date, data_end_date)")
     seen: list[Progress] = []
     again = installation.training_run(run.spec, adopt=False, run=2)
-    ending, _ = installation.launch(again, [seen.append])
-    assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
-    assert "(machine_name, data_start_date, data_end_date)=(ITU-415, 2025-01-01" in ending.message
+    result = installation.launch(again, [seen.append])
+    assert (result.reason, result.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+    assert "(machine_name, data_start_date, data_end_date)=(ITU-415, 2025-01-01" in result.message
     assert seen[-1].stage is Stage.PREPARING
 
 
@@ -179,12 +179,12 @@ def test_attempts_that_cannot_register_leave_nothing_at_the_top_of_the_bucket(
     for attempt in range(1, attempts + 1):
         installation.rows("DROP TRIGGER IF EXISTS refuse ON models")
         listener = once(Stage.REGISTERING, lambda: installation.rows(refuse))
-        ending, _ = installation.launch(installation.training_run(spec, attempt=attempt), [listener])
-        assert (ending.reason, ending.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
+        result = installation.launch(installation.training_run(spec, attempt=attempt), [listener])
+        assert (result.reason, result.exit_code) == ("RegistryFailed", ExitCode.REGISTRY)
         assert top_of_bucket(installation) == set()
     installation.rows("DROP TRIGGER refuse ON models")
-    ending, _ = installation.launch(installation.training_run(spec, attempt=attempts + 1))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(spec, attempt=attempts + 1))
+    assert result.reason == "Completed"
     assert set(models(installation)) <= top_of_bucket(installation)
 
 
@@ -212,25 +212,25 @@ def test_what_an_attempt_left_that_was_killed_before_its_commit_is_removed_by_th
     store = Bucket.from_environment(installation.object_store.environment(), installation.bucket)
 
     def publish_of(uid: str, attempt: int) -> str:
-        place = reserve(store, Place("xgb", MACHINE, datetime.now(UTC)), claim_of(uid, 1, attempt), b"{}")
-        expose(store, publish(store, place, [ModelFile("model", ".pkl", b"killed")], {}, lambda: None))
-        return place.address
+        paths = reserve(store, ArtifactPaths("xgb", MACHINE, datetime.now(UTC)), claim_of(uid, 1, attempt), b"{}")
+        expose(store, publish(store, paths, [ModelFile("model", ".pkl", b"killed")], {}, lambda: None))
+        return paths.address
 
     left, of_another = publish_of(UID, 1), publish_of(OTHER_UID, 1)
-    ending, _ = installation.launch(installation.training_run(spec, attempt=2))
-    assert ending.reason == "Completed"
+    result = installation.launch(installation.training_run(spec, attempt=2))
+    assert result.reason == "Completed"
     assert left not in installation.objects()
     assert top_of_bucket(installation) == {of_another, *models(installation)}
 
 
 def test_a_model_that_the_registry_names_is_never_removed(installation: Installation) -> None:
     spec = small_spec("xgb", installation.bucket)
-    assert installation.launch(installation.training_run(spec, OTHER_UID))[0].reason == "Completed"
+    assert installation.launch(installation.training_run(spec, OTHER_UID)).reason == "Completed"
     (registered,) = models(installation)
     store = Bucket.from_environment(installation.object_store.environment(), installation.bucket)
     run = installation.training_run(spec, adopt=False)
-    place = Place("xgb", MACHINE, datetime.strptime(registered[-23:-4], TIMESTAMP).replace(tzinfo=UTC))
-    withdraw_unregistered(run, store, [place])
+    paths = ArtifactPaths("xgb", MACHINE, datetime.strptime(registered[-23:-4], TIMESTAMP).replace(tzinfo=UTC))
+    withdraw_unregistered(run, store, [paths])
     assert registered in installation.objects()
 
 
@@ -240,9 +240,9 @@ def test_a_database_lost_for_a_moment_at_registration_is_tried_again(
     with proxy_to(installation.database.host, installation.database.port) as proxy:
         monkeypatch.setenv("PGPORT", str(proxy.port))
         lose = once(Stage.REGISTERING, lambda: proxy.cut_next(3))
-        ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
+        result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
     assert proxy.cuts == 3
-    assert ending.reason == "Completed"
+    assert result.reason == "Completed"
     assert len(models(installation)) == 1
 
 
@@ -252,7 +252,7 @@ def test_a_commit_whose_answer_is_lost_registers_once(
     with proxy_to(installation.database.host, installation.database.port) as proxy:
         monkeypatch.setenv("PGPORT", str(proxy.port))
         lose = once(Stage.REGISTERING, lambda: proxy.cut_next(1, after=b"COMMIT"))
-        ending, _ = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
+        result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)), [lose])
     assert proxy.cuts == 1
-    assert ending.reason == "Completed"
+    assert result.reason == "Completed"
     assert len(models(installation)) == 1

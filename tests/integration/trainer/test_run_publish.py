@@ -11,12 +11,12 @@ from cluster.object_store import ObjectStore as Server
 from integration.trainer.proxy import proxy_to
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.storage.artifact_paths import Place
+from trainingjob_trainer.storage.artifact_paths import ArtifactPaths
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import expose, publish, reserve, verify, withdraw
 
 NOON = datetime(2025, 8, 31, 12, 0, 0, tzinfo=UTC)
-PLACE = Place("xgb", "PUMP-1", NOON)
+PLACE = ArtifactPaths("xgb", "PUMP-1", NOON)
 FILES = [ModelFile("model", ".pkl", b"pickled"), ModelFile("model-ubj", ".ubj", b"twin")]
 
 
@@ -28,9 +28,9 @@ def store(object_store: Server, bucket: str) -> ObjectStore:
 def test_an_occupied_timestamp_is_moved_on_by_a_second(store: ObjectStore) -> None:
     assert reserve(store, PLACE, "run-a.json", b"{}") == PLACE
     assert reserve(store, PLACE, "run-b.json", b"{}").timestamp == NOON + timedelta(seconds=1)
-    store.put(Place("xgb", "PUMP-1", NOON + timedelta(seconds=2)).address, b"by an older program")
+    store.put(ArtifactPaths("xgb", "PUMP-1", NOON + timedelta(seconds=2)).address, b"by an older program")
     assert reserve(store, PLACE, "run-c.json", b"{}").timestamp == NOON + timedelta(seconds=3)
-    assert reserve(store, Place("xgb", "PUMP-2", NOON), "run-d.json", b"{}").timestamp == NOON
+    assert reserve(store, ArtifactPaths("xgb", "PUMP-2", NOON), "run-d.json", b"{}").timestamp == NOON
 
 
 def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStore) -> None:

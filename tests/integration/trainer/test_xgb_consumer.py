@@ -32,11 +32,11 @@ class Published:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     folder = tmp_path_factory.mktemp("models")
-    prepared = prepared_rows()
-    trained = train_xgboost(prepared, SPEC, SilentReporter(), Device("CPU", 1))
+    dataset = prepared_rows()
+    trained = train_xgboost(dataset, SPEC, SilentReporter(), Device("CPU", 1))
     (content,) = (file.content for file in trained.files if file.role == "model")
     (folder / "model.pkl").write_bytes(content)
-    test = prepared.frame.iloc[prepared.border :][list(reversed(prepared.features))]
+    test = dataset.frame.iloc[dataset.test_start :][list(reversed(dataset.features))]
     columns = {name: [None if math.isnan(value) else float(value) for value in test[name]] for name in test}
     (folder / "rows.json").write_text(json.dumps(columns))
     return Published(folder / "model.pkl", folder / "rows.json", trained.report["probability"].tolist())

@@ -15,7 +15,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_trainer.data.dataset import DataSummary, HealthScore, Prepared
+from trainingjob_trainer.data.dataset import DataSummary, HealthDataset, HealthScore
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.gru.model import train_gru
@@ -41,14 +41,14 @@ class Obedient:
         say(f"epoch {epoch}")
         sys.stdin.readline()
 
-    def advanced(self) -> None:
+    def heartbeat(self) -> None:
         pass
 
     def should_stop(self) -> bool:
         return self.stopping
 
 
-def prepared() -> Prepared:
+def dataset() -> HealthDataset:
     """A pressure that follows the revolutions."""
     random = np.random.default_rng(5)
     revolutions = 1600 + np.cumsum(random.normal(0, 20, ROWS))
@@ -58,19 +58,18 @@ def prepared() -> Prepared:
     score = (0.375 + 0.25 * (frame["Recalque"] - low) / (high - low)).astype("f4")
     times = np.datetime64("2025-01-01", "us") + np.arange(ROWS) * np.timedelta64(10, "s")
     everywhere = np.ones(ROWS, dtype=bool)
-    return Prepared(
+    return HealthDataset(
         machine="PUMP-1",
         frame=frame.assign(health_score=score),
         timestamps=times,
         segments=np.zeros(ROWS, np.int32),
-        border=BORDER,
+        test_start=BORDER,
         features=FEATURES,
         running=everywhere,
-        usable=everywhere,
         summary=DataSummary(ROWS, ROWS, 1, 10.0, "f" * 64, times[0], times[-1]),
         scaler=MinMaxScaler().fit(training),
         health=HealthScore({"Recalque": (low, high)}, 0.375, ("Oil_P", "Oil_L", "Succao")),
-        last_scores=score.to_numpy(),
+        persistence_forecast=score.to_numpy(),
     )
 
 
@@ -90,7 +89,7 @@ def main(bucket: str, attempt: int) -> int:
     store = ObjectStore.from_environment(os.environ, bucket)
     checkpoints = Checkpoints(store, run, "f" * 64, every_seconds=0)
     try:
-        trained = train_gru(prepared(), TrainingJobSpec.model_validate(spec), Obedient(), checkpoints)
+        trained = train_gru(dataset(), TrainingJobSpec.model_validate(spec), Obedient(), checkpoints)
     except TrainingError as error:
         say(error.reason)
         return error.exit_code

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
     from trainingjob_api.training_run import TrainingRun
+    from trainingjob_trainer.run.result import RunResult
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _CHECKPOINT_DAYS = 30
 _SIMULATED_FROM = datetime(2025, 1, 1)
@@ -51,11 +52,9 @@ OptionalJobFile = Annotated[
     ),
 ]
 TerminationLog = Annotated[
-    Path | None, typer.Option(help=f"Where the end is told as JSON; without --file {TERMINATION_LOG}.")
+    Path | None, typer.Option(help=f"Path of the termination message; without --file {TERMINATION_LOG}.")
 ]
-MetricsPort = Annotated[
-    int | None, typer.Option(help=f"Where progress is served as /metrics; without --file {METRICS_PORT}.")
-]
+MetricsPort = Annotated[int | None, typer.Option(help=f"Port of /metrics; without --file {METRICS_PORT}.")]
 Table = Annotated[str, typer.Option(help="Telemetry table.")]
 
 
@@ -70,46 +69,58 @@ def log_to_stderr() -> None:
 @app.command()
 def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
     """Train one model, publish and register it, or adopt an equal one."""
+    from trainingjob_trainer.run.process import RuntimeConfig, launch
+
     if file is None:
-        _run_in_pod(termination_log, metrics_port)
+        path = termination_log or Path(TERMINATION_LOG)
+        training_run = _read_environment(path)
+        result = launch(training_run, RuntimeConfig(path, metrics_port or METRICS_PORT))
+        level = logging.ERROR if result.outcome == "Failed" else logging.INFO
+        logger.log(level, "%s: %s", result.reason, result.message)
     else:
-        _run_at_terminal(file, termination_log, metrics_port)
+        from rich.console import Console
+
+        from trainingjob_trainer.run.terminal import TerminalBar
+
+        training_run = _read_for_this_machine(file)
+        with TerminalBar(Console(stderr=True)) as bar:
+            result = launch(training_run, RuntimeConfig(termination_log, metrics_port, [bar]))
+        _print_result(training_run, result)
+    raise typer.Exit(result.exit_code)
 
 
-def _run_in_pod(termination_log: Path | None, metrics_port: int | None) -> None:
+def _read_environment(termination_path: Path) -> "TrainingRun":
+    """The run that ``TRAINING_JOB`` holds; one that cannot be read ends the command, with a termination message."""
     from trainingjob_trainer.documents.training_job import read_training_run
-    from trainingjob_trainer.run.process import Surroundings, launch, tell
-    from trainingjob_trainer.run.result import Findings, ending_of
+    from trainingjob_trainer.run.process import write_termination
+    from trainingjob_trainer.run.result import result_of
 
-    path = termination_log or Path(TERMINATION_LOG)
     try:
-        training_run = read_training_run(os.environ.get(TRAINING_JOB_VARIABLE, ""))
+        return read_training_run(os.environ.get(TRAINING_JOB_VARIABLE, ""))
     except TrainingError as error:
-        tell(None, ending_of(error), Findings(), path)
+        write_termination(termination_path, None, result_of(error))
         raise _exit(error.reason, error.message, error.exit_code) from error
-    ending, _ = launch(training_run, Surroundings(path, metrics_port or METRICS_PORT))
-    _LOG.log(logging.ERROR if ending.outcome == "Failed" else logging.INFO, "%s: %s", ending.reason, ending.message)
-    raise typer.Exit(ending.exit_code)
 
 
-def _run_at_terminal(file: Path, termination_log: Path | None, metrics_port: int | None) -> None:
+def _read_for_this_machine(file: Path) -> "TrainingRun":
+    from trainingjob_trainer.run.device import visible_gpus, with_local_accelerator
+
+    with _exit_on_error():
+        return with_local_accelerator(_read(file), visible_gpus())
+
+
+def _print_result(training_run: "TrainingRun", result: "RunResult") -> None:
     from rich.console import Console
 
-    from trainingjob_trainer.run.device import visible_gpus, with_local_accelerator
-    from trainingjob_trainer.run.process import Surroundings, launch
-    from trainingjob_trainer.run.terminal import TerminalBar, result_table
+    from trainingjob_trainer.models.factory import ModelFactory
+    from trainingjob_trainer.run.terminal import rich_table
 
-    with _told():
-        training_run = with_local_accelerator(_read(file), visible_gpus())
-    with TerminalBar(Console(stderr=True)) as bar:
-        ending, findings = launch(training_run, Surroundings(termination_log, metrics_port, [bar]))
-    console = Console()
-    if findings.metrics:
-        console.print(result_table(training_run.spec.model.type, findings.metrics))
-    if ending.outcome == "Failed":
-        raise _exit(ending.reason, ending.message, ending.exit_code)
-    typer.echo(f"{ending.reason}: {ending.message}")
-    raise typer.Exit(ending.exit_code)
+    if result.summary.metrics:
+        table = ModelFactory.create(training_run.spec.model.type).result_table(result.summary.metrics)
+        Console().print(rich_table(table))
+    if result.outcome == "Failed":
+        raise _exit(result.reason, result.message, result.exit_code)
+    typer.echo(f"{result.reason}: {result.message}")
 
 
 def _read(file: Path) -> "TrainingRun":
@@ -128,7 +139,7 @@ def check(file: JobFile) -> None:
     """
     from trainingjob_trainer.tools.check import check as found
 
-    with _told():
+    with _exit_on_error():
         training_run = _read(file)
         typer.echo(found(training_run.spec, training_run.window))
 
@@ -175,7 +186,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     frames = partial(sessions, start=start.replace(tzinfo=UTC), rows=rows, step_seconds=step, seed=seed)
 
-    with _told():
+    with _exit_on_error():
         if csv is not None:
             try:
                 with csv.open("w") as stream:
@@ -210,7 +221,7 @@ def import_file(
     """
     from trainingjob_trainer.tools.importer import import_csv
 
-    with _told():
+    with _exit_on_error():
         imported = import_csv(file, table, skip_refused=skip_refused, existing=existing)
     for name in sorted({*imported.rows, *imported.existing}):
         there = f"; {imported.existing[name]} were there already" if imported.existing[name] else ""
@@ -227,7 +238,7 @@ def init_db(
     from trainingjob_trainer.storage.object_store import ObjectStore
     from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
-    with _told():
+    with _exit_on_error():
         with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
         typer.echo("Tables processed_data, models and training_runs are there.")
         if bucket is not None:
@@ -240,8 +251,8 @@ def init_db(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """End the command with the message and the exit code of what went wrong."""
+def _exit_on_error() -> Iterator[None]:
+    """End the command with the message and the exit code of a TrainingError."""
     try:
         yield
     except TrainingError as error:

@@ -9,8 +9,8 @@ import pytest
 
 from support.telemetry import sensors, spec, telemetry
 from trainingjob_trainer.data.dataset import UnreadableColumn
-from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import prepare_data
 
 NAN = float("nan")
 TEXT = {"Oil_P": UnreadableColumn("text", 93)}

@@ -5,7 +5,7 @@ import pytest
 
 from support.telemetry import Readings, sensors, spec, telemetry
 from trainingjob_trainer.data.cleaning import Cleaned, clean
-from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.models.factory import prepare_data
 
 DATA = spec().data
 ROWS = 6000
@@ -45,14 +45,13 @@ def test_sensors_that_repeat_a_sentinel_of_their_row_have_no_value_in_either_par
 
 
 def test_the_range_of_the_score_is_that_of_what_was_measured_and_a_warning_says_why() -> None:
-    prepared = prepare_data(telemetry(with_block(1000)), spec())
-    assert prepared.health is not None
-    low, high = prepared.health.ranges["Succao"]
+    dataset = prepare_data(telemetry(with_block(1000)), spec())
+    low, high = dataset.health.ranges["Succao"]
     assert 788 <= low < high <= 1028
-    (warning,) = prepared.summary.warnings
+    (warning,) = dataset.summary.warnings
     assert "In 69 rows" in warning
     assert "Recalque (69), Succao (69), Cool_T (69)" in warning
-    assert prepared.frame["health_score"].min() > -1
+    assert dataset.frame["health_score"].min() > -1
 
 
 def test_a_single_row_of_sentinels_is_found_as_well() -> None:

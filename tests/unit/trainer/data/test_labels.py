@@ -3,7 +3,7 @@
 import numpy as np
 
 from support.telemetry import at
-from trainingjob_trainer.data.labels import distinct_failures, failure_events, failure_labels, looks_past_border
+from trainingjob_trainer.data.labels import distinct_failures, failure_events, failure_labels, leakage_mask
 
 WINDOW = np.timedelta64(30, "m")
 
@@ -35,9 +35,9 @@ def test_no_label_window_crosses_a_gap() -> None:
 
 def test_a_training_row_whose_window_reaches_the_test_part_is_told_apart() -> None:
     instants = at([0, 100, 200, 2000, 2100])
-    past = looks_past_border(instants, 3, WINDOW)
+    past = leakage_mask(instants, 3, WINDOW)
     assert past.tolist() == [False, False, True, False, False]
-    assert looks_past_border(instants, 4, WINDOW).tolist() == [False, False, False, True, False]
+    assert leakage_mask(instants, 4, WINDOW).tolist() == [False, False, False, True, False]
 
 
 def test_events_within_a_window_of_each_other_are_one_failure_unless_a_gap_or_the_border_parts_them() -> None:

@@ -1,14 +1,15 @@
 """Preparation: what is fitted sees the training part alone, what is missing is said, what cannot train is refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from support.telemetry import sensors, spec, telemetry
-from trainingjob_trainer.data.dataset import Prepared
-from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.data.dataset import FailureDataset
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import prepare_data
 
 NAN = float("nan")
 DROP = "Eng_RPM_variation_percentage"
@@ -23,26 +24,25 @@ def with_events(rows: int, events: tuple[int, ...], **others: np.ndarray) -> dic
 
 def test_a_gru_gets_the_domains_features_in_order_and_the_score_as_target() -> None:
     readings = dict(reversed(sensors(100).items())) | {"Fuel_L": np.arange(100), "Intake": np.arange(100)}
-    prepared = prepare_data(telemetry(readings), spec())
-    assert prepared.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", "Intake")
-    assert list(prepared.frame) == [*prepared.features, "health_score"]
-    assert set(prepared.frame.dtypes) == {np.dtype(np.float32)}
-    assert prepared.border == 80
-    assert prepared.summary.rows_used == 100
+    dataset = prepare_data(telemetry(readings), spec())
+    assert dataset.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", "Intake")
+    assert list(dataset.frame) == [*dataset.features, "health_score"]
+    assert set(dataset.frame.dtypes) == {np.dtype(np.float32)}
+    assert dataset.test_start == 80
+    assert dataset.summary.rows_used == 100
 
 
 def test_the_score_of_a_row_comes_from_its_own_sensors() -> None:
     readings = sensors(100)
-    prepared = prepare_data(telemetry(readings), spec())
+    dataset = prepare_data(telemetry(readings), spec())
     parts = []
     for name in ("Oil_P", "Oil_L", "Recalque", "Succao"):
         values = np.float32(readings[name])
         low, high = values[:80].min(), values[:80].max()
         parts.append((values - low) / (high - low))
     expected = 0.5 * (0.5 * (parts[0] + parts[1])) + 0.5 * (0.5 * (parts[2] + parts[3]))
-    np.testing.assert_allclose(prepared.frame["health_score"], expected, atol=1e-5)
-    assert prepared.last_scores is not None
-    np.testing.assert_allclose(prepared.last_scores, expected, atol=1e-5)
+    np.testing.assert_allclose(dataset.frame["health_score"], expected, atol=1e-5)
+    np.testing.assert_allclose(dataset.persistence_forecast, expected, atol=1e-5)
 
 
 def test_features_may_be_chosen_and_keep_that_order() -> None:
@@ -64,9 +64,7 @@ def test_a_residual_output_needs_the_indicators_that_vary_and_a_direct_one_does_
     assert refusal.value.reason == "InvalidConfiguration"
     direct = prepare_data(telemetry(sensors(100)), spec(**block, output="Direct"))
     whole = prepare_data(telemetry(sensors(100)), spec())
-    assert direct.last_scores is not None
-    assert whole.last_scores is not None
-    np.testing.assert_array_equal(direct.last_scores, whole.last_scores)
+    np.testing.assert_array_equal(direct.persistence_forecast, whole.persistence_forecast)
 
 
 def test_analogue_inputs_stand_for_pressures_without_a_value_in_the_training_part() -> None:
@@ -74,25 +72,25 @@ def test_analogue_inputs_stand_for_pressures_without_a_value_in_the_training_par
     late = np.full(100, NAN)
     late[85:] = 5
     analogue = {"FlexAnalogue4_1": readings["Recalque"], "FlexAnalogue4_2": readings.pop("Succao")}
-    prepared = prepare_data(telemetry(readings | {"Recalque": late} | analogue), spec())
-    np.testing.assert_array_equal(prepared.frame["Recalque"], np.float32(analogue["FlexAnalogue4_1"]))
-    np.testing.assert_array_equal(prepared.frame["Succao"], np.float32(analogue["FlexAnalogue4_2"]))
-    assert [warning.split()[0] for warning in prepared.summary.warnings] == ["FlexAnalogue4_1", "FlexAnalogue4_2"]
+    dataset = prepare_data(telemetry(readings | {"Recalque": late} | analogue), spec())
+    np.testing.assert_array_equal(dataset.frame["Recalque"], np.float32(analogue["FlexAnalogue4_1"]))
+    np.testing.assert_array_equal(dataset.frame["Succao"], np.float32(analogue["FlexAnalogue4_2"]))
+    assert [warning.split()[0] for warning in dataset.summary.warnings] == ["FlexAnalogue4_1", "FlexAnalogue4_2"]
 
 
 def test_a_pressure_with_a_value_is_never_replaced() -> None:
     readings = sensors(100)
-    prepared = prepare_data(telemetry(readings | {"FlexAnalogue4_1": np.arange(100)}), spec())
-    np.testing.assert_array_equal(prepared.frame["Recalque"], np.float32(readings["Recalque"]))
+    dataset = prepare_data(telemetry(readings | {"FlexAnalogue4_1": np.arange(100)}), spec())
+    np.testing.assert_array_equal(dataset.frame["Recalque"], np.float32(readings["Recalque"]))
 
 
 def test_columns_are_renamed_as_told_even_crosswise() -> None:
     readings = sensors(100)
     renames = {"Recalque": "Succao", "Succao": "Recalque", "Oil_T": "Bateria 2"}
-    prepared = prepare_data(telemetry(readings | {"Bateria 2": np.arange(100)}), spec(data={"columns": renames}))
-    np.testing.assert_array_equal(prepared.frame["Succao"], np.float32(readings["Recalque"]))
-    np.testing.assert_array_equal(prepared.frame["Recalque"], np.float32(readings["Succao"]))
-    np.testing.assert_array_equal(prepared.frame["Oil_T"], np.arange(100))
+    dataset = prepare_data(telemetry(readings | {"Bateria 2": np.arange(100)}), spec(data={"columns": renames}))
+    np.testing.assert_array_equal(dataset.frame["Succao"], np.float32(readings["Recalque"]))
+    np.testing.assert_array_equal(dataset.frame["Recalque"], np.float32(readings["Succao"]))
+    np.testing.assert_array_equal(dataset.frame["Oil_T"], np.arange(100))
 
 
 def test_a_column_to_rename_that_is_not_there_is_refused_by_name() -> None:
@@ -105,28 +103,27 @@ def test_a_renamed_sensor_is_cleaned_by_the_rules_of_its_new_name() -> None:
     readings = sensors(100)
     readings["Pressao"] = readings.pop("Oil_P")
     readings["Pressao"][7] = -1
-    prepared = prepare_data(telemetry(readings), spec(data={"columns": {"Oil_P": "Pressao"}}))
-    assert prepared.summary.counts["false readings in Oil_P"] == 1
+    dataset = prepare_data(telemetry(readings), spec(data={"columns": {"Oil_P": "Pressao"}}))
+    assert dataset.summary.counts["false readings in Oil_P"] == 1
 
 
 def test_a_constant_sensor_is_half_of_its_share_no_feature_and_said() -> None:
     readings = sensors(100) | {"Oil_P": np.r_[np.full(90, 480), np.full(10, 240)]}
-    prepared = prepare_data(telemetry(readings), spec())
-    assert "Oil_P" not in prepared.features
-    assert prepared.summary.dropped_columns == {"Oil_P": "constant in the training part (480)"}
-    assert any("Oil_P" in warning for warning in prepared.summary.warnings)
-    assert prepared.health is not None
-    assert prepared.health.constant == 0.125
-    assert prepared.frame["health_score"].notna().all()
-    assert prepared.frame["health_score"].iloc[90:].abs().max() < 2
+    dataset = prepare_data(telemetry(readings), spec())
+    assert "Oil_P" not in dataset.features
+    assert dataset.summary.dropped_columns == {"Oil_P": "constant in the training part (480)"}
+    assert any("Oil_P" in warning for warning in dataset.summary.warnings)
+    assert dataset.health.constant == 0.125
+    assert dataset.frame["health_score"].notna().all()
+    assert dataset.frame["health_score"].iloc[90:].abs().max() < 2
 
 
 def test_a_column_without_any_value_is_no_feature_and_said() -> None:
     late = np.full(100, NAN)
     late[80:] = np.arange(20)
-    prepared = prepare_data(telemetry(sensors(100) | {"Oil_T": late}), spec())
-    assert "Oil_T" not in prepared.features
-    assert prepared.summary.dropped_columns == {"Oil_T": "no value in any of the 80 rows of the training part"}
+    dataset = prepare_data(telemetry(sensors(100) | {"Oil_T": late}), spec())
+    assert "Oil_T" not in dataset.features
+    assert dataset.summary.dropped_columns == {"Oil_T": "no value in any of the 80 rows of the training part"}
 
 
 def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:
@@ -134,9 +131,8 @@ def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:
     with pytest.raises(TrainingError, match="MOTOBOMBA-007: the health indicators Oil_L have no value") as refusal:
         prepare_data(telemetry(readings), spec())
     assert refusal.value.reason == "InsufficientData"
-    prepared = prepare_data(telemetry(readings), spec(missingIndicators="Neutral"))
-    assert prepared.health is not None
-    assert prepared.health.neutral == ("Oil_L",)
+    dataset = prepare_data(telemetry(readings), spec(missingIndicators="Neutral"))
+    assert dataset.health.neutral == ("Oil_L",)
 
 
 def test_what_loading_found_is_told_after_what_was_found_in_the_data() -> None:
@@ -156,36 +152,34 @@ def test_inputs_are_carried_forward_five_rows_within_a_segment_then_the_training
     temperature[50:52] = NAN
     seconds = np.arange(100) * 10.0
     seconds[50:] += 1000
-    prepared = prepare_data(telemetry(readings, seconds), spec())
+    dataset = prepare_data(telemetry(readings, seconds), spec())
     median = np.nanmedian(temperature[:80])
-    filled = prepared.frame["Cool_T"].to_numpy()
+    filled = dataset.frame["Cool_T"].to_numpy()
     assert filled[10:18].tolist() == [9] * 5 + [median] * 3
     assert filled[50:52].tolist() == [median] * 2
-    assert prepared.summary.counts["Cool_T carried forward"] == 5
-    assert prepared.summary.counts["Cool_T filled with the training median"] == 5
+    assert dataset.summary.counts["Cool_T carried forward"] == 5
+    assert dataset.summary.counts["Cool_T filled with the training median"] == 5
 
 
 def test_a_target_is_never_filled_but_what_persistence_knows_is() -> None:
     readings = sensors(100)
     readings["Oil_L"][30] = NAN
-    prepared = prepare_data(telemetry(readings), spec())
-    assert np.flatnonzero(prepared.frame["health_score"].isna()).tolist() == [30]
-    assert prepared.frame["Oil_L"].iloc[30] == prepared.frame["Oil_L"].iloc[29]
-    assert prepared.last_scores is not None
-    assert np.isfinite(prepared.last_scores).all()
-    assert prepared.summary.counts["rows without a health score"] == 1
+    dataset = prepare_data(telemetry(readings), spec())
+    assert np.flatnonzero(dataset.frame["health_score"].isna()).tolist() == [30]
+    assert dataset.frame["Oil_L"].iloc[30] == dataset.frame["Oil_L"].iloc[29]
+    assert np.isfinite(dataset.persistence_forecast).all()
+    assert dataset.summary.counts["rows without a health score"] == 1
 
 
 def test_the_scaler_knows_the_training_part_by_name_and_nothing_is_clipped() -> None:
     readings = sensors(100)
     readings["Oil_P"][90] = 5000
-    prepared = prepare_data(telemetry(readings), spec())
-    assert prepared.scaler is not None
-    assert tuple(prepared.scaler.feature_names_in_) == prepared.features
-    np.testing.assert_array_equal(prepared.scaler.data_max_[0], np.float32(readings["Oil_P"][:80]).max())
-    assert prepared.scaler.n_samples_seen_ == 80
-    assert prepared.frame["Oil_P"].iloc[90] == 5000
-    assert prepared.frame["health_score"].iloc[90] > 5
+    dataset = prepare_data(telemetry(readings), spec())
+    assert tuple(dataset.scaler.feature_names_in_) == dataset.features
+    np.testing.assert_array_equal(dataset.scaler.data_max_[0], np.float32(readings["Oil_P"][:80]).max())
+    assert dataset.scaler.n_samples_seen_ == 80
+    assert dataset.frame["Oil_P"].iloc[90] == 5000
+    assert dataset.frame["health_score"].iloc[90] > 5
 
 
 @pytest.mark.parametrize(
@@ -199,8 +193,8 @@ def test_the_scaler_knows_the_training_part_by_name_and_nothing_is_clipped() -> 
 def test_whether_the_engine_ran_is_told_by_running_else_by_its_speed(
     readings: dict[str, list[float]], running: list[bool]
 ) -> None:
-    prepared = prepare_data(telemetry(sensors(20) | readings), spec())
-    assert prepared.running.tolist() == running
+    dataset = prepare_data(telemetry(sensors(20) | readings), spec())
+    assert dataset.running.tolist() == running
 
 
 def test_an_xgb_gets_every_numeric_column_but_the_analogue_inputs() -> None:
@@ -211,32 +205,31 @@ def test_an_xgb_gets_every_numeric_column_but_the_analogue_inputs() -> None:
         "Auto": np.ones(300),
         "Oil_T": [NAN] * 300,
     }
-    prepared = prepare_data(telemetry(with_events(300, (60, 200), **others)), spec("xgb", preFailureWindowMinutes=5))
-    assert prepared.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", DROP, "hours")
-    assert list(prepared.frame) == [*prepared.features, "failure_label"]
-    assert set(prepared.summary.dropped_columns) == {"running", "Auto", "Oil_T"}
-    assert prepared.scaler is None
+    dataset = prepare_data(telemetry(with_events(300, (60, 200), **others)), spec("xgb", preFailureWindowMinutes=5))
+    assert dataset.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", DROP, "hours")
+    assert list(dataset.frame) == [*dataset.features, "failure_label"]
+    assert set(dataset.summary.dropped_columns) == {"running", "Auto", "Oil_T"}
+    assert isinstance(dataset, FailureDataset)
 
 
 def test_missing_values_reach_an_xgb_as_missing() -> None:
     readings = with_events(300, (60, 200))
     readings[DROP][100] = np.inf
     readings["Oil_P"][100] = -1
-    prepared = prepare_data(telemetry(readings), spec("xgb", preFailureWindowMinutes=5))
-    assert np.isnan(prepared.frame[[DROP, "Oil_P"]].iloc[100]).all()
+    dataset = prepare_data(telemetry(readings), spec("xgb", preFailureWindowMinutes=5))
+    assert np.isnan(dataset.frame[[DROP, "Oil_P"]].iloc[100]).all()
 
 
 def test_rows_shortly_before_a_failure_are_labelled_and_those_that_look_into_the_test_part_set_aside() -> None:
-    prepared = prepare_data(
+    dataset = prepare_data(
         telemetry(with_events(300, (60, 270))), spec("xgb", preFailureWindowMinutes=2, rpmDropPercent=-70)
     )
-    labels = np.flatnonzero(prepared.frame["failure_label"])
+    labels = np.flatnonzero(dataset.frame["failure_label"])
     assert labels.tolist() == [*range(48, 60), *range(258, 270)]
-    assert np.flatnonzero(~prepared.usable).tolist() == list(range(228, 240))
-    assert prepared.events is not None
-    assert np.flatnonzero(prepared.events).tolist() == [60, 270]
-    assert prepared.summary.counts["failure events in the training part"] == 1
-    assert prepared.summary.counts["failure events in the test part"] == 1
+    assert np.flatnonzero(~dataset.usable).tolist() == list(range(228, 240))
+    assert np.flatnonzero(dataset.events).tolist() == [60, 270]
+    assert dataset.summary.counts["failure events in the training part"] == 1
+    assert dataset.summary.counts["failure events in the test part"] == 1
 
 
 def test_one_class_in_the_training_part_is_refused_with_what_the_falls_of_the_speed_were() -> None:
@@ -262,8 +255,8 @@ def test_standardised_inputs_are_warned_of() -> None:
     events = tuple(range(50, 230, 30))
     wanted = spec("xgb", preFailureWindowMinutes=2)
     standardised = np.random.default_rng(0).normal(0, 1, 300)
-    prepared = prepare_data(telemetry(with_events(300, events, Eng_RPM=standardised)), wanted)
-    assert any("looks standardised" in warning for warning in prepared.summary.warnings)
+    dataset = prepare_data(telemetry(with_events(300, events, Eng_RPM=standardised)), wanted)
+    assert any("looks standardised" in warning for warning in dataset.summary.warnings)
     plain = prepare_data(telemetry(with_events(300, events)), wanted)
     assert not any("looks standardised" in warning for warning in plain.summary.warnings)
 
@@ -287,50 +280,57 @@ def test_too_few_failures_to_judge_a_model_by_are_the_first_warning(events: tupl
     assert told is None or told in warnings[0]
 
 
-def _fitted(prepared: Prepared) -> dict[str, object]:
-    """Everything that was fitted or decided from data, and everything before the border."""
-    border = prepared.border
-    scaler = prepared.scaler
-    return {
-        "border": border,
-        "features": prepared.features,
-        "dropped": prepared.summary.dropped_columns,
-        "step": prepared.summary.step_seconds,
-        "health": prepared.health,
-        "scaler": None if scaler is None else (scaler.scale_.tolist(), scaler.min_.tolist(), scaler.n_samples_seen_),
-        "usable": prepared.usable[:border].tolist(),
-        "running": prepared.running[:border].tolist(),
-        "segments": prepared.segments[:border].tolist(),
-        "rows": prepared.frame.iloc[:border][prepared.usable[:border]].to_numpy().tobytes(),
-        "scores": None if prepared.last_scores is None else prepared.last_scores[:border].tobytes(),
+def _fitted(dataset: Any) -> dict[str, Any]:
+    """Everything that was fitted or decided from data, and everything before the test start."""
+    test_start = dataset.test_start
+    decided: dict[str, Any] = {
+        "test_start": test_start,
+        "features": dataset.features,
+        "dropped": dataset.summary.dropped_columns,
+        "step": dataset.summary.step_seconds,
+        "running": dataset.running[:test_start].tolist(),
+        "segments": dataset.segments[:test_start].tolist(),
+    }
+    if isinstance(dataset, FailureDataset):
+        usable = dataset.usable[:test_start]
+        return decided | {
+            "usable": usable.tolist(),
+            "rows": dataset.frame.iloc[:test_start][usable].to_numpy().tobytes(),
+        }
+    scaler = dataset.scaler
+    return decided | {
+        "health": dataset.health,
+        "scaler": (scaler.scale_.tolist(), scaler.min_.tolist(), scaler.n_samples_seen_),
+        "rows": dataset.frame.iloc[:test_start].to_numpy().tobytes(),
+        "forecast": dataset.persistence_forecast[:test_start].tobytes(),
     }
 
 
 @pytest.mark.parametrize("model", ["gru", "xgb"])
 @pytest.mark.parametrize("change", ["huge", "missing", "constant", "negative", "sentinel", "slow"])
 def test_nothing_fitted_or_decided_changes_with_the_test_part(model: str, change: str) -> None:
-    rows, border = 500, 400
+    rows, test_start = 500, 400
     readings = with_events(rows, (100, 250, 450), Auto=np.ones(rows), FlexAnalogue4_2=np.arange(rows))
-    readings["Succao"][:border] = NAN
+    readings["Succao"][:test_start] = NAN
     readings["Cool_T"][200:210] = NAN
     whole = telemetry(readings)
     values = whole.values.copy()
     timestamps = whole.timestamps.copy()
     match change:
         case "huge":
-            values.iloc[border:] = (
-                np.random.default_rng(5).uniform(1e3, 1e4, (rows - border, values.shape[1])).astype(np.float32)
+            values.iloc[test_start:] = (
+                np.random.default_rng(5).uniform(1e3, 1e4, (rows - test_start, values.shape[1])).astype(np.float32)
             )
         case "missing":
-            values.iloc[border:] = NAN
+            values.iloc[test_start:] = NAN
         case "constant":
-            values.iloc[border:] = 7
+            values.iloc[test_start:] = 7
         case "negative":
-            values.iloc[border:] = -90
+            values.iloc[test_start:] = -90
         case "sentinel":
-            values.iloc[border:] = -1
+            values.iloc[test_start:] = -1
         case "slow":
-            timestamps[border + 1 :] += np.arange(rows - border - 1) * np.timedelta64(45, "s")
+            timestamps[test_start + 1 :] += np.arange(rows - test_start - 1) * np.timedelta64(45, "s")
     changed = replace(whole, values=values, timestamps=timestamps)
     wanted = spec(model, missingIndicators="Neutral") if model == "gru" else spec(model, preFailureWindowMinutes=5)
     before, after = (_fitted(prepare_data(one, wanted)) for one in (whole, changed))
@@ -344,5 +344,5 @@ def test_what_the_training_part_holds_does_change_what_is_fitted() -> None:
     readings["Cool_T"][:80] = 80
     after = _fitted(prepare_data(telemetry(readings), spec()))
     assert {name for name in before if before[name] != after[name]} == {
-        *("features", "dropped", "health", "scaler", "rows", "scores")
+        *("features", "dropped", "health", "scaler", "rows", "forecast")
     }

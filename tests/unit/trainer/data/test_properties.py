@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from support.telemetry import MACHINE, at, spec
 from trainingjob_api.exit_codes import ExitCode
-from trainingjob_trainer.data.dataset import Prepared, Telemetry
-from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.data.dataset import Dataset, Telemetry
 from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import prepare_data
 
 COLUMNS = ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Eng_RPM_variation_percentage", "Head_per_RPM")
 FALSE = (-1.0, 65_535.0, 2_147_483_647.0, -273.2, float("nan"), float("inf"), -100.0)
@@ -39,7 +39,7 @@ GRU = spec(missingIndicators="Neutral", data={"minRows": 3})
 XGB = spec("xgb", preFailureWindowMinutes=1, data={"minRows": 3})
 
 
-def prepared_or_refused(telemetry: Telemetry, model: str) -> Prepared | None:
+def prepared_or_refused(telemetry: Telemetry, model: str) -> Dataset | None:
     """None when it was refused as one refuses data."""
     try:
         return prepare_data(telemetry, GRU if model == "gru" else XGB)
@@ -53,54 +53,52 @@ def prepared_or_refused(telemetry: Telemetry, model: str) -> Prepared | None:
 @settings(max_examples=80, deadline=None)
 @given(telemetry(), st.sampled_from(["gru", "xgb"]))
 def test_what_is_prepared_is_in_order_finite_and_fitted_on_the_training_part(telemetry: Telemetry, model: str) -> None:
-    prepared = prepared_or_refused(telemetry, model)
-    if prepared is None:
+    dataset = prepared_or_refused(telemetry, model)
+    if dataset is None:
         return
-    rows = len(prepared.frame)
-    assert rows == prepared.summary.rows_used == len(np.unique(telemetry.timestamps))
-    assert (np.diff(prepared.timestamps) > np.timedelta64(0)).all()
-    assert (np.diff(prepared.segments) >= 0).all()
-    assert 0 < prepared.border < rows
-    assert set(prepared.frame.dtypes) == {np.dtype(np.float32)}
-    training = prepared.frame.iloc[: prepared.border]
-    assert (training[list(prepared.features)].max() > training[list(prepared.features)].min()).all()
+    rows = len(dataset.frame)
+    assert rows == dataset.summary.rows_used == len(np.unique(telemetry.timestamps))
+    assert (np.diff(dataset.timestamps) > np.timedelta64(0)).all()
+    assert (np.diff(dataset.segments) >= 0).all()
+    assert 0 < dataset.test_start < rows
+    assert set(dataset.frame.dtypes) == {np.dtype(np.float32)}
+    training = dataset.frame.iloc[: dataset.test_start]
+    assert (training[list(dataset.features)].max() > training[list(dataset.features)].min()).all()
     if model == "xgb":
-        assert not np.isinf(prepared.frame).any(axis=None)
+        assert not np.isinf(dataset.frame).any(axis=None)
         return
-    assert prepared.scaler is not None
-    assert prepared.last_scores is not None
-    assert np.isfinite(prepared.frame[list(prepared.features)]).all(axis=None)
-    assert np.isfinite(prepared.last_scores).all()
-    scaled = prepared.scaler.transform(training[list(prepared.features)].astype(np.float64))
+    assert np.isfinite(dataset.frame[list(dataset.features)]).all(axis=None)
+    assert np.isfinite(dataset.persistence_forecast).all()
+    scaled = dataset.scaler.transform(training[list(dataset.features)].astype(np.float64))
     assert scaled.min() >= -1e-9
     assert scaled.max() <= 1 + 1e-9
     scores = training["health_score"].dropna()
     assert scores.between(-1e-5, 1 + 1e-5).all()
-    known = prepared.frame["health_score"].notna().to_numpy()
-    np.testing.assert_array_equal(prepared.last_scores[known], prepared.frame["health_score"][known])
+    known = dataset.frame["health_score"].notna().to_numpy()
+    np.testing.assert_array_equal(dataset.persistence_forecast[known], dataset.frame["health_score"][known])
 
 
 @settings(max_examples=60, deadline=None)
 @given(telemetry())
 def test_no_window_straddles_a_border_or_a_gap_and_every_target_is_known(telemetry: Telemetry) -> None:
-    prepared = prepared_or_refused(telemetry, "gru")
-    if prepared is None:
+    dataset = prepared_or_refused(telemetry, "gru")
+    if dataset is None:
         return
     try:
-        sequences = create_sequences(prepared, LENGTH, 0.25)
+        sequences = create_sequences(dataset, LENGTH, 0.25)
     except TrainingError:
         return
-    validation = int(prepared.border * 0.75 + 1e-9)
+    validation = int(dataset.test_start * 0.75 + 1e-9)
     parts = (
         (sequences.training, 0, validation),
-        (sequences.validation, validation, prepared.border),
-        (sequences.test, prepared.border, len(prepared.frame)),
+        (sequences.validation, validation, dataset.test_start),
+        (sequences.test, dataset.test_start, len(dataset.frame)),
     )
     total = sequences.dropped
     for windows, first, stop in parts:
         assert windows.starts.min() >= first
         assert windows.target_rows.max() < stop
-        assert (prepared.segments[windows.starts] == prepared.segments[windows.target_rows]).all()
+        assert (dataset.segments[windows.starts] == dataset.segments[windows.target_rows]).all()
         inputs, targets = windows.gather(slice(None))
         assert np.isfinite(inputs).all()
         assert np.isfinite(targets).all()
@@ -116,18 +114,17 @@ def test_the_values_of_the_test_part_decide_nothing(telemetry: Telemetry, model:
     if before is None:
         return
     values = telemetry.values.copy()
-    border = int(np.searchsorted(telemetry.timestamps, before.timestamps[before.border]))
-    shape = (len(values) - border, values.shape[1])
-    values.iloc[border:] = np.random.default_rng(seed).choice([*FALSE, 3.0, 900.0], shape).astype(np.float32)
+    test_start = int(np.searchsorted(telemetry.timestamps, before.timestamps[before.test_start]))
+    shape = (len(values) - test_start, values.shape[1])
+    values.iloc[test_start:] = np.random.default_rng(seed).choice([*FALSE, 3.0, 900.0], shape).astype(np.float32)
     after = prepared_or_refused(replace(telemetry, values=values), model)
     assert after is not None
     assert after.features == before.features
-    assert after.health == before.health
     assert after.summary.step_seconds == before.summary.step_seconds
-    used = before.usable[: before.border]
+    used = before.usable[: before.test_start] if model == "xgb" else np.ones(before.test_start, np.bool_)
     pd.testing.assert_frame_equal(
-        after.frame.iloc[: after.border][used], before.frame.iloc[: before.border][used], check_exact=True
+        after.frame.iloc[: after.test_start][used], before.frame.iloc[: before.test_start][used], check_exact=True
     )
-    if before.scaler is not None:
-        assert after.scaler is not None
+    if model == "gru":
+        assert after.health == before.health
         np.testing.assert_array_equal(after.scaler.scale_, before.scaler.scale_)

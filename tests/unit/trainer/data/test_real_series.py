@@ -13,9 +13,9 @@ from trainingjob_api.values import KEY_COLUMNS
 from trainingjob_trainer.data.cleaning import clean
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS, is_derived
 from trainingjob_trainer.data.dataset import Telemetry
-from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import prepare_data
 from trainingjob_trainer.tools.csv_reader import Refusals, read_csv
 
 DATA = Path(__file__).parents[5] / "shared" / "data"
@@ -66,11 +66,11 @@ def test_an_engine_log_trains_a_gru_once_its_missing_oil_sensors_count_as_neutra
     telemetry = series("carobd_long_native.csv.gz", "CAROBD-LONG")
     with pytest.raises(TrainingError, match="Oil_P, Oil_L have no value"):
         prepare_data(telemetry, spec("CAROBD-LONG", "gru"))
-    prepared = prepare_data(telemetry, spec("CAROBD-LONG", "gru", missingIndicators="Neutral"))
-    assert prepared.features == ("Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V")
-    assert prepared.summary.segments == 12
-    assert prepared.summary.rows_used == 60_947
-    sequences = create_sequences(prepared, 60, 0.1)
+    dataset = prepare_data(telemetry, spec("CAROBD-LONG", "gru", missingIndicators="Neutral"))
+    assert dataset.features == ("Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V")
+    assert dataset.summary.segments == 12
+    assert dataset.summary.rows_used == 60_947
+    sequences = create_sequences(dataset, 60, 0.1)
     assert (len(sequences.training), len(sequences.validation), len(sequences.test)) == (43_341, 4_756, 12_010)
 
 
@@ -84,16 +84,16 @@ def test_the_same_engine_log_cannot_train_an_xgb_because_its_falls_of_speed_are_
 
 def test_a_test_bed_whose_pressure_is_an_analogue_input_uses_it_as_discharge() -> None:
     telemetry = series("skab_processed.csv.gz", "SKAB-VALVE2-00")
-    prepared = prepare_data(telemetry, spec("SKAB-VALVE2-00", "gru", missingIndicators="Neutral"))
-    assert prepared.features == ("Recalque", "Cool_T")
-    np.testing.assert_array_equal(prepared.frame["Recalque"], telemetry.values["FlexAnalogue4_1"])
+    dataset = prepare_data(telemetry, spec("SKAB-VALVE2-00", "gru", missingIndicators="Neutral"))
+    assert dataset.features == ("Recalque", "Cool_T")
+    np.testing.assert_array_equal(dataset.frame["Recalque"], telemetry.values["FlexAnalogue4_1"])
 
 
 def test_a_compressor_whose_oil_level_never_changes_is_told_so() -> None:
     telemetry = series("metropt_samples_processed.csv.gz", "METROPT3-2020")
-    prepared = prepare_data(telemetry, spec("METROPT3-2020", "gru", missingIndicators="Neutral"))
-    assert prepared.summary.dropped_columns["Oil_L"] == "constant in the training part (1)"
-    assert (prepared.frame["Recalque"] < 0).mean() > 0.19
+    dataset = prepare_data(telemetry, spec("METROPT3-2020", "gru", missingIndicators="Neutral"))
+    assert dataset.summary.dropped_columns["Oil_L"] == "constant in the training part (1)"
+    assert (dataset.frame["Recalque"] < 0).mean() > 0.19
 
 
 def test_no_reading_of_a_real_series_is_taken_for_a_false_one() -> None:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from support.telemetry import sensors, spec, telemetry
-from trainingjob_trainer.data.dataset import Prepared
-from trainingjob_trainer.data.prepare import prepare_data
+from trainingjob_trainer.data.dataset import Dataset
 from trainingjob_trainer.data.windows import Windows, consecutive_runs, create_sequences
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import prepare_data
 
 LENGTH = 7
 
 
-def prepared_with_gaps() -> Prepared:
+def prepared_with_gaps() -> Dataset:
     """500 rows, 400 of them to train on, in five segments, some indicators missing."""
     readings = sensors(500)
     for row in (60, 61, 330, 365, 380, 470):
@@ -23,28 +23,27 @@ def prepared_with_gaps() -> Prepared:
     return prepare_data(telemetry(readings, seconds), spec())
 
 
-def windows_by_definition(prepared: Prepared, first: int, stop: int) -> list[tuple[np.ndarray, float]]:
+def windows_by_definition(dataset: Dataset, first: int, stop: int) -> list[tuple[np.ndarray, float]]:
     """Every window of a part, one row after the other, as the domain defines it."""
-    assert prepared.scaler is not None
-    scaled = prepared.scaler.transform(prepared.frame[list(prepared.features)].astype(np.float64))
-    scores = prepared.frame["health_score"].to_numpy()
+    scaled = dataset.scaler.transform(dataset.frame[list(dataset.features)].astype(np.float64))
+    scores = dataset.frame["health_score"].to_numpy()
     windows = []
     for start in range(first, stop - LENGTH):
         rows = range(start, start + LENGTH + 1)
-        if len({prepared.segments[row] for row in rows}) == 1 and not np.isnan(scores[rows[-1]]):
+        if len({dataset.segments[row] for row in rows}) == 1 and not np.isnan(scores[rows[-1]]):
             windows.append((scaled[start : start + LENGTH], scores[start + LENGTH]))
     return windows
 
 
 def test_windows_are_those_of_the_definition_element_by_element() -> None:
-    prepared = prepared_with_gaps()
-    sequences = create_sequences(prepared, LENGTH, 0.1)
+    dataset = prepared_with_gaps()
+    sequences = create_sequences(dataset, LENGTH, 0.1)
     for windows, (first, stop) in (
         (sequences.training, (0, 360)),
         (sequences.validation, (360, 400)),
         (sequences.test, (400, 500)),
     ):
-        expected = windows_by_definition(prepared, first, stop)
+        expected = windows_by_definition(dataset, first, stop)
         inputs, targets = windows.gather(slice(None))
         assert inputs.shape == (len(expected), LENGTH, 7)
         assert inputs.dtype == targets.dtype == np.float32
@@ -73,8 +72,8 @@ def test_windows_of_all_parts_share_one_array() -> None:
 
 
 def test_the_last_score_is_that_of_the_last_row_of_the_window() -> None:
-    prepared = prepared_with_gaps()
-    windows = create_sequences(prepared, LENGTH, 0.1).training
+    dataset = prepared_with_gaps()
+    windows = create_sequences(dataset, LENGTH, 0.1).training
     inputs, _ = windows.gather(slice(None))
     # All four indicators are scaled over the range that the score normalises them by.
     np.testing.assert_allclose(windows.last_score, inputs[:, -1, :4].mean(axis=1), atol=1e-6)
@@ -93,9 +92,9 @@ def test_runs_are_the_stretches_without_a_gap_within_a_part() -> None:
 def test_a_part_without_a_window_is_refused_with_what_it_has_and_needs(rows: int, part: str) -> None:
     fraction = {"training": 0.5, "validation": 0.1, "test": 0.5}[part]
     length = {"training": 24, "validation": 6, "test": 18}[part]
-    prepared = prepare_data(telemetry(sensors(rows)), spec())
+    dataset = prepare_data(telemetry(sensors(rows)), spec())
     with pytest.raises(TrainingError, match=f"MOTOBOMBA-007: the {part} part gives no window") as refusal:
-        create_sequences(prepared, length, fraction)
+        create_sequences(dataset, length, fraction)
     assert refusal.value.reason == "InsufficientData"
     assert f"{length + 1} consecutive rows are needed" in refusal.value.message
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from trainingjob_trainer.report import plots as report_plots
+from trainingjob_trainer.report import plots
 from trainingjob_trainer.report.facts import axis_without_gaps, covered_share
 
 SCORES = np.linspace(0.2, 0.8, 9)
@@ -23,9 +23,7 @@ def ticks(svg: str) -> list[str]:
 def prediction(rows: list[int]) -> str:
     indices = np.array(rows)
     values = SCORES[: len(rows)]
-    return report_plots.prediction(
-        axis_without_gaps(indices), START + indices * MINUTE, values, values + 0.1, values - 0.1
-    )
+    return plots.prediction(axis_without_gaps(indices), START + indices * MINUTE, values, values + 0.1, values - 0.1)
 
 
 def line(svg: str, colour: str) -> str:
@@ -35,20 +33,20 @@ def line(svg: str, colour: str) -> str:
     return found[1]
 
 
-def plots() -> dict[str, str]:
+def drawn() -> dict[str, str]:
     times = START + np.arange(200) * MINUTE
     edges, share = covered_share(times, np.zeros(200, np.int32), 60.0, 120)
     return {
-        "history": report_plots.history({"training": SCORES, "validation": SCORES}),
+        "history": plots.history({"training": SCORES, "validation": SCORES}),
         "prediction": prediction([0, 1, 2, 3]),
-        "residuals": report_plots.residuals(SCORES, -SCORES, 1.0),
-        "coverage": report_plots.coverage(edges, share, times[150]),
+        "residuals": plots.residuals(SCORES, -SCORES, 1.0),
+        "coverage": plots.coverage(edges, share, times[150]),
     }
 
 
 @pytest.mark.parametrize("name", ["history", "prediction", "residuals", "coverage"])
 def test_no_legend_lies_over_the_data(name: str) -> None:
-    groups = {group.get("id"): group for group in ElementTree.fromstring(plots()[name]).iter()}
+    groups = {group.get("id"): group for group in ElementTree.fromstring(drawn()[name]).iter()}
     assert "legend_1" in groups
     assert "legend_1" not in {inner.get("id") for inner in groups["axes_1"].iter()}
 
@@ -78,7 +76,7 @@ def test_moments_on_the_axis_are_written_as_a_person_writes_them() -> None:
 @pytest.mark.parametrize("fall", [1.2, 1e4])
 def test_epochs_are_whole_and_no_tick_has_an_exponent(epochs: int, fall: float) -> None:
     curve = np.geomspace(0.9, 0.9 / fall, epochs)
-    shown = ticks(report_plots.history({"training": curve, "validation": curve}))
+    shown = ticks(plots.history({"training": curve, "validation": curve}))
     before = shown[: shown.index("epoch")]
     assert before
     assert all(re.fullmatch(r"\d+", text) for text in before)
@@ -88,7 +86,7 @@ def test_epochs_are_whole_and_no_tick_has_an_exponent(epochs: int, fall: float) 
 @pytest.mark.parametrize("windows", [3, 30, 20_000])
 def test_counts_of_windows_are_whole(windows: int) -> None:
     errors = np.random.default_rng(0).normal(size=windows)
-    shown = ticks(report_plots.residuals(errors, errors * 2, 4.0))
+    shown = ticks(plots.residuals(errors, errors * 2, 4.0))
     counts = shown[shown.index("error of the score") + 1 : shown.index("windows")]
     assert counts
     assert all(re.fullmatch(r"[\d,]+", text) for text in counts)
@@ -97,5 +95,5 @@ def test_counts_of_windows_are_whole(windows: int) -> None:
 
 def test_a_threshold_that_no_row_reaches_has_no_point() -> None:
     label, probability = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.3, 0.2])
-    reached, unreached = (report_plots.precision_recall(label, probability, threshold) for threshold in (0.2, 0.9))
+    reached, unreached = (plots.precision_recall(label, probability, threshold) for threshold in (0.2, 0.9))
     assert reached.count("#d9822b") > unreached.count("#d9822b") == 0

@@ -10,25 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainingjob_trainer.data.dataset import DataSummary, Prepared, TrainedModel
+from trainingjob_trainer.data.dataset import Dataset, DataSummary, TrainedModel
+from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.report.render import draw_report
 
+GRU = ModelFactory.create("gru")
 HOSTILE = "<script>alert(1)</script>\"'&$x^2$"
 ROWS = 400
 
 
-def prepared(machine: str = "MOTOBOMBA-007") -> Prepared:
+def dataset(machine: str = "MOTOBOMBA-007") -> Dataset:
     times = np.datetime64("2025-01-01", "us") + np.arange(ROWS) * np.timedelta64(10, "s")
     everywhere = np.ones(ROWS, dtype=bool)
-    return Prepared(
+    return Dataset(
         machine=machine,
         frame=pd.DataFrame({HOSTILE: np.zeros(ROWS, np.float32)}),
         timestamps=times,
         segments=np.zeros(ROWS, np.int32),
-        border=320,
+        test_start=320,
         features=(HOSTILE,),
         running=everywhere,
-        usable=everywhere,
         summary=DataSummary(
             rows_read=ROWS,
             rows_used=ROWS,
@@ -53,7 +54,7 @@ def trained(model_type: str) -> TrainedModel:
         metrics |= {"test_size": 80, "versions": {"keras": "3.15.1"}}
         report |= {
             "history": {"loss": [0.1, 0.01], "validation_loss": [0.2, 0.02]},
-            "test_timestamps": prepared().timestamps[320:],
+            "test_timestamps": dataset().timestamps[320:],
             "actual": actual,
             "predicted": actual + 0.01,
             "persistence": actual - 0.02,
@@ -64,8 +65,8 @@ def trained(model_type: str) -> TrainedModel:
     return TrainedModel(files=(), metrics=metrics, summary="skill 0.31", report=report)
 
 
-def page_of(model_type: str, prepared: Prepared, trained: TrainedModel, **parameters: Any) -> str:
-    report = draw_report(model_type, prepared, trained, parameters)
+def page_of(model_type: str, dataset: Dataset, trained: TrainedModel, **parameters: Any) -> str:
+    report = draw_report(ModelFactory.create(model_type), dataset, trained, parameters)
     assert report.warnings == []
     ((role, suffix, content),) = [(file.role, file.suffix, file.content.decode()) for file in report.files]
     assert (role, suffix) == ("report", ".html")
@@ -85,7 +86,7 @@ class _Tags(HTMLParser):
 
 @pytest.mark.parametrize("model_type", ["gru", "xgb"])
 def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model_type: str) -> None:
-    page = page_of(model_type, prepared(HOSTILE), trained(model_type), **{HOSTILE: HOSTILE})
+    page = page_of(model_type, dataset(HOSTILE), trained(model_type), **{HOSTILE: HOSTILE})
     tags = _Tags()
     tags.feed(page)
     assert "script" not in tags.names
@@ -94,7 +95,7 @@ def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model
 
 
 def test_gru_report_compares_the_model_with_persistence_and_draws_every_figure() -> None:
-    page = page_of("gru", prepared(), trained("gru"), units=[64, 32])
+    page = page_of("gru", dataset(), trained("gru"), units=[64, 32])
     assert page.count("<svg") == 4
     assert re.search(r"persistence</td><td[^>]*>0\.03<", page)
     assert "not defined</td>" in page
@@ -104,13 +105,13 @@ def test_gru_report_compares_the_model_with_persistence_and_draws_every_figure()
 def test_xgb_report_without_a_positive_in_the_test_part_leaves_its_curves_out() -> None:
     model = trained("xgb")
     one_class = replace(model, report={**model.report, "label": np.zeros(80, dtype=int)})
-    assert page_of("xgb", prepared(), model).count("<svg") == 3
-    assert page_of("xgb", prepared(), one_class).count("<svg") == 1
+    assert page_of("xgb", dataset(), model).count("<svg") == 3
+    assert page_of("xgb", dataset(), one_class).count("<svg") == 1
 
 
 @pytest.mark.parametrize("model_type", ["gru", "xgb"])
 def test_the_page_begins_with_each_warning_once_and_the_size_of_the_test_part(model_type: str) -> None:
-    data = prepared()
+    data = dataset()
     warned = replace(data, summary=replace(data.summary, warnings=("Few events.", "Few events.", "Low skill.")))
     first_screen, rest = page_of(model_type, warned, trained(model_type)).split("<h2>", 1)
     assert re.findall(r'class="warning">(.*?)<', first_screen) == ["Few events.", "Low skill."]
@@ -122,7 +123,7 @@ def test_the_page_begins_with_each_warning_once_and_the_size_of_the_test_part(mo
 
 
 def test_numbers_are_written_as_a_person_writes_them() -> None:
-    data = prepared()
+    data = dataset()
     hourly = replace(data, summary=replace(data.summary, step_seconds=3600.0, rows_read=1_234_567))
     page = page_of("gru", hourly, trained("gru"), learningRate=0.00001, large=123456.7, flag=True)
     shown = dict(re.findall(r"<tr><td>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", page))
@@ -134,14 +135,14 @@ def test_the_residuals_say_how_many_errors_are_not_drawn_and_the_largest() -> No
     model = trained("gru")
     predicted = model.report["predicted"].copy()
     predicted[7] -= 1.51
-    page = page_of("gru", prepared(), replace(model, report={**model.report, "predicted": predicted}))
+    page = page_of("gru", dataset(), replace(model, report={**model.report, "predicted": predicted}))
     assert "not drawn: 1 of this model, the largest -1.5." in page
-    assert "not drawn" not in page_of("gru", prepared(), model)
+    assert "not drawn" not in page_of("gru", dataset(), model)
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_the_others_and_is_told() -> None:
-    long_ago = np.concatenate(([np.datetime64("-0044-03-15", "us")], prepared().timestamps[1:]))
-    report = draw_report("gru", replace(prepared(), timestamps=long_ago), trained("gru"), {})
+    long_ago = np.concatenate(([np.datetime64("-0044-03-15", "us")], dataset().timestamps[1:]))
+    report = draw_report(GRU, replace(dataset(), timestamps=long_ago), trained("gru"), {})
     (warning,) = report.warnings
     assert "could not be drawn: Coverage." in warning
     page = report.files[0].content.decode()
@@ -155,11 +156,11 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others_and_is_told() -> None:
 )
 def test_arrays_that_no_figure_can_draw_never_end_a_run(name: str, value: Any) -> None:
     model = trained("gru")
-    report = draw_report("gru", prepared(), replace(model, report={**model.report, name: value}), {})
+    report = draw_report(GRU, dataset(), replace(model, report={**model.report, name: value}), {})
     assert len(report.files) == len(report.warnings) == 1
 
 
 def test_a_page_that_cannot_be_written_leaves_a_warning_instead_of_a_report() -> None:
-    report = draw_report("gru", replace(prepared(), border=ROWS), trained("gru"), {})
+    report = draw_report(GRU, replace(dataset(), test_start=ROWS), trained("gru"), {})
     assert report.files == []
     assert report.warnings[0].startswith("The model has no report (IndexError: ")

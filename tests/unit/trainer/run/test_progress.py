@@ -43,6 +43,7 @@ def scraped(port: int) -> dict[str, float]:
 def test_the_endpoint_shows_stage_epochs_and_losses_and_nothing_that_is_unknown() -> None:
     (port,) = free_ports(1)
     progress = RunProgress([MetricsEndpoint(port)])
+    progress.stage(Stage.STARTING)
     before = scraped(port)
     assert {stage: before[stage] for stage in Stage} == {stage: float(stage is Stage.STARTING) for stage in Stage}
     unknown = ("trainingjob_epoch", "trainingjob_epochs", "trainingjob_loss", "trainingjob_validation_loss")
@@ -61,8 +62,8 @@ HANGS = """
 import sys, threading
 from pathlib import Path
 from trainingjob_trainer.run.progress import RunProgress
-from trainingjob_trainer.run.watchdog import StallWatch
-watch = StallWatch(0.2, lambda: Path(sys.argv[1]).write_text("stalled"))
+from trainingjob_trainer.run.watchdog import Watchdog
+watch = Watchdog(0.2, lambda: Path(sys.argv[1]).write_text("stalled"))
 progress = RunProgress([watch])
 with watch:
     {what}
@@ -78,7 +79,7 @@ def test_a_run_in_which_nothing_advances_says_so_and_ends_with_every_stack(tmp_p
 
 
 def test_a_run_that_ends_in_time_is_left_alone(tmp_path: Path) -> None:
-    program = HANGS.format(what="progress.advanced()")
+    program = HANGS.format(what="progress.heartbeat()")
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "told"], capture_output=True, check=False)
     assert done.returncode == 0
     assert not (tmp_path / "told").exists()

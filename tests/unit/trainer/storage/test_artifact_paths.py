@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.storage.artifact_paths import (
-    Place,
+    ArtifactPaths,
     claim_of,
     claimed_by,
     files_of,
@@ -35,26 +35,26 @@ MACHINES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", fullm
     ],
 )
 def test_objects_have_the_names_of_the_contract(model_type: str, role: str, suffix: str, key: str) -> None:
-    assert Place(model_type, "MOTOBOMBA-007", NOON).key(role, suffix) == key
+    assert ArtifactPaths(model_type, "MOTOBOMBA-007", NOON).key(role, suffix) == key
 
 
 @pytest.mark.parametrize(("model_type", "suffix"), [("gru", ".h5"), ("xgb", ".pkl")])
 def test_a_rejected_model_has_no_name_that_readers_look_for(model_type: str, suffix: str) -> None:
-    place = Place(model_type, "MOTOBOMBA-007", NOON, rejected=True)
-    assert place.address == f"rejected/MOTOBOMBA-007/2025_08_31_12_00_05/model{suffix}"
-    assert place.key("model", suffix) == place.address
+    paths = ArtifactPaths(model_type, "MOTOBOMBA-007", NOON, rejected=True)
+    assert paths.address == f"rejected/MOTOBOMBA-007/2025_08_31_12_00_05/model{suffix}"
+    assert paths.key("model", suffix) == paths.address
 
 
 @given(machine=MACHINES)
 def test_readers_find_the_scaler_by_the_name_of_the_model(machine: str) -> None:
-    place = Place("gru", machine, NOON)
-    assert place.address.replace("weights", "scaler").replace(".h5", ".pkl") == place.key("scaler", ".pkl")
+    paths = ArtifactPaths("gru", machine, NOON)
+    assert paths.address.replace("weights", "scaler").replace(".h5", ".pkl") == paths.key("scaler", ".pkl")
 
 
 @given(machine=MACHINES, model_type=st.sampled_from(["gru", "xgb"]), moment=st.datetimes(datetime(1970, 1, 1)))
 def test_the_manifest_is_found_from_the_registered_address(machine: str, model_type: str, moment: datetime) -> None:
-    place = Place(model_type, machine, moment.replace(microsecond=0, tzinfo=UTC))
-    assert manifest_key_of(place.address, machine, model_type) == place.manifest_key
+    paths = ArtifactPaths(model_type, machine, moment.replace(microsecond=0, tzinfo=UTC))
+    assert manifest_key_of(paths.address, machine, model_type) == paths.manifest_key
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_readers_see_the_model_only_after_everything_else() -> None:
     files = [
         ModelFile(role, suffix, b"x") for role, suffix in (("model", ".h5"), ("scaler", ".pkl"), ("report", ".html"))
     ]
-    stored = uploads(Place("gru", "PUMP", NOON), files)
+    stored = uploads(ArtifactPaths("gru", "PUMP", NOON), files)
     assert [upload.artifact.name for upload in stored] == ["report", "scaler", "model"]
 
 
@@ -85,22 +85,22 @@ def test_readers_see_the_model_only_after_everything_else() -> None:
     ],
 )
 def test_a_place_is_of_a_run_when_only_its_attempts_claimed_it(claims: list[str], ours: bool) -> None:
-    place = Place("xgb", "PUMP", NOON)
-    keys = [f"{place.folder}{name}" for name in (*claims, "report.html")]
+    paths = ArtifactPaths("xgb", "PUMP", NOON)
+    keys = [f"{paths.folder}{name}" for name in (*claims, "report.html")]
     assert claim_of("1f0c9a3e-5d1c", 3, 1) == "run-1f0c9a3e-3-1.json"
-    assert claimed_by(keys, "xgb", "PUMP", "1f0c9a3e-5d1c", 3) == ([place] if ours else [])
+    assert claimed_by(keys, "xgb", "PUMP", "1f0c9a3e-5d1c", 3) == ([paths] if ours else [])
 
 
 def test_the_keys_of_readers_end_with_the_model() -> None:
-    place = Place("gru", "PUMP", NOON)
-    assert place.top_keys == (place.key("scaler", ".pkl"), place.address)
-    assert Place("gru", "PUMP", NOON, rejected=True).top_keys == ()
+    paths = ArtifactPaths("gru", "PUMP", NOON)
+    assert paths.top_keys == (paths.key("scaler", ".pkl"), paths.address)
+    assert ArtifactPaths("gru", "PUMP", NOON, rejected=True).top_keys == ()
 
 
 def test_the_manifest_names_every_file_with_size_and_hash_and_is_read_back() -> None:
-    place = Place("xgb", "PUMP", NOON)
-    stored = uploads(place, [ModelFile("model", ".pkl", b"abc"), ModelFile("model-ubj", ".ubj", b"")])
-    read = files_of(manifest(place, stored, {"run": {"uid": "1"}}))
+    paths = ArtifactPaths("xgb", "PUMP", NOON)
+    stored = uploads(paths, [ModelFile("model", ".pkl", b"abc"), ModelFile("model-ubj", ".ubj", b"")])
+    read = files_of(manifest(paths, stored, {"run": {"uid": "1"}}))
     assert read == [upload.artifact for upload in stored]
     assert {file.name: (file.size, file.sha256[:8]) for file in read} == {
         "model": (3, "ba7816bf"),

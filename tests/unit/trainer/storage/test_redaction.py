@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_trainer.run.process import Surroundings, launch
+from trainingjob_trainer.run.process import RuntimeConfig, launch
 from trainingjob_trainer.run.progress import Progress
 from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
 
@@ -59,6 +59,6 @@ def test_an_unknown_fault_ends_a_run_without_the_secret_in_it(
     def fail(progress: Progress) -> None:
         raise ValueError("Invalid header value b'AKIAIOSFODNN7EXAMPLE'")
 
-    ending, _ = launch(TrainingRun.model_validate(told), Surroundings(listeners=[fail]))
-    assert ending.reason == "TrainerError"
-    assert "AKIAIOSFODNN7EXAMPLE" not in ending.message
+    result = launch(TrainingRun.model_validate(told), RuntimeConfig(listeners=[fail]))
+    assert result.reason == "TrainerError"
+    assert "AKIAIOSFODNN7EXAMPLE" not in result.message

@@ -10,8 +10,8 @@ import pytest
 from support.telemetry import MACHINE, spec
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Telemetry
-from trainingjob_trainer.data.prepare import prepare_data
 from trainingjob_trainer.data.windows import Windows, create_sequences
+from trainingjob_trainer.models.factory import prepare_data
 from trainingjob_trainer.tools.simulate import simulate, write_csv
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -43,12 +43,12 @@ def test_the_table_is_complete_and_as_long_as_wanted(table: pd.DataFrame) -> Non
 
 
 def test_every_fault_of_real_telemetry_is_there(table: pd.DataFrame) -> None:
-    prepared = prepare_data(as_loaded(table), spec("xgb"))
-    counts = prepared.summary.counts
+    dataset = prepare_data(as_loaded(table), spec("xgb"))
+    counts = dataset.summary.counts
     assert counts["duplicate timestamps"] > 0
     assert counts["rows with a false reading"] > 0
     assert counts["infinite values in Eng_RPM_variation_percentage"] > 0
-    assert prepared.summary.segments > 10
+    assert dataset.summary.segments > 10
     instants = table["timestamp"].to_numpy()
     assert (np.diff(instants) < np.timedelta64(0)).any()
 
@@ -63,11 +63,10 @@ def test_derived_columns_follow_from_the_sensors_as_they_are_stored(table: pd.Da
 
 
 def test_failures_lie_in_both_parts_and_sensors_tell_of_them_before(table: pd.DataFrame) -> None:
-    prepared = prepare_data(as_loaded(table), spec("xgb"))
-    assert prepared.events is not None
-    assert prepared.events[: prepared.border].sum() >= 3
-    assert prepared.events[prepared.border :].sum() >= 1
-    running = prepared.frame[prepared.running]
+    dataset = prepare_data(as_loaded(table), spec("xgb"))
+    assert dataset.events[: dataset.test_start].sum() >= 3
+    assert dataset.events[dataset.test_start :].sum() >= 1
+    running = dataset.frame[dataset.running]
     before, else_ = (running[running["failure_label"] == label] for label in (1, 0))
     assert before["Oil_P"].mean() < else_["Oil_P"].mean() - 10
     assert before["Succao"].mean() < else_["Succao"].mean()

@@ -65,7 +65,7 @@ def absence(name: str, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> Ab
             "Upper and lower case count; name the column that holds it under data.columns.",
             has_readings=False,
         )
-    values = telemetry.values[name].to_numpy(np.float32)[cleaned.kept[: cleaned.border]]
+    values = telemetry.values[name].to_numpy(np.float32)[cleaned.kept[: cleaned.test_start]]
     present = values[~np.isnan(values)]
     if not present.size:
         return Absence(

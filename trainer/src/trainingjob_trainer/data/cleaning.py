@@ -20,7 +20,7 @@ GAP_IN_MEDIAN_STEPS = 10
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Telemetry after cleaning; ``border`` is where the test part begins.
+    """Telemetry after cleaning.
 
     Attributes:
         timestamps: ``datetime64[us]``, strictly ascending, shape (rows,).
@@ -29,7 +29,7 @@ class Cleaned:
         first_of_segment: bool, shape (rows,).
         after_false_reading: bool, shape (rows,): a raw sensor of this row or of the one before had a false reading.
         kept: int64, shape (rows,): position of each row in the telemetry.
-        border: Index of the first row of the test part.
+        test_start: Index of the first row of the test part.
         step_seconds: Median step of the training part.
         counts: What was found, by name.
         warnings: What the person should know of it, in whole sentences.
@@ -41,7 +41,7 @@ class Cleaned:
     first_of_segment: NDArray[np.bool_]
     after_false_reading: NDArray[np.bool_]
     kept: NDArray[np.int64]
-    border: int
+    test_start: int
     step_seconds: float
     counts: Mapping[str, int]
     warnings: Sequence[str]
@@ -68,8 +68,8 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
     counts["duplicate timestamps"] = len(instant_of_row) - len(kept)
     _refuse_few_rows(telemetry, len(kept), data.min_rows)
     timestamps = telemetry.timestamps[kept]
-    border = int(len(kept) * (1 - data.test_fraction) + 1e-9)
-    segments, step_seconds = _segments(timestamps, border, data.max_gap_seconds)
+    test_start = int(len(kept) * (1 - data.test_fraction) + 1e-9)
+    segments, step_seconds = _segments(timestamps, test_start, data.max_gap_seconds)
     first = np.concatenate(([True], segments[1:] != segments[:-1]))
 
     columns = {str(name): telemetry.values[name].to_numpy(np.float32) for name in telemetry.values.columns}
@@ -85,7 +85,7 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
             counts[f"false readings in {name}"] = int(np.count_nonzero(false_in_column))
             false_in_row |= false_in_column
             false[name] = false_in_column[kept]
-    repeated = readings_beside_sentinels(cleaned, false, border)
+    repeated = readings_beside_sentinels(cleaned, false, test_start)
     for column in cleaned.values():
         column[~np.isfinite(column)] = np.nan
     for name, where in (*false.items(), *repeated.items()):
@@ -111,7 +111,7 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
         first_of_segment=first,
         after_false_reading=tainted,
         kept=kept,
-        border=border,
+        test_start=test_start,
         step_seconds=step_seconds,
         counts={name: number for name, number in counts.items() if number},
         warnings=_warnings(repeated),
@@ -138,10 +138,10 @@ def _last_of_each_instant(timestamps: NDArray[np.datetime64]) -> tuple[NDArray[n
 
 
 def _segments(
-    timestamps: NDArray[np.datetime64], border: int, max_gap_seconds: float | None
+    timestamps: NDArray[np.datetime64], test_start: int, max_gap_seconds: float | None
 ) -> tuple[NDArray[np.int32], float]:
     steps = np.diff(timestamps).astype("timedelta64[us]").astype(np.int64) / 1e6
-    step_seconds = float(np.median(steps[: max(border - 1, 1)]))
+    step_seconds = float(np.median(steps[: max(test_start - 1, 1)]))
     longest = max_gap_seconds if max_gap_seconds is not None else GAP_IN_MEDIAN_STEPS * step_seconds
     segments = np.zeros(len(timestamps), np.int32)
     np.cumsum(steps > longest, dtype=np.int32, out=segments[1:])
@@ -149,7 +149,7 @@ def _segments(
 
 
 def _refuse_few_rows(telemetry: Telemetry, rows: int, needed: int) -> None:
-    # Two rows of training and one to test are the least for which a step and a border exist.
+    # Two rows of training and one to test are the least for which a step and a test start exist.
     if rows >= max(needed, 3):
         return
     read = len(telemetry.timestamps)

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_trainer.data.arrays import Instants
+
 
 @dataclass(frozen=True)
 class UnreadableColumn:
@@ -39,7 +41,7 @@ class Telemetry:
     """
 
     machine: str
-    timestamps: NDArray[np.datetime64]
+    timestamps: Instants
     values: pd.DataFrame
     fingerprint: str
     unreadable: Mapping[str, UnreadableColumn] = field(default_factory=dict)
@@ -95,40 +97,57 @@ class HealthScore:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Cleaned data of one machine, ready to train on; everything fitted is fitted on rows before ``border`` alone.
+class Dataset:
+    """Cleaned data of one machine, ready to train on; everything fitted is fitted on rows before ``test_start`` alone.
 
     Attributes:
         machine: Name of the machine.
-        frame: float32, one row per instant, the columns of ``features`` in their order, unscaled, then the target:
-            ``health_score`` (gru; NaN where an indicator is missing) or ``failure_label`` (xgb).
+        frame: float32, one row per instant, the columns of ``features`` in their order, unscaled, then the target.
         timestamps: ``datetime64[us]`` in UTC, shape (rows,), strictly ascending.
         segments: int32, shape (rows,): number of the segment a row is in, ascending.
-        border: Index of the first row of the test part.
+        test_start: Index of the first row of the test part.
         features: Names of the inputs, in order.
         running: bool, shape (rows,): whether the engine ran.
-        usable: bool, shape (rows,): False for training rows of xgb whose label would look into the test part.
         summary: What was found and done.
-        scaler: Fitted on the training rows of ``frame[features]`` as a DataFrame (gru only).
-        health: The score's definition (gru only).
-        last_scores: float32, shape (rows,), never missing: the score of each row with its inputs filled, which is what
-            persistence predicts for the next row and what the skip of a Residual model computes (gru only).
-        events: bool, shape (rows,): the rows in which a failure happened (xgb only).
     """
 
     machine: str
     frame: pd.DataFrame
-    timestamps: NDArray[np.datetime64]
+    timestamps: Instants
     segments: NDArray[np.int32]
-    border: int
+    test_start: int
     features: tuple[str, ...]
     running: NDArray[np.bool_]
-    usable: NDArray[np.bool_]
     summary: DataSummary
-    scaler: MinMaxScaler | None = None
-    health: HealthScore | None = None
-    last_scores: NDArray[np.float32] | None = None
-    events: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class HealthDataset(Dataset):
+    """A dataset with the target ``health_score``, NaN where an indicator is missing.
+
+    Attributes:
+        scaler: Fitted on the training rows of ``frame[features]`` as a DataFrame.
+        health: The score's definition.
+        persistence_forecast: float32, shape (rows,), never missing: the score of each row with its inputs filled,
+            which is the forecast of persistence for the next row.
+    """
+
+    scaler: MinMaxScaler
+    health: HealthScore
+    persistence_forecast: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FailureDataset(Dataset):
+    """A dataset with the target ``failure_label``: 1 shortly before a failure, else 0.
+
+    Attributes:
+        usable: bool, shape (rows,): False for training rows whose label depends on the test part.
+        events: bool, shape (rows,): the rows in which a failure happened.
+    """
+
+    usable: NDArray[np.bool_]
+    events: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

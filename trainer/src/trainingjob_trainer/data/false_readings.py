@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainingjob_api.values import Limits
+from trainingjob_trainer.data.arrays import Floats
 
-Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 _LARGEST_PLAUSIBLE_READING = 20_000.0
@@ -60,7 +60,7 @@ def implausible_readings(values: Floats, limits: Limits | None = None) -> Bools:
 
 
 def readings_beside_sentinels(
-    values: Mapping[str, Floats], false: Mapping[str, Bools], border: int
+    values: Mapping[str, Floats], false: Mapping[str, Bools], test_start: int
 ) -> Mapping[str, Bools]:
     """Where a raw sensor repeats the sentinel of other sensors of its row, which by itself it might have measured.
 
@@ -73,7 +73,7 @@ def readings_beside_sentinels(
     Args:
         values: Readings by raw sensor, each of shape (rows,).
         false: Where they are false by themselves, each of shape (rows,); a sensor without any may be left out.
-        border: Number of rows of the training part; nothing else decides what a sensor measures.
+        test_start: Number of rows of the training part; nothing else decides what a sensor measures.
 
     Returns:
         Only the sensors that have such readings, each of shape (rows,).
@@ -87,8 +87,8 @@ def readings_beside_sentinels(
         for name, readings in values.items():
             possible = ~false[name] if name in false else np.ones(len(readings), np.bool_)
             repeated = suspect & (readings == sentinel) & possible
-            known = possible[:border] & np.isfinite(readings[:border])
-            if repeated.any() and not _measures(sentinel, readings[:border][known], suspect[:border][known]):
+            known = possible[:test_start] & np.isfinite(readings[:test_start])
+            if repeated.any() and not _measures(sentinel, readings[:test_start][known], suspect[:test_start][known]):
                 found[name] = found[name] | repeated if name in found else repeated
     return found
 

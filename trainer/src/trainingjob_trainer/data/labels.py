@@ -43,7 +43,7 @@ def distinct_failures(
     timestamps: NDArray[np.datetime64],
     segments: NDArray[np.int32],
     events: NDArray[np.bool_],
-    border: int,
+    test_start: int,
     window: np.timedelta64,
 ) -> tuple[int, int]:
     """Number of failures in the training and in the test part.
@@ -54,18 +54,18 @@ def distinct_failures(
         timestamps: Strictly ascending, shape (rows,).
         segments: Segment of each row.
         events: Where the events are.
-        border: Index of the first row of the test part.
+        test_start: Index of the first row of the test part.
         window: How long before an event its rows are labelled.
     """
     rows = np.flatnonzero(events)
-    in_test = rows >= border
+    in_test = rows >= test_start
     follows = (np.diff(timestamps[rows]) <= window) & (np.diff(segments[rows]) == 0) & (np.diff(in_test) == 0)
     first = np.concatenate(([True], ~follows))[: len(rows)]
     return int(np.count_nonzero(first & ~in_test)), int(np.count_nonzero(first & in_test))
 
 
-def looks_past_border(timestamps: NDArray[np.datetime64], border: int, window: np.timedelta64) -> NDArray[np.bool_]:
-    """Training rows whose window reaches the first row of the test part: their label would be decided by it."""
-    past: NDArray[np.bool_] = timestamps + window >= timestamps[border]
-    past[border:] = False
-    return past
+def leakage_mask(timestamps: NDArray[np.datetime64], test_start: int, window: np.timedelta64) -> NDArray[np.bool_]:
+    """Training rows whose window reaches the first row of the test part: their label would depend on it."""
+    leaking: NDArray[np.bool_] = timestamps + window >= timestamps[test_start]
+    leaking[test_start:] = False
+    return leaking

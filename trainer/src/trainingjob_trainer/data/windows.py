@@ -6,10 +6,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
-from sklearn.preprocessing import MinMaxScaler
 
 from trainingjob_api.reasons import Reason
-from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.dataset import HealthDataset
 from trainingjob_trainer.errors import TrainingError
 
 
@@ -20,16 +19,17 @@ class Windows:
     Attributes:
         inputs: float32, shape (rows, features), scaled: the rows of every part, shared and C-contiguous.
         targets: float32, shape (rows,): the health score of each row, NaN where an indicator is missing.
-        last_scores: float32, shape (rows,): the score of each row with its inputs filled.
+        persistence_forecast: float32, shape (rows,): the score of each row with its inputs filled.
         length: Rows in a window.
         starts: int64, shape (windows,), ascending: first row of each window. Only windows with a target are listed.
         runs: int64, shape (runs, 2): the stretches (start, stop) of consecutive rows of this part, stop excluded; no
-            run crosses a gap or a border. A run may be too short for a window, and a row in it may lack its target.
+            run crosses a gap or the start of a part. A run may be too short for a window, and a row in it may have no
+            target.
     """
 
     inputs: NDArray[np.float32]
     targets: NDArray[np.float32]
-    last_scores: NDArray[np.float32]
+    persistence_forecast: NDArray[np.float32]
     length: int
     starts: NDArray[np.int64]
     runs: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Windows:
     @property
     def last_score(self) -> NDArray[np.float32]:
         """The score of each window's last row, float32, shape (windows,): the prediction of persistence."""
-        return self.last_scores[self.target_rows - 1]
+        return self.persistence_forecast[self.target_rows - 1]
 
     def gather(self, which: NDArray[np.integer] | slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Copy the chosen windows out of the shared array.
@@ -90,14 +90,14 @@ class Sequences:
     dropped: int
 
 
-def create_sequences(prepared: Prepared, sequence_length: int, validation_fraction: float) -> Sequences:
-    """Cut prepared data of a gru into windows that predict the health score of the row right after each.
+def create_sequences(dataset: HealthDataset, sequence_length: int, validation_fraction: float) -> Sequences:
+    """Cut a dataset into windows that predict the health score of the row right after each.
 
-    No window, its target included, crosses the border of the test part, that of the validation part, or a gap. A
+    No window, its target included, crosses the start of the test part, that of the validation part, or a gap. A
     stretch of n consecutive rows of one part gives n - sequence_length windows.
 
     Args:
-        prepared: Data prepared for a gru.
+        dataset: The data.
         sequence_length: Rows in a window.
         validation_fraction: Share of the training part's rows, at its end, that is kept for validation.
 
@@ -107,23 +107,21 @@ def create_sequences(prepared: Prepared, sequence_length: int, validation_fracti
     Raises:
         TrainingError: InsufficientData when a part has no window.
     """
-    if prepared.scaler is None or prepared.last_scores is None:
-        raise ValueError("create_sequences needs data prepared for a gru")
-    inputs = _scaled(prepared, prepared.scaler)
-    targets = np.ascontiguousarray(prepared.frame["health_score"].to_numpy(np.float32))
+    inputs = _scaled(dataset)
+    targets = np.ascontiguousarray(dataset.frame["health_score"].to_numpy(np.float32))
     rows = len(targets)
-    validation_border = int(prepared.border * (1 - validation_fraction) + 1e-9)
-    borders = (0, validation_border, prepared.border, rows)
+    validation_start = int(dataset.test_start * (1 - validation_fraction) + 1e-9)
+    edges = (0, validation_start, dataset.test_start, rows)
     parts = []
     dropped = 0
-    for start, stop in pairwise(borders):
-        runs = consecutive_runs(prepared.segments, start, stop)
+    for start, stop in pairwise(edges):
+        runs = consecutive_runs(dataset.segments, start, stop)
         starts = _starts(runs, sequence_length)
         has_target = np.isfinite(targets[starts + sequence_length])
         dropped += int(np.count_nonzero(~has_target))
-        parts.append(Windows(inputs, targets, prepared.last_scores, sequence_length, starts[has_target], runs))
+        parts.append(Windows(inputs, targets, dataset.persistence_forecast, sequence_length, starts[has_target], runs))
     training, validation, test = parts
-    _refuse_empty_parts(prepared, sequence_length, {"training": training, "validation": validation, "test": test})
+    _refuse_empty_parts(dataset, sequence_length, {"training": training, "validation": validation, "test": test})
     return Sequences(training, validation, test, dropped)
 
 
@@ -146,15 +144,16 @@ def _starts(runs: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     )
 
 
-def _scaled(prepared: Prepared, scaler: MinMaxScaler) -> NDArray[np.float32]:
-    scaled = np.empty((len(prepared.frame), len(prepared.features)), np.float32)
-    for index, name in enumerate(prepared.features):
-        values = prepared.frame[name].to_numpy(np.float64)
+def _scaled(dataset: HealthDataset) -> NDArray[np.float32]:
+    scaler = dataset.scaler
+    scaled = np.empty((len(dataset.frame), len(dataset.features)), np.float32)
+    for index, name in enumerate(dataset.features):
+        values = dataset.frame[name].to_numpy(np.float64)
         scaled[:, index] = values * scaler.scale_[index] + scaler.min_[index]
     return scaled
 
 
-def _refuse_empty_parts(prepared: Prepared, length: int, parts: dict[str, Windows]) -> None:
+def _refuse_empty_parts(dataset: HealthDataset, length: int, parts: dict[str, Windows]) -> None:
     for name, windows in parts.items():
         if len(windows):
             continue
@@ -163,7 +162,7 @@ def _refuse_empty_parts(prepared: Prepared, length: int, parts: dict[str, Window
         lacking = " and every target row in it lacks a health indicator" if longest > length else ""
         raise TrainingError(
             Reason.INSUFFICIENT_DATA,
-            f"machine {prepared.machine}: the {name} part gives no window: it has {rows} rows in {len(windows.runs)} "
+            f"machine {dataset.machine}: the {name} part gives no window: it has {rows} rows in {len(windows.runs)} "
             f"stretches without a gap, the longest of {longest}{lacking}; {length + 1} consecutive rows are needed "
             f"(sequenceLength {length} and the row to predict). Widen the period, shorten sequenceLength, "
             "or raise maxGapSeconds.",

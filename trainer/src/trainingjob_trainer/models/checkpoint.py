@@ -1,4 +1,4 @@
-"""Checkpoints: where a training stands, under one key per attempt, so that the next attempt goes on from there."""
+"""Checkpoints: the state of a training, under one key per attempt, so that the next attempt resumes from it."""
 
 import io
 import json
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 
-_LOG = logging.getLogger(__name__)
-_FORMAT = 1
+logger = logging.getLogger(__name__)
+_FORMAT = 2
 _HEADER = "header"
 _EVERY_SECONDS = 30.0
 
@@ -56,7 +56,7 @@ class Checkpoint:
         fingerprint: Of the data that it was trained on.
         device: What it was trained with, in words: elsewhere, the last bits of the result may differ.
         steps: Steps that are done; of two checkpoints the one with more is the more advanced.
-        counters: Numbers that decide how the training goes on; JSON.
+        counters: Numbers that decide how the training continues; JSON.
         arrays: Weights and the like by name.
     """
 
@@ -137,10 +137,10 @@ class Checkpoints:
         try:
             found = decode(content)
         except ValueError as error:
-            _LOG.warning("checkpoint %s is discarded: %s", key, error)
+            logger.warning("checkpoint %s is discarded: %s", key, error)
             return None
         if found.fingerprint != self.fingerprint:
-            _LOG.warning(
+            logger.warning(
                 "checkpoint %s is discarded: it was trained on other data (fingerprint %.12s, now %.12s)",
                 key,
                 found.fingerprint,
@@ -159,15 +159,15 @@ class Checkpoints:
         self._stored_at = time.monotonic()
 
     def offer(self, checkpoint: Checkpoint) -> None:
-        """Stores it if the store takes it: a training goes on without, and offers its next one as usual."""
+        """Stores it if the store takes it; otherwise the training continues without it and offers the next one."""
         try:
             self.put(checkpoint)
         except TrainingError as error:
             self._stored_at = time.monotonic()
-            _LOG.warning("the training goes on without a checkpoint: %s", error)
+            logger.warning("the training continues without a checkpoint: %s", error)
 
     def remove_superseded(self) -> None:
-        """Removes what this TrainingJob left behind when it was trained by another spec."""
+        """Removes the checkpoints of this TrainingJob that belong to another spec."""
         for stored in list(self._store.list(self._all)):
             if not stored.key.startswith(self._equal):
                 self._store.delete(stored.key)

@@ -21,7 +21,7 @@ class Device:
 
 
 def refuse_silent_cpu(device: Device, library: str, computes_on: str) -> None:
-    """Hold what a library computes on against the device of the attempt: libraries fall back with a mere warning.
+    """Compare what a library computes on with the device of the attempt: libraries fall back with only a warning.
 
     Args:
         device: What the attempt was given.

@@ -1,87 +1,53 @@
-"""The table of model types: how each is trained. A third type is one module and one entry here."""
+"""The table of model types. A third type is one package and one entry here."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
-from trainingjob_trainer.data.dataset import Prepared, TrainedModel
+from trainingjob_trainer.data.dataset import Dataset, Telemetry
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.models.checkpoint import Checkpoints
-from trainingjob_trainer.models.device import Device
-from trainingjob_trainer.models.reporter import Reporter
-
-
-@dataclass(frozen=True)
-class Training:
-    """Everything that a training may ask for.
-
-    Attributes:
-        prepared: The data.
-        spec: What to train.
-        reporter: Whom to tell.
-        device: What to compute on.
-        checkpoints: Those of this run; a type that cannot go on from one leaves them alone.
-    """
-
-    prepared: Prepared
-    spec: TrainingJobSpec
-    reporter: Reporter
-    device: Device
-    checkpoints: Checkpoints
-
-
-@dataclass(frozen=True)
-class ModelTrainer:
-    """How models of one type are trained.
-
-    Attributes:
-        train: Trains one model.
-        recipe: Raised when the same data and spec would give another kind of model than before: models of an older
-            recipe are then no longer adopted.
-    """
-
-    train: Callable[[Training], TrainedModel]
-    recipe: int
+from trainingjob_trainer.models.base import ModelType
+from trainingjob_trainer.models.gru.model import GruModel
+from trainingjob_trainer.models.xgb.model import XgbModel
 
 
 class ModelFactory:
-    """From model type to trainer.
+    """From the name of a model type to the type.
 
-    Libraries are imported by the type that needs them: each costs seconds and hundreds of megabytes.
+    Attributes:
+        types: Every type by its name.
     """
 
-    trainers: Mapping[str, ModelTrainer]
+    types: Mapping[str, ModelType[Any]] = {model_type.name: model_type for model_type in (GruModel(), XgbModel())}
 
     @classmethod
-    def create(cls, model_type: str) -> ModelTrainer:
-        """The trainer of a model type.
+    def create(cls, model_type: str) -> ModelType[Any]:
+        """The model type of a name.
 
         Raises:
             TrainingError: InvalidConfiguration, naming the types there are.
         """
-        if model_type not in cls.trainers:
+        if model_type not in cls.types:
             raise TrainingError(
-                Reason.INVALID_CONFIGURATION, f"There is no model type {model_type!r}, only {', '.join(cls.trainers)}."
+                Reason.INVALID_CONFIGURATION, f"There is no model type {model_type!r}, only {', '.join(cls.types)}."
             )
-        return cls.trainers[model_type]
+        return cls.types[model_type]
 
 
-def _train_gru(training: Training) -> TrainedModel:
-    from trainingjob_trainer.models.gru.model import train_gru
-    from trainingjob_trainer.models.gru.network import check_device
+def prepare_data(telemetry: Telemetry, spec: TrainingJobSpec) -> Dataset:
+    """Turn the telemetry of one machine into data to train on.
 
-    check_device(training.device)
-    return train_gru(training.prepared, training.spec, training.reporter, training.checkpoints)
+    Args:
+        telemetry: As loaded.
+        spec: Says which model, how to clean and how to split.
 
+    Returns:
+        The dataset of the model type.
 
-def _train_xgb(training: Training) -> TrainedModel:
-    from trainingjob_trainer.models.xgb.model import train_xgboost
-
-    return train_xgboost(training.prepared, training.spec, training.reporter, training.device)
-
-
-ModelFactory.trainers = {
-    "gru": ModelTrainer(_train_gru, recipe=2),
-    "xgb": ModelTrainer(_train_xgb, recipe=2),
-}
+    Raises:
+        TrainingError: InsufficientData or SingleClass when the data cannot train this model, InvalidConfiguration
+            when the spec names columns that are not there; the message says what was found and what to do.
+    """
+    dataset: Dataset = ModelFactory.create(spec.model.type).prepare(telemetry, spec)
+    return dataset

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-Floats = NDArray[np.floating[Any]]
+from trainingjob_trainer.data.arrays import Floats
 
 
 def regression_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
@@ -18,14 +18,16 @@ def regression_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
         predicted: Shape (n,).
 
     Returns:
-        By name; NaN without any row, and an R2 of NaN where all actual values are equal.
+        By name; NaN without any row or with a prediction that is not finite, and an R2 of NaN where all actual values
+        are equal.
     """
-    if actual.size == 0:
+    if actual.size == 0 or not np.isfinite(predicted).all():
         return dict.fromkeys(("mae", "rmse", "mse", "r2"), math.nan)
-    error = predicted.astype(np.float64) - actual
-    mse = float(np.mean(error**2))
-    spread = float(np.var(actual, dtype=np.float64)) if np.ptp(actual) > 0 else math.nan
-    return {"mae": float(np.mean(np.abs(error))), "rmse": math.sqrt(mse), "mse": mse, "r2": 1 - mse / spread}
+    # scikit-learn sums in the type that it is given.
+    actual, predicted = actual.astype(np.float64), predicted.astype(np.float64)
+    mse = float(mean_squared_error(actual, predicted))
+    r2 = float(r2_score(actual, predicted)) if np.ptp(actual) > 0 else math.nan
+    return {"mae": float(mean_absolute_error(actual, predicted)), "rmse": math.sqrt(mse), "mse": mse, "r2": r2}
 
 
 def skill(rmse: float, baseline: float) -> float:

@@ -1,41 +1,41 @@
-"""What a training tells the run it belongs to, and asks of it: progress, signs of life, and whether to stop."""
+"""The reporter: receives progress and heartbeats of a training, and says whether the training must stop."""
 
 from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Given to every training; the training never sees who listens."""
+    """What every training gets; it does not know who listens."""
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
     ) -> None:
-        """Say that an epoch has ended (for xgb: a booster of the search).
+        """Report the end of an epoch (for xgb: of a booster of the search).
 
         Args:
-            epoch: How many have ended, from 1.
-            epochs: How many there will be at most.
+            epoch: Number of epochs that have ended, from 1.
+            epochs: Number of epochs at most.
             loss: Training loss in units of the score; None where there is none.
             validation_loss: The same of the validation part.
         """
 
-    def advanced(self) -> None:
-        """Say that something moved on, so that the run is not taken for stalled."""
+    def heartbeat(self) -> None:
+        """Report that the training advances; without it for ``stallTimeoutSeconds`` the watchdog ends the process."""
 
     def should_stop(self) -> bool:
-        """Whether somebody asked the process to end; save what is worth saving, then raise ``Suspended``."""
+        """Whether the process was asked to end: a training then saves its state and raises ``Suspended``."""
         ...
 
 
 class SilentReporter:
-    """Tells nobody and is never asked to stop: for trainings outside a run."""
+    """Ignores everything and never asks to stop: for trainings outside a run."""
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
     ) -> None:
-        """Hear and forget."""
+        """Ignore it."""
 
-    def advanced(self) -> None:
-        """Hear and forget."""
+    def heartbeat(self) -> None:
+        """Ignore it."""
 
     def should_stop(self) -> bool:
         """Never."""

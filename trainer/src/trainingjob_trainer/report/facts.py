@@ -6,12 +6,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_trainer.data.arrays import Floats, Instants
+
 _ROOM_OF_GAPS = 0.1
 _CUT_QUANTILE = 0.995
 _WORTH_CUTTING = 2.0
-
-Floats = NDArray[np.floating]
-Instants = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)

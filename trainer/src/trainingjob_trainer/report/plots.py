@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
+from trainingjob_trainer.data.arrays import Floats, Instants
 from trainingjob_trainer.report.facts import Axis, in_words
 
 _ACTUAL, _MODEL, _BASELINE, _GAP = "#222222", "#5aa2e8", "#d9822b", "#b6bec8"
 _TIME_TICKS = 3
 _LOGARITHMIC_FROM_RATIO = 10
 _LOGARITHMIC_FROM_WINDOWS = 1000
-
-Floats = NDArray[np.floating]
-Instants = NDArray[np.datetime64]
 
 
 def history(curves: Mapping[str, Floats]) -> str:
@@ -99,17 +97,17 @@ def calibration(label: NDArray[np.integer], probability: Floats) -> str:
     return _svg(figure)
 
 
-def coverage(edges: Instants, share: Floats, border: np.datetime64) -> str:
+def coverage(edges: Instants, share: Floats, test_start: np.datetime64) -> str:
     """Share of the time that has data, in the training part and in the test part.
 
     Args:
         edges: Edges of the bins, shape (bins + 1,).
         share: Covered share of each bin, 0 to 1, shape (bins,).
-        border: First instant of the test part.
+        test_start: First instant of the test part.
     """
     figure, axes = _figure(height=1.7)
     seconds = (edges - edges[0]) / np.timedelta64(1, "s")
-    testing = edges[1:] > border
+    testing = edges[1:] > test_start
     axes.stairs(np.where(testing, 0, share), seconds, fill=True, color=_MODEL, label="training part")
     axes.stairs(np.where(testing, share, 0), seconds, fill=True, color=_BASELINE, label="test part")
     shown = np.linspace(0, len(edges) - 1, _TIME_TICKS).astype(np.intp)

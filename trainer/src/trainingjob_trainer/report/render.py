@@ -3,42 +3,22 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from trainingjob_trainer.data.dataset import ModelFile, Prepared, TrainedModel
+from trainingjob_trainer.data.dataset import Dataset, ModelFile, TrainedModel
+from trainingjob_trainer.report.content import ReportContent
 
-if TYPE_CHECKING:
-    from trainingjob_trainer.report.figures import Figure
-
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _ENVIRONMENT = Environment(
     loader=PackageLoader("trainingjob_trainer.report", "."),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
 )
-_BASELINES = ("persistence", "mean", "ridge")
-_HEADLINES = {
-    "gru": {
-        "test_size": "test windows",
-        "skill": "skill",
-        "skill_running": "skill, engine running",
-        "rmse": "RMSE",
-        "mae": "MAE",
-        "r2": "R2",
-    },
-    "xgb": {
-        "test_size": "test rows",
-        "failure_events_test": "failures in the test part",
-        "failure_events_train": "failures in the training part",
-        "average_precision": "average precision",
-        "recall_at_threshold": "recall at the threshold",
-        "precision_at_threshold": "precision at the threshold",
-    },
-}
 _SHOWN_FEATURES = 12
 _LOOK = "The log of the trainer says why."
 _DURATIONS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
@@ -57,15 +37,30 @@ class Report:
     warnings: Sequence[str]
 
 
-def draw_report(model_type: str, prepared: Prepared, trained: TrainedModel, parameters: Mapping[str, Any]) -> Report:
+class ReportSource(Protocol):
+    """A model type, as far as the report asks it."""
+
+    @property
+    def name(self) -> str:
+        """The value of ``spec.model.type``."""
+        ...
+
+    def report(self, dataset: Any, trained: TrainedModel) -> ReportContent:
+        """What the report of this type shows besides what all types have in common."""
+        ...
+
+
+def draw_report(
+    model_type: ReportSource, dataset: Dataset, trained: TrainedModel, parameters: Mapping[str, Any]
+) -> Report:
     """Draws the report of one trained model, or as much of it as can be drawn.
 
-    Raises no exception: a fault in a drawing must not fail a model that is trained. It is logged, the page says what
-    it lacks, and a warning says so too.
+    Raises no exception: a fault in a drawing must not fail a model that is trained. It is logged, the page names what
+    is missing, and so does a warning.
 
     Args:
-        model_type: ``gru`` or ``xgb``.
-        prepared: The data it was trained on.
+        model_type: Gives what differs between model types.
+        dataset: The data it was trained on.
         trained: The model; ``trained.report`` holds the arrays to draw, and what is absent is not drawn.
         parameters: The resolved parameters of the training, by name.
 
@@ -75,63 +70,49 @@ def draw_report(model_type: str, prepared: Prepared, trained: TrainedModel, para
     """
     try:
         # Importing what draws takes a second, which a run that adopts or fails need not wait for.
-        from trainingjob_trainer.report.figures import draw_figures
+        from trainingjob_trainer.report.figures import coverage, draw_figures
 
-        figures, undrawn = draw_figures(model_type, prepared, trained)
+        content = model_type.report(dataset, trained)
+        figures, undrawn = draw_figures({**content.figures, "Coverage": partial(coverage, dataset)})
         warnings = [f"The report lacks what could not be drawn: {', '.join(undrawn)}. {_LOOK}"] if undrawn else []
-        page = _page(model_type, prepared, trained, parameters, figures, warnings)
-    except Exception as error:  # noqa: BLE001 - a fault in the report must not fail a trained model
-        _LOG.exception("the report could not be written")
+        page = _ENVIRONMENT.get_template("page.html.jinja").render(
+            **_content(content, dataset, trained),
+            model_type=model_type.name,
+            warnings=dict.fromkeys((*dataset.summary.warnings, *warnings)),
+            figures=figures,
+            parameters={name: _number(value) for name, value in parameters.items()},
+        )
+    except Exception as error:
+        logger.exception("the report could not be written")
         return Report([], [f"The model has no report ({type(error).__name__}: {error}). {_LOOK}"])
     return Report([ModelFile("report", ".html", page.encode())], warnings)
 
 
-def _page(
-    model_type: str,
-    prepared: Prepared,
-    trained: TrainedModel,
-    parameters: Mapping[str, Any],
-    figures: "Sequence[Figure]",
-    warnings: Sequence[str],
-) -> str:
-    metrics, summary = trained.metrics, prepared.summary
-    return _ENVIRONMENT.get_template("page.html.jinja").render(
-        machine=prepared.machine,
-        model_type=model_type,
-        summary_line=trained.summary,
-        warnings=dict.fromkeys((*summary.warnings, *warnings)),
-        headlines=[
+def _content(content: ReportContent, dataset: Dataset, trained: TrainedModel) -> dict[str, Any]:
+    """Numbers and instants of the page as text."""
+    metrics, summary, comparison = trained.metrics, dataset.summary, content.comparison
+    return {
+        "machine": dataset.machine,
+        "summary_line": trained.summary,
+        "headlines": [
             (label, _number(metrics[name]))
-            for name, label in _HEADLINES[model_type].items()
+            for name, label in content.headlines.items()
             if metrics.get(name) is not None
         ],
-        comparison=_comparison(metrics) if model_type == "gru" else [],
-        figures=figures,
-        importance=_importance(trained.report.get("importance", {})),
-        importance_unit=trained.report.get("importance_unit"),
-        data=summary,
-        step=_duration(summary.step_seconds),
-        border=_instant(prepared.timestamps[prepared.border]),
-        start=_instant(summary.start),
-        end=_instant(summary.end),
-        features=prepared.features,
-        metrics=dict(_flat(metrics)),
-        parameters={name: _number(value) for name, value in parameters.items()},
-    )
-
-
-def _comparison(metrics: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Rows of the table of the model against its baselines: name, RMSE, MAE, R2."""
-    rivals = [("this model", "")] + [(name, f"_{name}") for name in _BASELINES if f"rmse_{name}" in metrics]
-    return [
-        (
-            name,
-            _number(metrics.get("rmse" + suffix)),
-            _number(metrics.get("mae" + suffix)),
-            _number(metrics.get("r2" + suffix)),
-        )
-        for name, suffix in rivals
-    ]
+        "columns": comparison.columns if comparison else (),
+        "comparison": [(name, [_number(value) for value in values]) for name, values in comparison.rows]
+        if comparison
+        else [],
+        "importance": _importance(trained.report.get("importance", {})),
+        "importance_unit": trained.report.get("importance_unit"),
+        "data": summary,
+        "step": _duration(summary.step_seconds),
+        "test_start": _instant(dataset.timestamps[dataset.test_start]),
+        "start": _instant(summary.start),
+        "end": _instant(summary.end),
+        "features": dataset.features,
+        "metrics": dict(_flat(metrics)),
+    }
 
 
 def _importance(costs: Mapping[str, float]) -> list[tuple[str, str, float]]:

@@ -19,7 +19,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
-    """Hold what this attempt was given against what the process can see.
+    """Compare what this attempt was given with what the process can see.
 
     Args:
         run: ``accelerator`` is the resource that the attempt was given, None for the CPU.
@@ -27,7 +27,7 @@ def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
         threads: CPU threads to use.
 
     Raises:
-        TrainingError: AcceleratorMissing. Training on the CPU in silence, at a price nobody asked for, is no answer.
+        TrainingError: AcceleratorMissing; the run does not silently use the CPU instead.
     """
     if run.accelerator is None and run.accelerator_policy != "Required":
         return Device("CPU", threads)
@@ -79,12 +79,12 @@ def cpu_threads(environment: Mapping[str, str]) -> int:
         TrainingError: InvalidConfiguration, when ``TRAINER_THREADS`` is not a whole number from 1.
     """
     available = len(os.sched_getaffinity(0))
-    told = environment.get(THREADS_VARIABLE, "")
-    if told and (not told.isdecimal() or int(told) < 1):
+    setting = environment.get(THREADS_VARIABLE, "")
+    if setting and (not setting.isdecimal() or int(setting) < 1):
         raise TrainingError(
-            Reason.INVALID_CONFIGURATION, f"{THREADS_VARIABLE} must be a whole number from 1, not {told!r}."
+            Reason.INVALID_CONFIGURATION, f"{THREADS_VARIABLE} must be a whole number from 1, not {setting!r}."
         )
-    limit = float(told) if told else cpu_limit()
+    limit = float(setting) if setting else cpu_limit()
     return max(1, math.ceil(min(available, limit)))
 
 

@@ -1,4 +1,4 @@
-"""Live progress for whoever asks: the trainer's Prometheus endpoint, read by the operator and by Prometheus itself."""
+"""The metrics endpoint of the trainer, read by the operator and by Prometheus."""
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client import Enum as StateMetric
@@ -42,7 +42,7 @@ class MetricsEndpoint:
         """Show this progress from now on; what is unknown is NaN."""
         self._stage.state(progress.stage)
         self._ratio.set(progress.ratio)
-        self._advanced_at.set(progress.advanced_at or float("nan"))
+        self._advanced_at.set(progress.heartbeat_at or float("nan"))
         for name, gauge in self._gauges.items():
             known = progress.epochs > 0 and getattr(progress, name) is not None
             gauge.set(getattr(progress, name) if known else float("nan"))

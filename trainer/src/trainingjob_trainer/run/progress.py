@@ -1,12 +1,13 @@
-"""How far a run is: one immutable picture of it, told to whoever listens at every change."""
+"""Progress of a run: one immutable value, passed to every listener at each change."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
 from trainingjob_api.progress import Stage
+from trainingjob_trainer.run.result import RunSummary
 
 _BEGINS_AT = {
     Stage.STARTING: 0.0,
@@ -17,7 +18,7 @@ _BEGINS_AT = {
     Stage.PUBLISHING: 0.94,
     Stage.REGISTERING: 0.98,
 }
-"""The share of the whole run that lies behind when a stage begins."""
+"""The share of the whole run that is done when a stage begins."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Progress:
         epochs: How many there will be at most; 0 while unknown.
         loss: Last training loss in units of the score, None where there is none.
         validation_loss: The same of the validation part.
-        advanced_at: When something moved on last, in seconds since 1970.
+        heartbeat_at: When something moved on last, in seconds since 1970.
+        summary: What is known of the run so far.
     """
 
     stage: Stage = Stage.STARTING
@@ -38,7 +40,8 @@ class Progress:
     epochs: int = 0
     loss: float | None = None
     validation_loss: float | None = None
-    advanced_at: float = 0.0
+    heartbeat_at: float = 0.0
+    summary: RunSummary = field(default_factory=RunSummary)
 
     @property
     def ratio(self) -> float:
@@ -53,24 +56,23 @@ Listener = Callable[[Progress], None]
 
 
 class RunProgress:
-    """The reporter of a run: keeps the present picture and tells every change to its listeners.
+    """The reporter of a run: holds the present progress and passes every change to its listeners.
 
-    May be called from any thread; listeners hear one change after the other.
+    May be called from any thread; listeners receive one change after the other.
 
     Attributes:
-        now: The present picture.
+        now: The present progress.
     """
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
-        """Start at the stage Starting and tell the listeners so."""
+        """Start at the stage Starting; listeners receive the first change."""
         self._listeners = listeners
         self._stop_requested = False
         self._lock = Lock()
         self.now = Progress()
-        self._change()
 
     def stage(self, stage: Stage) -> None:
-        """Say that the run goes on to a stage."""
+        """Enter a stage."""
         self._change(stage=stage)
 
     def epoch(
@@ -79,9 +81,18 @@ class RunProgress:
         """See ``Reporter``."""
         self._change(epoch=epoch, epochs=epochs, loss=loss, validation_loss=validation_loss)
 
-    def advanced(self) -> None:
+    def heartbeat(self) -> None:
         """See ``Reporter``."""
         self._change()
+
+    def record(self, **facts: Any) -> None:
+        """Add to the summary, which a run that fails or stalls leaves behind; listeners receive the next change.
+
+        Args:
+            facts: By the attributes of ``RunSummary``.
+        """
+        with self._lock:
+            self.now = replace(self.now, summary=replace(self.now.summary, **facts))
 
     def request_stop(self) -> None:
         """Ask the training to save what is worth saving and to end."""
@@ -93,6 +104,6 @@ class RunProgress:
 
     def _change(self, **changed: Any) -> None:
         with self._lock:
-            self.now = replace(self.now, advanced_at=time.time(), **changed)
+            self.now = replace(self.now, heartbeat_at=time.time(), **changed)
             for listener in self._listeners:
                 listener(self.now)

@@ -1,4 +1,4 @@
-"""What is known of a run so far, filled in as it goes, and the words in which its end is told."""
+"""How a run ended, and what is known of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 
 
-@dataclass
-class Findings:
-    """What a run has found so far; a run that fails has found what was known until then.
+@dataclass(frozen=True)
+class RunSummary:
+    """What is known of a run; of a run that failed, what was known until then.
 
     Every attribute has the name and the form of its key in the termination message.
     """
@@ -28,48 +28,56 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a run ended: a reason of the API, a message for people, and the exit code of the process."""
+class RunResult:
+    """How a run ended: a reason of the API, a message for people, the exit code of the process, and what is known."""
 
     reason: Reason
     message: str
     exit_code: ExitCode = ExitCode.DONE
+    summary: RunSummary = field(default_factory=RunSummary)
 
     @property
     def outcome(self) -> Outcome:
-        """``Succeeded``, ``Stopped`` (it can go on from a checkpoint) or ``Failed``."""
+        """``Succeeded``, ``Stopped`` (it can resume from a checkpoint) or ``Failed``."""
         if self.exit_code is ExitCode.DONE:
             return "Succeeded"
         return "Stopped" if self.exit_code is ExitCode.STOPPED else "Failed"
 
 
-def ending_of(error: BaseException) -> Ending:
-    """How a run ends that was ended by an exception."""
+def result_of(error: BaseException, summary: RunSummary | None = None) -> RunResult:
+    """The result of a run that an exception ended.
+
+    Args:
+        error: The exception.
+        summary: What was known by then.
+    """
+    summary = summary or RunSummary()
     if isinstance(error, TrainingError):
-        return Ending(error.reason, error.message, error.exit_code)
+        return RunResult(error.reason, error.message, error.exit_code, summary)
     if isinstance(error, MemoryError):
-        return Ending(Reason.OUT_OF_MEMORY, f"The process has no more memory ({error}).", ExitCode.UNEXPECTED)
-    return Ending(
+        message = f"The process has no more memory ({error})."
+        return RunResult(Reason.OUT_OF_MEMORY, message, ExitCode.UNEXPECTED, summary)
+    return RunResult(
         Reason.TRAINER_ERROR,
         f"{type(error).__name__}: {error}. This is a fault of the trainer or its machine; its log holds the details.",
         ExitCode.UNEXPECTED,
+        summary,
     )
 
 
-def termination_facts(run: TrainingRun | None, ending: Ending, findings: Findings) -> dict[str, Any]:
+def termination_facts(run: TrainingRun | None, result: RunResult) -> dict[str, Any]:
     """The facts for the termination message.
 
     Args:
         run: None when not even that could be read.
-        ending: How it ended.
-        findings: What was known by then.
+        result: How it ended.
     """
     identity = {"uid": run.uid, "run": run.run, "attempt": run.attempt} if run else {}
     return {
         **identity,
-        "outcome": ending.outcome,
-        "reason": ending.reason,
-        "message": ending.message,
-        "exitCode": int(ending.exit_code),
-        **vars(findings),
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "message": result.message,
+        "exitCode": int(result.exit_code),
+        **vars(result.summary),
     }

@@ -3,29 +3,29 @@
 import logging
 from collections.abc import Sequence
 
+from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.run.gates import failed_gates
-from trainingjob_trainer.run.result import Ending, Findings
+from trainingjob_trainer.run.result import RunResult, RunSummary
 from trainingjob_trainer.storage.artifact_paths import Artifact, manifest_key_of
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import verify
 from trainingjob_trainer.storage.registry import RecordedRun
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-def report_recorded(run: TrainingRun, store: ObjectStore, recorded: RecordedRun, findings: Findings) -> Ending:
-    """Tell the end of a run that the registry knows already, from an earlier attempt or from one beside this.
+def verified_result(run: TrainingRun, store: ObjectStore, recorded: RecordedRun) -> RunResult:
+    """The result of a run that an earlier or concurrent attempt recorded, after its objects are verified.
 
     Raises:
-        TrainingError: GateFailed when it was rejected, ArtifactStoreFailed when its objects are no longer intact.
+        TrainingError: ArtifactStoreFailed when its objects are no longer intact.
     """
     if recorded.outcome == "rejected":
-        describe(findings, recorded, store, [])
-        raise gate_failed(run, recorded, store)
+        return recorded_result(run, store, recorded, [])
     artifacts = _verified(run, store, recorded)
     if isinstance(artifacts, str):
         raise TrainingError(
@@ -33,56 +33,64 @@ def report_recorded(run: TrainingRun, store: ObjectStore, recorded: RecordedRun,
             f"This run is registered as {recorded.bucket_address}, but {artifacts}. Restore that object, or ask for a "
             f"new run with the annotation {RETRAIN_ANNOTATION}.",
         )
-    describe(findings, recorded, store, artifacts)
-    if recorded.outcome == "adopted":
-        return adopted_ending(recorded)
-    return Ending(Reason.COMPLETED, f"Registered as {recorded.bucket_address}.")
+    return recorded_result(run, store, recorded, artifacts)
 
 
-def can_be_adopted(run: TrainingRun, store: ObjectStore, candidate: RecordedRun, findings: Findings) -> bool:
-    """Whether a registered model of an equal run passes the gates of this run and is intact; the log says why not."""
+def adoptable_artifacts(run: TrainingRun, store: ObjectStore, candidate: RecordedRun) -> list[Artifact] | None:
+    """The files of a registered model of an equal run.
+
+    Returns:
+        None when the model fails a gate of this run or is not intact; the log says which.
+    """
     failures = failed_gates(run.spec.gates, candidate.metrics)
     if failures:
-        _LOG.info("%s is not adopted: %s", candidate.bucket_address, "; ".join(failures))
-        return False
+        logger.info("%s is not adopted: %s", candidate.bucket_address, "; ".join(failures))
+        return None
     artifacts = _verified(run, store, candidate)
     if isinstance(artifacts, str):
-        _LOG.warning("%s is not adopted: %s", candidate.bucket_address, artifacts)
-        return False
-    describe(findings, candidate, store, artifacts)
-    return True
+        logger.warning("%s is not adopted: %s", candidate.bucket_address, artifacts)
+        return None
+    return artifacts
 
 
-def adopted_ending(recorded: RecordedRun) -> Ending:
-    """The end of a run that took the model of an equal one."""
-    return Ending(
+def adopted_result(recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Artifact]) -> RunResult:
+    """The result of a run that took the model of an equal one."""
+    return RunResult(
         Reason.ADOPTED_EXISTING_RUN,
         f"{recorded.bucket_address} was trained before from an equal spec and equal data; verified and adopted.",
+        summary=_summary(recorded, store, artifacts),
     )
 
 
-def gate_failed(run: TrainingRun, recorded: RecordedRun, store: ObjectStore) -> TrainingError:
-    """The error of a run whose model was recorded as rejected."""
-    failures = failed_gates(run.spec.gates, recorded.metrics)
-    return TrainingError(
-        Reason.GATE_FAILED,
-        f"The model was not registered: {'; '.join(failures)}. It is kept at {store.uri(recorded.bucket_address)}.",
-    )
+def recorded_result(
+    run: TrainingRun, store: ObjectStore, recorded: RecordedRun, artifacts: Sequence[Artifact]
+) -> RunResult:
+    """The result of a run as the registry has it: Completed, AdoptedExistingRun or GateFailed."""
+    if recorded.outcome == "adopted":
+        return adopted_result(recorded, store, artifacts)
+    summary = _summary(recorded, store, artifacts)
+    if recorded.outcome == "rejected":
+        failures = "; ".join(failed_gates(run.spec.gates, recorded.metrics))
+        message = f"The model was not registered: {failures}. It is kept at {store.uri(recorded.bucket_address)}."
+        return RunResult(Reason.GATE_FAILED, message, ExitCode.GATE_FAILED, summary)
+    return RunResult(Reason.COMPLETED, f"Registered as {recorded.bucket_address}.", summary=summary)
 
 
-def describe(findings: Findings, recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Artifact]) -> None:
-    """Fill in what the registry and the manifest say of a run."""
+def _summary(recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Artifact]) -> RunSummary:
+    """What the registry and the manifest say of a run."""
     metrics = recorded.metrics
-    findings.metrics = metrics
-    findings.summary = str(metrics.get("summary", ""))
-    findings.artifacts = [
-        {"name": file.name, "uri": store.uri(file.key), "sha256": file.sha256, "sizeBytes": file.size}
-        for file in artifacts
-    ]
-    findings.data = metrics.get("data", {})
-    findings.warnings = metrics.get("warnings", ())
-    if recorded.outcome != "rejected":
-        findings.registration = {"modelID": recorded.model_id, "bucketAddress": recorded.bucket_address}
+    registered = {"modelID": recorded.model_id, "bucketAddress": recorded.bucket_address}
+    return RunSummary(
+        summary=str(metrics.get("summary", "")),
+        metrics=metrics,
+        artifacts=[
+            {"name": file.name, "uri": store.uri(file.key), "sha256": file.sha256, "sizeBytes": file.size}
+            for file in artifacts
+        ],
+        registration={} if recorded.outcome == "rejected" else registered,
+        data=metrics.get("data", {}),
+        warnings=metrics.get("warnings", ()),
+    )
 
 
 def _verified(run: TrainingRun, store: ObjectStore, recorded: RecordedRun) -> list[Artifact] | str:

@@ -1,8 +1,7 @@
-"""What a person at a terminal sees of a run: a bar while it trains, a table of the result when it is done."""
+"""A run at a terminal: a progress bar while it trains, a table of its metrics at the end."""
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -12,10 +11,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from trainingjob_api.progress import Stage
+from trainingjob_trainer.report.content import MetricsTable
 from trainingjob_trainer.run.progress import Progress
-
-_REGRESSION = ("rmse", "mae", "r2")
-_BASELINES = ("persistence", "mean", "ridge")
 
 
 class TerminalBar:
@@ -61,33 +58,13 @@ class TerminalBar:
         self._bar.update(self._task, completed=progress.ratio, description=progress.stage, detail=_detail(progress))
 
 
-def result_table(model_type: str, metrics: Mapping[str, Any]) -> Table:
-    """The metrics of a model beside what costs nothing: persistence, the mean and ridge regression, or chance."""
-    if model_type == "gru":
-        table = Table("", *(name.upper() for name in _REGRESSION), title="Test part, one step ahead")
-        for label, suffix in (("this model", ""), *((name, f"_{name}") for name in _BASELINES)):
-            if f"rmse{suffix}" in metrics:
-                table.add_row(label, *(_number(metrics.get(f"{name}{suffix}")) for name in _REGRESSION))
-        table.caption = f"skill against persistence: {_number(metrics.get('skill'))}"
-        return table
-    positives, rows = metrics.get("positives_test", 0), metrics.get("test_size") or 1
-    table = Table("", "this model", "by chance", title="Test part, rows before a failure")
-    for name, chance in (
-        ("auc_score", 0.5),
-        ("average_precision", positives / rows),
-        ("recall_at_threshold", metrics.get("alarm_share_at_threshold")),
-        ("precision_at_threshold", positives / rows),
-    ):
-        table.add_row(name, _number(metrics.get(name)), _number(chance))
-    table.caption = f"operating threshold {_number(metrics.get('operating_threshold'))}"
-    return table
-
-
-def facts_table(title: str, facts: Sequence[tuple[str, object]]) -> Table:
-    """Names and values, one below the other."""
-    table = Table(title=title, show_header=False)
-    for name, value in facts:
-        table.add_row(name, str(value))
+def rich_table(metrics: MetricsTable) -> Table:
+    """Metrics of a model beside those of baselines."""
+    table = Table("", *metrics.columns, title=metrics.title)
+    for name, values in metrics.rows:
+        table.add_row(name, *map(_number, values))
+    label, value = metrics.caption
+    table.caption = f"{label}: {_number(value)}"
     return table
 
 

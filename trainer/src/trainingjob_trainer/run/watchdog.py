@@ -1,4 +1,4 @@
-"""The end of a run that hangs: every thread's stack into the log, then exit, when nothing advanced for too long."""
+"""The watchdog: ends a process without a heartbeat, with every thread's stack in the log."""
 
 import faulthandler
 import threading
@@ -12,8 +12,8 @@ _GRACE_SECONDS = 5.0
 _REARM_SECONDS = 1.0
 
 
-class StallWatch:
-    """A listener that ends the process with exit code 1 when it hears nothing for a while.
+class Watchdog:
+    """A listener that ends the process with exit code 1 when it receives no progress for a while.
 
     The end itself is faulthandler's, which needs no lock of the interpreter: a thread stuck in native code that holds
     it cannot prevent it. Some seconds before, ``on_stall`` is called, if Python code can still run.
@@ -23,16 +23,16 @@ class StallWatch:
         """Prepare; nothing is watched before the context is entered.
 
         Args:
-            timeout_seconds: How long nothing may advance.
-            on_stall: Told once, from another thread, just before the process ends.
+            timeout_seconds: Longest time without a heartbeat.
+            on_stall: Called once, from another thread, just before the process ends.
         """
         self._timeout_seconds = timeout_seconds
         self._on_stall = on_stall
         self._armed_at = 0.0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="stall-watch", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def __enter__(self) -> "StallWatch":
+    def __enter__(self) -> "Watchdog":
         """Begin to watch."""
         self._arm()
         self._thread.start()
@@ -47,7 +47,7 @@ class StallWatch:
         self._thread.join()
 
     def __call__(self, progress: Progress) -> None:
-        """Hear that something advanced."""
+        """Receive a heartbeat."""
         if time.monotonic() - self._armed_at > _REARM_SECONDS:
             self._arm()
 

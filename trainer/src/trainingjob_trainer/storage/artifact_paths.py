@@ -9,23 +9,19 @@ from hashlib import sha256
 from typing import Any
 
 from trainingjob_trainer.data.dataset import ModelFile
+from trainingjob_trainer.models.base import ContractName
+from trainingjob_trainer.models.factory import ModelFactory
 
 TIMESTAMP = "%Y_%m_%d_%H_%M_%S"
 _TIMESTAMP_LENGTH = len("2025_01_31_23_59_59")
-_CONTRACT_NAMES = {
-    ("gru", "model"): ("gru_model_weights_", ".h5"),
-    ("gru", "scaler"): ("gru_model_scaler_", ".pkl"),
-    ("xgb", "model"): ("xgb_model_", ".pkl"),
-}
-"""Model type and role to prefix and suffix of the object's name, as readers expect it."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ArtifactPaths:
     """Where the objects of one model lie.
 
     Attributes:
-        model_type: ``gru`` or ``xgb``.
+        model_type: The value of ``spec.model.type``.
         machine: Name of the machine.
         timestamp: UTC, to the second.
         rejected: Whether the model failed a gate: then no object of it has a name that readers look for.
@@ -50,23 +46,36 @@ class Place:
     @property
     def address(self) -> str:
         """Key of the model itself, which the registry calls ``bucket_address``."""
-        return self.key("model", _CONTRACT_NAMES[self.model_type, "model"][1])
+        return self.key("model", self._contract_names["model"].suffix)
 
     @property
     def top_keys(self) -> tuple[str, ...]:
         """Keys of what readers look for, in the order in which they are stored; none for a rejected model."""
         if self.rejected:
             return ()
-        files = [(role, suffix) for (kind, role), (_, suffix) in _CONTRACT_NAMES.items() if kind == self.model_type]
-        return tuple(self.key(role, suffix) for role, suffix in sorted(files, key=lambda file: _order(file[0])))
+        return (*self.companions.values(), self.address)
+
+    @property
+    def companions(self) -> dict[str, str]:
+        """Keys of what readers look for besides the model, by the name under which the registry has them."""
+        names = self._contract_names
+        return {f"{role}_path": self.key(role, names[role].suffix) for role in names if role != "model"}
 
     def key(self, role: str, suffix: str) -> str:
         """Key of a file of the model."""
-        prefix, contract_suffix = _CONTRACT_NAMES.get((self.model_type, role), ("", ""))
-        if prefix and not self.rejected:
-            return f"{prefix}{self.machine}_{self.timestamp.strftime(TIMESTAMP)}{contract_suffix}"
-        # A twin is named after what it is the twin of: the role model-ubj with suffix .ubj is model.ubj.
+        name = self._contract_names.get(role)
+        if name and not self.rejected:
+            return f"{name.prefix}{self.machine}_{self.timestamp.strftime(TIMESTAMP)}{name.suffix}"
+        # A safe copy is named after its original: the role model-ubj with suffix .ubj is model.ubj.
         return f"{self.folder}{role.removesuffix(suffix.replace('.', '-'))}{suffix}"
+
+    def storing_order(self, role: str) -> int:
+        """Position of a role among the files: what readers look for comes last, the model at the end."""
+        return 2 if role == "model" else int(role in self._contract_names)
+
+    @property
+    def _contract_names(self) -> Mapping[str, ContractName]:
+        return ModelFactory.create(self.model_type).contract_names
 
 
 def manifest_key_of(address: str, machine: str, model_type: str) -> str:
@@ -75,12 +84,12 @@ def manifest_key_of(address: str, machine: str, model_type: str) -> str:
     Args:
         address: Its ``bucket_address``.
         machine: Name of the machine.
-        model_type: ``gru`` or ``xgb``.
+        model_type: The value of ``spec.model.type``.
 
     Raises:
         ValueError: The address is not of this machine and model type.
     """
-    prefix, suffix = _CONTRACT_NAMES[model_type, "model"]
+    prefix, suffix = ModelFactory.create(model_type).contract_names["model"]
     timestamp = address.removeprefix(f"{prefix}{machine}_").removesuffix(suffix)
     if len(timestamp) != _TIMESTAMP_LENGTH or f"{prefix}{machine}_{timestamp}{suffix}" != address:
         raise ValueError(f"{address!r} is not the address of a {model_type} model of {machine}")
@@ -105,24 +114,20 @@ class Upload:
     content: bytes
 
 
-def uploads(place: Place, files: Sequence[ModelFile]) -> list[Upload]:
+def uploads(paths: ArtifactPaths, files: Sequence[ModelFile]) -> list[Upload]:
     """The files of a model in the order in which they are stored: what readers look for last, the model at the end.
 
     Args:
-        place: Where they go.
+        paths: Where they go.
         files: All files but the manifest.
     """
     return [
         Upload(
-            Artifact(file.role, place.key(file.role, file.suffix), sha256(file.content).hexdigest(), len(file.content)),
+            Artifact(file.role, paths.key(file.role, file.suffix), sha256(file.content).hexdigest(), len(file.content)),
             file.content,
         )
-        for file in sorted(files, key=lambda file: _order(file.role))
+        for file in sorted(files, key=lambda file: paths.storing_order(file.role))
     ]
-
-
-def _order(role: str) -> int:
-    return {"scaler": 1, "model": 2}.get(role, 0)
 
 
 def claim_of(uid: str, run: int, attempt: int) -> str:
@@ -130,12 +135,12 @@ def claim_of(uid: str, run: int, attempt: int) -> str:
     return f"run-{uid[:8]}-{run}-{attempt}.json"
 
 
-def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run: int) -> list[Place]:
+def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run: int) -> list[ArtifactPaths]:
     """The places that attempts of a run claimed and nobody else did.
 
     Args:
         keys: Every key under ``runs/<machine>/``.
-        model_type: ``gru`` or ``xgb``.
+        model_type: The value of ``spec.model.type``.
         machine: Name of the machine.
         uid: Of the TrainingJob.
         run: Counts its runs.
@@ -147,25 +152,25 @@ def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run
             claims.setdefault(timestamp, []).append(name)
     own = re.compile(rf"run-{re.escape(uid[:8])}-{run}-\d+\.json")
     return [
-        Place(model_type, machine, datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC))
+        ArtifactPaths(model_type, machine, datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC))
         for timestamp, names in claims.items()
         if all(own.fullmatch(name) for name in names)
     ]
 
 
-def manifest(place: Place, stored: Sequence[Upload], facts: Mapping[str, Any]) -> bytes:
+def manifest(paths: ArtifactPaths, stored: Sequence[Upload], facts: Mapping[str, Any]) -> bytes:
     """The manifest: what was trained from what by whom, and every file with its size and SHA-256.
 
     Args:
-        place: Where the files lie.
+        paths: Where the files lie.
         stored: Every file.
         facts: Strict JSON: the run, its data and the versions of what trained it.
     """
     return json.dumps(
         {
-            "machine": place.machine,
-            "modelType": place.model_type,
-            "timestamp": place.timestamp.strftime(TIMESTAMP),
+            "machine": paths.machine,
+            "modelType": paths.model_type,
+            "timestamp": paths.timestamp.strftime(TIMESTAMP),
             **facts,
             "files": [
                 {

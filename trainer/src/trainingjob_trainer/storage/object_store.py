@@ -23,7 +23,7 @@ from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.server_settings import store_settings
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 120.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _READ_TIMEOUT_SECONDS = 60.0
@@ -209,7 +209,7 @@ class ObjectStore:
             retry=tenacity.retry_if_exception(_is_transient),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
             stop=tenacity.stop_after_delay(self._patience_seconds),
-            before_sleep=lambda state: _LOG.warning(
+            before_sleep=lambda state: logger.warning(
                 "object store %s: could not %s (try %d), the next in %.1f s: %s",
                 self._endpoint,
                 what,

@@ -18,7 +18,7 @@ from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.connection_refusal import may_pass, refusing_states
 from trainingjob_trainer.storage.server_settings import postgres_parameters, postgres_place
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 90.0
 """How long transient trouble is retried within one attempt; the Job retries after that."""
@@ -73,7 +73,7 @@ def with_connection(
     def tell(state: RetryCallState) -> None:
         wait = state.next_action.sleep if state.next_action else 0.0
         error = state.outcome.exception() if state.outcome else None
-        _LOG.warning("%s: try %d failed, the next in %.1f s: %s", place, state.attempt_number, wait, error)
+        logger.warning("%s: try %d failed, the next in %.1f s: %s", place, state.attempt_number, wait, error)
 
     retrying = Retrying(
         retry=retry_if_exception_type(_TransientError),
@@ -98,7 +98,7 @@ def with_connection(
 @cache
 def _announce(place: str) -> None:
     """Say once in a process what is going to be used: the first answer may take long."""
-    _LOG.info("using %s", place)
+    logger.info("using %s", place)
 
 
 def _try_once(

@@ -9,10 +9,10 @@ from typing import Any
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.storage.artifact_paths import Artifact, Place, Upload, files_of, manifest, uploads
+from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, Upload, files_of, manifest, uploads
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _MAXIMUM_SECONDS_MOVED = 600
 _CONTENT_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8"}
 
@@ -22,17 +22,17 @@ class Publication:
     """The files of a model, of which the last ones wait to be stored until readers may find them.
 
     Attributes:
-        place: Where they lie.
+        paths: Where they lie.
         artifacts: Every file, the manifest last.
         waiting: What readers look for, the model last; nothing for a rejected model.
     """
 
-    place: Place
+    paths: ArtifactPaths
     artifacts: Sequence[Artifact]
     waiting: Sequence[Upload]
 
 
-def reserve(store: ObjectStore, wanted: Place, claim_name: str, claim: bytes) -> Place:
+def reserve(store: ObjectStore, wanted: ArtifactPaths, claim_name: str, claim: bytes) -> ArtifactPaths:
     """Take a timestamp of a machine that no other publication has, moving on by a second while it is taken.
 
     Every publisher first leaves a claim and then looks: of two at the same moment at least one sees the other and
@@ -47,18 +47,18 @@ def reserve(store: ObjectStore, wanted: Place, claim_name: str, claim: bytes) ->
     Returns:
         The place with the timestamp that is ours alone.
     """
-    place = wanted
-    while place.timestamp - wanted.timestamp <= timedelta(seconds=_MAXIMUM_SECONDS_MOVED):
-        own = f"{place.folder}{claim_name}"
+    paths = wanted
+    while paths.timestamp - wanted.timestamp <= timedelta(seconds=_MAXIMUM_SECONDS_MOVED):
+        own = f"{paths.folder}{claim_name}"
         seconds = 1
-        if store.size(place.address) is None and not _others(store, place, own):
+        if store.size(paths.address) is None and not _others(store, paths, own):
             store.put(own, claim, _CONTENT_TYPES[".json"])
-            others = _others(store, place, own)
+            others = _others(store, paths, own)
             if not others:
-                return place
+                return paths
             store.delete(own)
             seconds += sum(other < own for other in others)
-        place = replace(place, timestamp=place.timestamp + timedelta(seconds=seconds))
+        paths = replace(paths, timestamp=paths.timestamp + timedelta(seconds=seconds))
     raise TrainingError(
         Reason.ARTIFACT_STORE_FAILED,
         f"Every second of the {_MAXIMUM_SECONDS_MOVED} from {wanted.folder} on is taken in bucket {store.bucket!r}.",
@@ -67,31 +67,31 @@ def reserve(store: ObjectStore, wanted: Place, claim_name: str, claim: bytes) ->
 
 def publish(
     store: ObjectStore,
-    place: Place,
+    paths: ArtifactPaths,
     files: Sequence[ModelFile],
     facts: Mapping[str, Any],
-    advanced: Callable[[], None],
+    heartbeat: Callable[[], None],
 ) -> Publication:
     """Store the files and their manifest, read everything back and compare; but not yet what readers look for.
 
     Args:
         store: The object store.
-        place: A reserved place.
+        paths: A reserved place.
         files: All files but the manifest.
         facts: What the manifest says besides.
-        advanced: Called after each object.
+        heartbeat: Called after each object.
 
     Raises:
         TrainingError: ArtifactStoreFailed; what was stored by then is of no consequence, as no row names it.
     """
-    stored = uploads(place, files)
-    content = manifest(place, stored, facts)
-    listed = Upload(Artifact("manifest", place.manifest_key, sha256(content), len(content)), content)
-    waiting = [upload for upload in stored if upload.artifact.key in place.top_keys]
+    stored = uploads(paths, files)
+    content = manifest(paths, stored, facts)
+    listed = Upload(Artifact("manifest", paths.manifest_key, sha256(content), len(content)), content)
+    waiting = [upload for upload in stored if upload.artifact.key in paths.top_keys]
     for upload in [*(upload for upload in stored if upload not in waiting), listed]:
         _store_verified(store, upload)
-        advanced()
-    return Publication(place, [*(upload.artifact for upload in stored), listed.artifact], waiting)
+        heartbeat()
+    return Publication(paths, [*(upload.artifact for upload in stored), listed.artifact], waiting)
 
 
 def expose(store: ObjectStore, publication: Publication) -> None:
@@ -104,9 +104,9 @@ def expose(store: ObjectStore, publication: Publication) -> None:
         _store_verified(store, upload)
 
 
-def withdraw(store: ObjectStore, place: Place) -> None:
+def withdraw(store: ObjectStore, paths: ArtifactPaths) -> None:
     """Remove what readers look for, the model first; what is under ``runs/`` stays."""
-    for key in reversed(place.top_keys):
+    for key in reversed(paths.top_keys):
         store.delete(key)
 
 
@@ -132,8 +132,8 @@ def verify(store: ObjectStore, manifest_key: str) -> list[Artifact] | str:
     return [*files, Artifact("manifest", manifest_key, sha256(content), len(content))]
 
 
-def _others(store: ObjectStore, place: Place, own: str) -> list[str]:
-    return [entry.key for entry in store.list(place.folder) if entry.key != own]
+def _others(store: ObjectStore, paths: ArtifactPaths, own: str) -> list[str]:
+    return [entry.key for entry in store.list(paths.folder) if entry.key != own]
 
 
 def _store_verified(store: ObjectStore, upload: Upload) -> None:
@@ -144,7 +144,7 @@ def _store_verified(store: ObjectStore, upload: Upload) -> None:
         found = store.get(key)
         if found is not None and sha256(found) == wanted:
             return
-        _LOG.warning("%s was read back with another content than was stored", store.uri(key))
+        logger.warning("%s was read back with another content than was stored", store.uri(key))
     raise TrainingError(
         Reason.ARTIFACT_STORE_FAILED,
         f"{store.uri(key)} was read back twice with another content than was stored ({upload.artifact.size} bytes). "

@@ -26,14 +26,14 @@ class RunKey:
         uid: Of the TrainingJob; with ``run`` the key of the registry.
         run: Counts the runs of the TrainingJob.
         spec_hash: Equal for runs that train the same model on the same selection of data.
-        recipe: Number of the way that models are made; another number makes another kind of model.
+        trainer_revision: Number of the way that models are made; another number makes another kind of model.
         fingerprint: Of the telemetry.
     """
 
     uid: str
     run: int
     spec_hash: str
-    recipe: int
+    trainer_revision: int
     fingerprint: str
 
 
@@ -116,7 +116,7 @@ def withdraw_unregistered(uid: str, run: int, addresses: Iterable[str], remove: 
     Raises:
         TrainingError: RegistryFailed; or what ``remove`` raises.
     """
-    key = RunKey(uid, run, spec_hash="", recipe=0, fingerprint="")
+    key = RunKey(uid, run, spec_hash="", trainer_revision=0, fingerprint="")
 
     def hold(session: connection) -> None:
         with session.cursor() as rows:
@@ -219,7 +219,7 @@ def _record(session: connection, key: RunKey, run: RecordedRun) -> bool:
         "uid": key.uid,
         "run": key.run,
         "spec_hash": key.spec_hash,
-        "recipe": key.recipe,
+        "recipe": key.trainer_revision,
         "fingerprint": key.fingerprint,
         "outcome": run.outcome,
         "bucket_address": run.bucket_address,
@@ -272,7 +272,7 @@ def _find_equal(session: connection, key: RunKey) -> RecordedRun | None:
             "AND outcome = 'registered' "
             "AND EXISTS (SELECT FROM models WHERE models.bucket_address = training_runs.bucket_address) "
             "ORDER BY recorded_at DESC, uid, run DESC LIMIT 1",
-            (key.spec_hash, key.fingerprint, key.recipe),
+            (key.spec_hash, key.fingerprint, key.trainer_revision),
         )
         return _recorded(rows)
 

@@ -17,10 +17,10 @@ from psycopg2.extensions import connection
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import Window
-from trainingjob_api.values import HEALTH_INDICATORS, KEY_COLUMNS
-from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS, is_derived
+from trainingjob_api.values import KEY_COLUMNS
 from trainingjob_trainer.data.dataset import Telemetry, UnreadableColumn
 from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.storage.postgres import column_types, table_identifier, with_connection
 
 _BLOCK_BYTES = 1 << 20
@@ -100,32 +100,18 @@ def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str
     """The numeric columns of the table that the spec's model may use, in the order of the table.
 
     Args:
-        spec: A gru needs its features, the health indicators and what tells whether the engine ran; an xgb, or a
-            gru with derived features, every one.
+        spec: Its model type says which columns it needs.
         types: Column to type.
     """
     numeric = [name for name, type_name in types.items() if type_name in _NUMERIC_TYPES and name not in KEY_COLUMNS]
-    # A false reading in any sensor spoils derived columns.
-    if spec.model.type == "xgb" or any(map(is_derived, spec.model.gru.features)):
-        return tuple(numeric)
-    wanted = {*_sensors(spec), *ANALOGUE_COLUMNS, "Eng_RPM", "running"}
-    return tuple(name for name in numeric if name in wanted)
-
-
-def _sensors(spec: TrainingJobSpec) -> set[str]:
-    """The columns that the spec's model is trained on where the table has them; an xgb takes any others as well."""
-    if spec.model.type == "xgb":
-        sensors: set[str] = {*TELEMETRY_COLUMNS, *GRU_FEATURES}.difference(ANALOGUE_COLUMNS)
-    else:
-        sensors = {*(spec.model.gru.features or GRU_FEATURES), *HEALTH_INDICATORS}
-    return sensors.union(spec.data.columns.values())
+    return ModelFactory.create(spec.model.type).columns(spec, numeric)
 
 
 def _unreadable_columns(
     session: connection, spec: TrainingJobSpec, types: Mapping[str, str]
 ) -> Mapping[str, UnreadableColumn]:
     """The columns that the model would be trained on, were they numeric."""
-    sensors = _sensors(spec)
+    sensors = ModelFactory.create(spec.model.type).sensors(spec).union(spec.data.columns.values())
     names = [name for name, type_name in types.items() if name in sensors and type_name not in _NUMERIC_TYPES]
     if not names:
         return {}

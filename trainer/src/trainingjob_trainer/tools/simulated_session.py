@@ -9,9 +9,8 @@ from enum import Enum
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from trainingjob_trainer.data.arrays import Floats
 
 IDLE_SPEED = 1000.0
 AMBIENT = 26.0

@@ -11,7 +11,7 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler
 
 from trainingjob_api.spec import TrainingJobSpec
-from trainingjob_trainer.data.dataset import DataSummary, HealthScore, Prepared
+from trainingjob_trainer.data.dataset import DataSummary, HealthDataset, HealthScore
 from trainingjob_trainer.data.windows import Sequences, create_sequences
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -24,36 +24,35 @@ SEGMENTS = (70, 9, 83, 40)
 
 
 @pytest.fixture
-def prepared() -> Prepared:
+def dataset() -> HealthDataset:
     """Four stretches of rows, one too short for a window of 8; scores of some rows are missing."""
     random = np.random.default_rng(1)
     rows = sum(SEGMENTS)
     values = np.cumsum(random.normal(size=(rows, len(FEATURES))), axis=0) * [20, 1, 3, 2, 50] + [450, 40, 30, 0, 1600]
     frame = pd.DataFrame(values.astype(np.float32), columns=FEATURES)
-    border = 150
-    training = frame[:border]
+    test_start = 150
+    training = frame[:test_start]
     ranges = {name: (float(training[name].min()), float(training[name].max())) for name in FEATURES[:4]}
     score = sum(0.25 * (frame[name] - low) / (high - low) for name, (low, high) in ranges.items()).astype(np.float32)
     times = np.datetime64("2025-01-01", "us") + np.arange(rows) * np.timedelta64(10, "s")
-    return Prepared(
+    return HealthDataset(
         machine="MOTOBOMBA-007",
         frame=frame.assign(health_score=score.where(random.random(rows) > 0.05)),
         timestamps=times,
         segments=np.repeat(np.arange(len(SEGMENTS), dtype=np.int32), SEGMENTS),
-        border=border,
+        test_start=test_start,
         features=FEATURES,
         running=frame["Eng_RPM"].to_numpy() > 1500,
-        usable=np.ones(rows, dtype=bool),
         summary=DataSummary(rows, rows, len(SEGMENTS), 10.0, "f" * 64, times[0], times[-1]),
         scaler=MinMaxScaler().fit(training[list(FEATURES)]),
         health=HealthScore(ranges, 0.0, ()),
-        last_scores=score.to_numpy(),
+        persistence_forecast=score.to_numpy(),
     )
 
 
 @pytest.fixture
-def sequences(prepared: Prepared) -> Sequences:
-    return create_sequences(prepared, 8, 0.2)
+def sequences(dataset: HealthDataset) -> Sequences:
+    return create_sequences(dataset, 8, 0.2)
 
 
 @pytest.fixture

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from trainingjob_trainer.data.dataset import HealthScore, Prepared
+from trainingjob_trainer.data.dataset import HealthDataset, HealthScore
 from trainingjob_trainer.data.windows import Sequences
-from trainingjob_trainer.models.gru.baselines import CAUTION, fit_ridge, last_score, mixture
+from trainingjob_trainer.models.gru.baselines import SHRINKAGE, fit_ridge, last_score, mixture
 
 
-def test_the_last_score_is_a_linear_function_of_the_last_scaled_row(prepared: Prepared, sequences: Sequences) -> None:
-    skip = last_score(prepared.health, prepared.scaler, prepared.features)
+def test_the_last_score_is_linear_in_the_last_scaled_row(dataset: HealthDataset, sequences: Sequences) -> None:
+    skip = last_score(dataset.health, dataset.scaler, dataset.features)
     assert skip(sequences.test) == pytest.approx(sequences.test.last_score, abs=1e-6)
     assert skip.weights == pytest.approx(np.array([[0.25, 0.25, 0.25, 0.25, 0.0]]))
 
 
-def test_the_last_score_keeps_to_fixed_ranges_and_constants(prepared: Prepared, sequences: Sequences) -> None:
+def test_the_last_score_keeps_to_fixed_ranges_and_constants(dataset: HealthDataset, sequences: Sequences) -> None:
     health = HealthScore({"Oil_P": (0.0, 700.0), "Succao": (-100.0, 100.0)}, 0.25, ("Oil_L", "Recalque"))
     rows = sequences.test.target_rows - 1
-    oil, suction = (prepared.frame[name].to_numpy()[rows] for name in ("Oil_P", "Succao"))
+    oil, suction = (dataset.frame[name].to_numpy()[rows] for name in ("Oil_P", "Succao"))
     expected = 0.25 + 0.25 * oil / 700 + 0.25 * (suction + 100) / 200
-    assert last_score(health, prepared.scaler, prepared.features)(sequences.test) == pytest.approx(expected, abs=1e-6)
+    assert last_score(health, dataset.scaler, dataset.features)(sequences.test) == pytest.approx(expected, abs=1e-6)
 
 
 def test_ridge_is_scikit_learns_on_flattened_windows(sequences: Sequences) -> None:
@@ -30,11 +30,11 @@ def test_ridge_is_scikit_learns_on_flattened_windows(sequences: Sequences) -> No
     assert fit_ridge(sequences.training)(sequences.test) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_a_mixture_of_two_linear_scores_is_linear_again(prepared: Prepared, sequences: Sequences, share: float) -> None:
-    last, ridge = last_score(prepared.health, prepared.scaler, prepared.features), fit_ridge(sequences.training)
-    expected = share * last(sequences.test) + (1 - share) * ridge(sequences.test)
-    assert last.over(8).mixed_with(ridge, share)(sequences.test) == pytest.approx(expected, abs=1e-5)
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_a_mixture_of_linear_scores_is_linear(dataset: HealthDataset, sequences: Sequences, weight: float) -> None:
+    last, ridge = last_score(dataset.health, dataset.scaler, dataset.features), fit_ridge(sequences.training)
+    expected = weight * last(sequences.test) + (1 - weight) * ridge(sequences.test)
+    assert last.over(8).mixed_with(ridge, weight)(sequences.test) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.3, 0.3), (1.4, 1.0), (-0.2, 0.0)])
@@ -44,7 +44,7 @@ def test_many_rows_find_the_mixture_with_the_lowest_error(weight: float, expecte
 
 
 def test_few_rows_lean_towards_the_second() -> None:
-    first, second = np.random.default_rng(0).random((2, CAUTION)).astype(np.float32)
+    first, second = np.random.default_rng(0).random((2, SHRINKAGE)).astype(np.float32)
     assert mixture(first, first, second) == pytest.approx(0.5)
 
 

@@ -9,28 +9,28 @@ from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.models.gru.chunks import batches, gather, tile
 
 
-@pytest.mark.parametrize("scored", [1, 3, 8, 50])
+@pytest.mark.parametrize("targets_per_chunk", [1, 3, 8, 50])
 @pytest.mark.parametrize("phase", [0, 1, 7])
-def test_each_target_is_in_exactly_one_chunk(sequences: Sequences, scored: int, phase: int) -> None:
+def test_each_target_is_in_exactly_one_chunk(sequences: Sequences, targets_per_chunk: int, phase: int) -> None:
     windows = sequences.training
-    chunks = tile(windows, scored, phase % scored)
+    chunks = tile(windows, targets_per_chunk, phase % targets_per_chunk)
     counted = np.zeros(len(windows.targets), int)
     for start, stop in zip(chunks.start, chunks.stop, strict=True):
         counted[start:stop] += 1
     wanted = np.zeros(len(windows.targets), int)
     wanted[windows.target_rows] = 1
     assert np.array_equal(np.where(np.isfinite(windows.targets), counted, 0), wanted)
-    assert (chunks.stop - chunks.start <= scored).all()
+    assert (chunks.stop - chunks.start <= targets_per_chunk).all()
 
 
-@pytest.mark.parametrize("scored", [1, 3, 8])
-def test_what_is_scored_follows_at_least_one_window_of_its_own_run(sequences: Sequences, scored: int) -> None:
+@pytest.mark.parametrize("targets_per_chunk", [1, 3, 8])
+def test_a_target_follows_at_least_one_window_of_its_own_run(sequences: Sequences, targets_per_chunk: int) -> None:
     windows = sequences.training
     rows = np.arange(len(windows.targets), dtype=np.float32)
     numbered = type(windows)(**{**vars(windows), "inputs": rows[:, None]})
-    chunks = tile(windows, scored)
+    chunks = tile(windows, targets_per_chunk)
     inputs, targets, weights = gather(
-        numbered, np.where(np.isfinite(windows.targets), rows, np.nan), chunks, scored, len(chunks) + 2
+        numbered, np.where(np.isfinite(windows.targets), rows, np.nan), chunks, targets_per_chunk, len(chunks) + 2
     )
     seen = set()
     for chunk, place in np.argwhere(weights):

@@ -12,11 +12,12 @@ import pytest
 
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_trainer.data.dataset import Prepared, TrainedModel
+from trainingjob_trainer.data.dataset import HealthDataset, TrainedModel
 from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
-from trainingjob_trainer.models.gru.model import train_gru
+from trainingjob_trainer.models.gru.chunks import TrainingData
+from trainingjob_trainer.models.gru.model import fit_network, train_gru
 from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.reporter import SilentReporter
@@ -75,16 +76,16 @@ def model_bytes(trained: TrainedModel) -> bytes:
 
 @pytest.mark.parametrize("slice_steps", [1, 2])  # in the middle of an epoch, and at its end
 def test_a_training_stopped_anywhere_and_resumed_ends_in_the_same_bits(
-    prepared: Prepared, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
+    dataset: HealthDataset, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
 ) -> None:
-    monkeypatch.setattr("trainingjob_trainer.models.gru.trainer._SLICE_STEPS", slice_steps)
+    monkeypatch.setattr("trainingjob_trainer.models.gru.model._SLICE_STEPS", slice_steps)
     spec = make_spec(epochs=2, reduceLROnPlateauPatience=1)
-    whole = train_gru(prepared, spec, SilentReporter())
+    whole = train_gru(dataset, spec, SilentReporter())
     store = MemoryStore()
     for number in range(1, 99):
         checkpoints = Checkpoints(store, attempt(spec, number), "f" * 64)
         with suppress(TrainingError):
-            resumed = train_gru(prepared, spec, Impatient(1), checkpoints)
+            resumed = train_gru(dataset, spec, Impatient(1), checkpoints)
             break
     assert len(store.objects) == number - 1 == 4 // slice_steps
     assert np.array_equal(resumed.report["predicted"], whole.report["predicted"])
@@ -92,14 +93,16 @@ def test_a_training_stopped_anywhere_and_resumed_ends_in_the_same_bits(
     assert resumed.metrics == whole.metrics
 
 
-def test_a_killed_training_goes_on_from_its_most_advanced_checkpoint(prepared: Prepared, make_spec: MakeSpec) -> None:
+def test_a_killed_training_resumes_from_its_most_advanced_checkpoint(
+    dataset: HealthDataset, make_spec: MakeSpec
+) -> None:
     spec, store, dead = make_spec(), MemoryStore(), Impatient()
-    whole = train_gru(prepared, spec, SilentReporter())
+    whole = train_gru(dataset, spec, SilentReporter())
     for number, epochs in ((1, 2), (2, 1)):
         short = make_spec(epochs=epochs)
-        train_gru(prepared, short, dead, Checkpoints(store, attempt(short, number), "f" * 64, every_seconds=0))
+        train_gru(dataset, short, dead, Checkpoints(store, attempt(short, number), "f" * 64, every_seconds=0))
     dead.epochs.clear()
-    resumed = train_gru(prepared, spec, dead, Checkpoints(store, attempt(spec, 3), "f" * 64))
+    resumed = train_gru(dataset, spec, dead, Checkpoints(store, attempt(spec, 3), "f" * 64))
     assert dead.epochs == [3]
     assert model_bytes(resumed) == model_bytes(whole)
 
@@ -113,40 +116,38 @@ def test_a_killed_training_goes_on_from_its_most_advanced_checkpoint(prepared: P
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_discarded_with_a_reason(
-    prepared: Prepared, make_spec: MakeSpec, caplog: pytest.LogCaptureFixture, change: dict[str, Any], why: str
+    dataset: HealthDataset, make_spec: MakeSpec, caplog: pytest.LogCaptureFixture, change: dict[str, Any], why: str
 ) -> None:
     spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
     other = make_spec(epochs=1, units=change.get("units", [4, 3]))
-    train_gru(
-        prepared, other, SilentReporter(), Checkpoints(store, attempt(other), change.get("fingerprint", "f" * 64))
-    )
+    train_gru(dataset, other, SilentReporter(), Checkpoints(store, attempt(other), change.get("fingerprint", "f" * 64)))
     store.objects = {key: change.get("content", content) for key, content in store.objects.items()}
     with caplog.at_level(logging.WARNING):
-        train_gru(prepared, spec, listener, Checkpoints(store, attempt(spec, 2), "f" * 64))
+        train_gru(dataset, spec, listener, Checkpoints(store, attempt(spec, 2), "f" * 64))
     assert listener.epochs == [1]
     assert why in caplog.text
 
 
 def test_a_store_that_is_down_ends_no_training_but_is_told_to_who_asks_to_stop(
-    prepared: Prepared, make_spec: MakeSpec
+    dataset: HealthDataset, make_spec: MakeSpec
 ) -> None:
     class Down(MemoryStore):
         def put(self, key: str, content: bytes) -> None:
             raise TrainingError("ArtifactStoreFailed", "down")
 
     spec, listener = make_spec(), Impatient()
-    train_gru(prepared, spec, listener, Checkpoints(Down(), attempt(spec), "f" * 64, every_seconds=0))
+    train_gru(dataset, spec, listener, Checkpoints(Down(), attempt(spec), "f" * 64, every_seconds=0))
     assert listener.epochs == [1, 2, 3]
     with pytest.raises(TrainingError) as caught:
-        train_gru(prepared, spec, Impatient(1), Checkpoints(Down(), attempt(spec), "f" * 64))
+        train_gru(dataset, spec, Impatient(1), Checkpoints(Down(), attempt(spec), "f" * 64))
     assert caught.value.reason == "ArtifactStoreFailed"
 
 
-def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prepared, make_spec: MakeSpec) -> None:
+def test_checkpoints_of_another_spec_are_not_read_and_are_removed(dataset: HealthDataset, make_spec: MakeSpec) -> None:
     spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
-    train_gru(prepared, spec, SilentReporter(), Checkpoints(store, attempt(spec, 1, "b" * 64), "f" * 64))
+    train_gru(dataset, spec, SilentReporter(), Checkpoints(store, attempt(spec, 1, "b" * 64), "f" * 64))
     checkpoints = Checkpoints(store, attempt(spec, 2), "f" * 64)
-    train_gru(prepared, spec, listener, checkpoints)
+    train_gru(dataset, spec, listener, checkpoints)
     assert listener.epochs == [1]
     checkpoints.remove_superseded()
     assert list(store.objects) == [f"checkpoints/pumps/health/{'a' * 64}/01234567-1-2"]
@@ -155,21 +156,22 @@ def test_checkpoints_of_another_spec_are_not_read_and_are_removed(prepared: Prep
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
-    from trainingjob_trainer.models.gru import network as gru_network
-    from trainingjob_trainer.models.gru import trainer as gru_training
+    from trainingjob_trainer.models.gru.network import Shape, training_network
 
     broken = replace(sequences.training, inputs=sequences.training.inputs * np.nan)
-    material = gru_training.Material(broken, standardise(sequences.training, None), 8, 2, lambda weights: 0.1)
-    network = gru_network.training_network(gru_network.Shape(8, 5, (4, 3), 0.2), 8, 7)
-    schedule = Schedule(epochs=3, steps=2, rate=1e-3, stop_patience=9, rate_patience=9, seed=7)
+    data = TrainingData(broken, standardise(sequences.training, None), 8, 2, lambda weights: 0.1)
+    network = training_network(Shape(8, 5, (4, 3), 0.2), 8, 7)
+    schedule = Schedule(epochs=3, steps=2, learning_rate=1e-3, stop_patience=9, learning_rate_patience=9, seed=7)
     with pytest.raises(TrainingError, match="not finite after epoch 1") as caught:
-        gru_training.train(network, material, schedule, SilentReporter(), None)
+        fit_network(network, data, schedule, SilentReporter(), None)
     assert caught.value.reason == "Diverged"
 
 
 @pytest.mark.parametrize("output", ["Residual", "Direct"])
-def test_metrics_hold_what_readers_of_the_registry_know(prepared: Prepared, make_spec: MakeSpec, output: str) -> None:
-    trained = train_gru(prepared, make_spec(output=output), SilentReporter())
+def test_metrics_hold_what_readers_of_the_registry_use(
+    dataset: HealthDataset, make_spec: MakeSpec, output: str
+) -> None:
+    trained = train_gru(dataset, make_spec(output=output), SilentReporter())
     metrics = json.loads(json.dumps(trained.metrics, allow_nan=False))
     contract = "mae rmse r2 r2_score mse train_size test_size sequence_length features_used epochs_trained"
     contract += " final_train_loss final_val_loss health_score_mean_train health_score_mean_test"
@@ -187,16 +189,16 @@ def test_metrics_hold_what_readers_of_the_registry_know(prepared: Prepared, make
     assert any(f"the test part has {len(actual)} windows" in note for note in metrics["notes"])
 
 
-def test_an_r2_that_cannot_be_is_null_with_a_note(prepared: Prepared, make_spec: MakeSpec) -> None:
-    prepared.frame.loc[prepared.border :, "health_score"] = np.float32(0.5)
-    metrics = train_gru(prepared, make_spec(epochs=1), SilentReporter()).metrics
+def test_an_r2_that_cannot_be_is_null_with_a_note(dataset: HealthDataset, make_spec: MakeSpec) -> None:
+    dataset.frame.loc[dataset.test_start :, "health_score"] = np.float32(0.5)
+    metrics = train_gru(dataset, make_spec(epochs=1), SilentReporter()).metrics
     assert metrics["r2"] is None
     assert any(note.startswith("Without a finite value on this data: r2") for note in metrics["notes"])
 
 
-def test_a_changed_test_part_changes_nothing_in_the_model(prepared: Prepared, make_spec: MakeSpec) -> None:
-    before = train_gru(prepared, make_spec(), SilentReporter())
-    prepared.frame.loc[prepared.border :] *= np.float32(3)
-    after = train_gru(prepared, make_spec(), SilentReporter())
+def test_a_changed_test_part_changes_nothing_in_the_model(dataset: HealthDataset, make_spec: MakeSpec) -> None:
+    before = train_gru(dataset, make_spec(), SilentReporter())
+    dataset.frame.loc[dataset.test_start :] *= np.float32(3)
+    after = train_gru(dataset, make_spec(), SilentReporter())
     assert model_bytes(after) == model_bytes(before)
     assert after.metrics["rmse"] != before.metrics["rmse"]

@@ -16,7 +16,7 @@ from trainingjob_trainer.models.gru.network import (
     set_trained_weights,
     training_network,
 )
-from trainingjob_trainer.models.gru.prediction import evenly, permutation_importance, predict
+from trainingjob_trainer.models.gru.prediction import permutation_importance, predict, subsample
 
 SHAPE = Shape(length=8, features=5, units=(4, 3), dropout=0.2)
 
@@ -34,7 +34,7 @@ def test_the_saved_network_says_in_units_of_the_score_what_the_trained_one_learn
 
 def test_a_chunk_gives_its_first_target_what_a_window_gives_it(sequences: Sequences) -> None:
     windows = sequences.training
-    by_window, by_chunk = (training_network(SHAPE, scored, seed=1) for scored in (1, 6))
+    by_window, by_chunk = (training_network(SHAPE, targets_per_chunk, seed=1) for targets_per_chunk in (1, 6))
     inputs, _ = windows.gather(slice(20))
     longer = np.stack([windows.inputs[start : start + 13] for start in windows.starts[:20]])
     first = np.asarray(by_chunk.predict_on_batch(longer))[:, 0, 0]
@@ -79,7 +79,7 @@ def test_only_a_feature_that_the_model_reads_is_important(sequences: Sequences) 
 
 def test_windows_are_chosen_evenly_from_first_to_last(sequences: Sequences) -> None:
     windows = sequences.training
-    assert evenly(windows, 10_000).tolist() == list(range(len(windows)))
-    chosen = evenly(windows, 7)
+    assert subsample(windows, 10_000).tolist() == list(range(len(windows)))
+    chosen = subsample(windows, 7)
     assert (chosen[0], chosen[-1], len(chosen)) == (0, len(windows) - 1, 7)
     assert set(np.diff(chosen)) <= {len(windows) // 6 - 1, len(windows) // 6, len(windows) // 6 + 1}

@@ -24,8 +24,8 @@ CPU = Device("CPU", threads=2)
 
 
 def test_files_and_metrics_are_those_of_the_contract() -> None:
-    prepared = prepared_rows()
-    trained = train_xgboost(prepared, SPEC, SilentReporter(), CPU)
+    dataset = prepared_rows()
+    trained = train_xgboost(dataset, SPEC, SilentReporter(), CPU)
     files = {file.role: file for file in trained.files}
     assert {role: file.suffix for role, file in files.items()} == {
         "model": ".pkl",
@@ -35,9 +35,9 @@ def test_files_and_metrics_are_those_of_the_contract() -> None:
     classifier = pickle.loads(files["model"].content)
     assert list(classifier.feature_names_in_) == trained.metrics["features_used"] == ["Cool_T", "Bat_V"]
     assert files["model"].content[:2] == b"\x80\x04"
-    twin = xgboost.Booster(model_file=bytearray(files["model-ubj"].content))
-    test = prepared.frame.iloc[800:][["Cool_T", "Bat_V"]]
-    np.testing.assert_array_equal(twin.inplace_predict(test), classifier.predict_proba(test)[:, 1])
+    safe_copy = xgboost.Booster(model_file=bytearray(files["model-ubj"].content))
+    test = dataset.frame.iloc[800:][["Cool_T", "Bat_V"]]
+    np.testing.assert_array_equal(safe_copy.inplace_predict(test), classifier.predict_proba(test)[:, 1])
     assert json.loads(json.dumps(trained.metrics, allow_nan=False)) == trained.metrics
     wanted = {"features_used", "auc_score", "best_params", "classification_report", "train_size", "test_size"}
     assert wanted | {"failure_events_train", "failure_events_test"} | {
@@ -54,13 +54,13 @@ def test_files_and_metrics_are_those_of_the_contract() -> None:
 
 
 def test_nothing_of_the_test_part_reaches_the_model() -> None:
-    prepared = prepared_rows()
-    changed = prepared.frame.copy()
+    dataset = prepared_rows()
+    changed = dataset.frame.copy()
     changed.iloc[800:] = np.nan_to_num(changed.iloc[800:] * -1)
     changed.loc[800:, "failure_label"] = 1.0
     files = [
         {file.role: file.content for file in train_xgboost(data, SPEC, SilentReporter(), CPU).files}
-        for data in (prepared, replace(prepared, frame=changed))
+        for data in (dataset, replace(dataset, frame=changed))
     ]
     assert files[0]["model-ubj"] == files[1]["model-ubj"]
     assert files[0]["search-json"] == files[1]["search-json"]
@@ -75,12 +75,11 @@ def test_nothing_of_the_test_part_reaches_the_model() -> None:
     ],
 )
 def test_a_test_part_of_one_class_has_no_auc_and_the_summary_says_why(label: float, events: int, line: str) -> None:
-    prepared = prepared_rows(border=800)
-    one_class = prepared.frame.copy()
+    dataset = prepared_rows(test_start=800)
+    one_class = dataset.frame.copy()
     one_class.loc[800:, "failure_label"] = label
-    assert prepared.events is not None
-    known = prepared.events & (np.arange(1000) < events)
-    trained = train_xgboost(replace(prepared, frame=one_class, events=known), SPEC, SilentReporter(), CPU)
+    known = dataset.events & (np.arange(1000) < events)
+    trained = train_xgboost(replace(dataset, frame=one_class, events=known), SPEC, SilentReporter(), CPU)
     assert trained.metrics["auc_score"] is None
     assert trained.metrics["notes"][-1].startswith("Without a finite value on this data: auc_score")
     assert trained.summary == line
@@ -115,10 +114,10 @@ def test_importance_that_rests_on_what_tells_sessions_apart_is_said(
 
 def test_columns_may_have_names_that_xgboost_refuses() -> None:
     names = ("Oil_P [bar]", 'level<5"', "ölstand, Δ")
-    prepared = prepared_rows()
-    frame = prepared.frame.assign(extra=np.float32(range(1000)))[["Cool_T", "Bat_V", "extra", "failure_label"]]
+    dataset = prepared_rows()
+    frame = dataset.frame.assign(extra=np.float32(range(1000)))[["Cool_T", "Bat_V", "extra", "failure_label"]]
     frame.columns = [*names, "failure_label"]
-    trained = train_xgboost(replace(prepared, frame=frame, features=names), SPEC, SilentReporter(), CPU)
+    trained = train_xgboost(replace(dataset, frame=frame, features=names), SPEC, SilentReporter(), CPU)
     files = {file.role: file for file in trained.files}
     classifier = pickle.loads(files["model"].content)
     assert tuple(classifier.feature_names_in_) == tuple(trained.metrics["features_used"]) == names
@@ -129,23 +128,23 @@ def test_columns_may_have_names_that_xgboost_refuses() -> None:
 
 
 def test_other_names_of_the_columns_make_no_other_model() -> None:
-    prepared = prepared_rows()
+    dataset = prepared_rows()
     expected = XGBClassifier(objective="binary:logistic", n_estimators=5, random_state=42)
-    trained = train_xgboost(prepared, SPEC, SilentReporter(), CPU)
+    trained = train_xgboost(dataset, SPEC, SilentReporter(), CPU)
     (model,) = (pickle.loads(file.content) for file in trained.files if file.role == "model")
-    training = prepared.frame.iloc[:799]
+    training = dataset.frame.iloc[:799]
     expected.set_params(**trained.metrics["best_params"], scale_pos_weight=trained.metrics["scale_pos_weight"])
     expected.fit(training[["Cool_T", "Bat_V"]], training["failure_label"].astype(np.int8))
     assert model.get_booster().save_raw("json") == expected.get_booster().save_raw("json")
 
 
 def test_fewer_positive_rows_than_folds_are_refused_with_their_number() -> None:
-    prepared = prepared_rows()
-    rare = prepared.frame.copy()
+    dataset = prepared_rows()
+    rare = dataset.frame.copy()
     rare["failure_label"] = 0.0
     rare.loc[[100, 300, 900], "failure_label"] = 1.0
     with pytest.raises(TrainingError, match="2 rows before a failure and 797 others") as refusal:
-        train_xgboost(replace(prepared, frame=rare), SPEC, SilentReporter(), CPU)
+        train_xgboost(replace(dataset, frame=rare), SPEC, SilentReporter(), CPU)
     assert refusal.value.reason == "SingleClass"
 
 

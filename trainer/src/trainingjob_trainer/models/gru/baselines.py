@@ -1,18 +1,16 @@
-"""What the GRU is measured against and may lean on: the last known score, the mean, and ridge regression on windows."""
+"""Baselines of the GRU: the last known score, and ridge regression on windows, which a model may be mixed with."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.dataset import HealthScore
 from trainingjob_trainer.data.windows import Windows
-
-Floats = NDArray[np.floating[Any]]
 
 RIDGE_ROWS = 120
 """Last rows of a window that ridge regression reads at most: its cost grows with their square."""
@@ -20,8 +18,8 @@ RIDGE_ROWS = 120
 RIDGE_VALUES = 30_000_000
 """Numbers that ridge regression is fitted on at most, from evenly spaced windows: 120 MB."""
 
-CAUTION = 60
-"""Validation windows that it takes to be half convinced: with 32 of them, shares were off by half in real series."""
+SHRINKAGE = 60
+"""Validation windows at which a fitted weight counts half: with 32 of them, weights were off by half in real series."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ class LinearScore:
         missing = rows - len(self.weights)
         return LinearScore(np.pad(self.weights, ((missing, 0), (0, 0))), self.constant)
 
-    def mixed_with(self, other: "LinearScore", share: float) -> "LinearScore":
-        """``share`` of this score and the rest of another one over as many rows."""
-        weights = share * self.weights + (1 - share) * other.weights
-        return LinearScore(weights, share * self.constant + (1 - share) * other.constant)
+    def mixed_with(self, other: "LinearScore", weight: float) -> "LinearScore":
+        """``weight`` of this score and the rest of another one over as many rows."""
+        weights = weight * self.weights + (1 - weight) * other.weights
+        return LinearScore(weights, weight * self.constant + (1 - weight) * other.constant)
 
 
 def last_score(health: HealthScore, scaler: MinMaxScaler, features: tuple[str, ...]) -> LinearScore:
@@ -65,10 +63,10 @@ def last_score(health: HealthScore, scaler: MinMaxScaler, features: tuple[str, .
     """
     weights, constant = np.zeros(len(features)), health.constant
     for indicator, (minimum, maximum) in health.ranges.items():
-        place = features.index(indicator)
+        column = features.index(indicator)
         # MinMaxScaler: scaled = sensor * scale_ + min_.
-        weights[place] = 0.25 / (maximum - minimum) / scaler.scale_[place]
-        constant -= weights[place] * scaler.min_[place] + 0.25 * minimum / (maximum - minimum)
+        weights[column] = 0.25 / (maximum - minimum) / scaler.scale_[column]
+        constant -= weights[column] * scaler.min_[column] + 0.25 * minimum / (maximum - minimum)
     return LinearScore(weights[None, :], constant)
 
 
@@ -83,10 +81,11 @@ def fit_ridge(windows: Windows) -> LinearScore:
 
 
 def mixture(actual: Floats, first: Floats, second: Floats) -> float:
-    """The share of ``first`` in the mixture with ``second`` that has the lowest squared error, from 0 to 1.
+    """The weight of ``first`` in the mixture with ``second`` that has the lowest squared error, from 0 to 1.
 
-    It is shrunk towards ``second`` as if ``CAUTION`` more rows spoke for it: a short validation part knows little.
+    It is shrunk towards ``second`` as if ``SHRINKAGE`` more rows supported ``second``, since a short validation part
+    gives an uncertain weight.
     """
     difference = first.astype(np.float64) - second
-    energy = float(difference @ difference) * (1 + CAUTION / len(actual))
+    energy = float(difference @ difference) * (1 + SHRINKAGE / len(actual))
     return float(np.clip(difference @ (actual - second) / energy, 0.0, 1.0)) if energy > 0 else 1.0

@@ -1,22 +1,23 @@
 """Chunks: contiguous stretches that a GRU is trained on, so that neighbouring targets share the work of their windows.
 
-A window of ``length`` rows costs ``length`` steps of the GRU for one target. A chunk of ``length`` rows of warm-up and
-``scored`` rows with a target each costs two steps a target when ``scored`` equals ``length``; with ``scored`` 1 a
-chunk is a window. Everything random is a function of the seed and the number of the pass.
+A window of ``length`` rows costs ``length`` steps of the GRU for one target. A chunk has ``length`` rows of warm-up,
+then ``targets_per_chunk`` rows with a target each. It costs two steps a target when ``targets_per_chunk`` equals
+``length``; with ``targets_per_chunk`` 1 a chunk is a window. Everything random is a function of the seed and the number
+of the pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainingjob_trainer.data.arrays import Floats, Integers
 from trainingjob_trainer.data.windows import Windows
+from trainingjob_trainer.models.gru.target import Target
 
-Integers = NDArray[np.integer[Any]]
-Floats = NDArray[np.float32]
+Weights = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Chunks:
 
     Attributes:
         start: Row of the first target of each chunk, shape (chunks,).
-        stop: Row after its last target; at most ``scored`` rows after ``start``.
+        stop: Row after its last target; at most ``targets_per_chunk`` rows after ``start``.
     """
 
     start: Integers
@@ -38,37 +39,37 @@ class Chunks:
         return Chunks(self.start[chosen], self.stop[chosen])
 
 
-def tile(windows: Windows, scored: int, phase: int = 0) -> Chunks:
+def tile(windows: Windows, targets_per_chunk: int, phase: int = 0) -> Chunks:
     """Cuts the targets of windows into chunks, each target into exactly one.
 
     Args:
         windows: Those of the training part.
-        scored: Rows from the first to the last target of a chunk, at most.
-        phase: Rows that the first chunk of each run is shortened by, below ``scored``.
+        targets_per_chunk: Rows from the first to the last target of a chunk, at most.
+        phase: Rows that the first chunk of each run is shortened by, below ``targets_per_chunk``.
     """
     targets = windows.target_rows
     run = np.searchsorted(windows.runs[:, 0], targets, side="right") - 1
-    number = (targets - windows.runs[run, 0] - windows.length + phase) // scored
+    number = (targets - windows.runs[run, 0] - windows.length + phase) // targets_per_chunk
     begin = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (number[1:] != number[:-1])])
     end = np.r_[begin[1:], len(targets)]
     return Chunks(targets[begin], targets[end - 1] + 1)
 
 
-def batches(windows: Windows, scored: int, batch: int, seed: int) -> Iterator[Chunks]:
+def batches(windows: Windows, targets_per_chunk: int, batch: int, seed: int) -> Iterator[Chunks]:
     """Endless batches of chunks: pass after pass over all targets, cut and shuffled anew each time.
 
     The last batch of a pass may be smaller. Taking up at batch n means skipping n, which gathers nothing.
     """
     for number in count():
         random = np.random.default_rng((seed, number))
-        chunks = tile(windows, scored, int(random.integers(scored)))
+        chunks = tile(windows, targets_per_chunk, int(random.integers(targets_per_chunk)))
         order = random.permutation(len(chunks))
         for first in range(0, len(order), batch):
             yield chunks[order[first : first + batch]]
 
 
 def gather(
-    windows: Windows, standardised: Floats, chunks: Chunks, scored: int, batch: int
+    windows: Windows, standardised: Floats, chunks: Chunks, targets_per_chunk: int, batch: int
 ) -> tuple[Floats, Floats, Floats]:
     """Reads the rows of one batch from the resident arrays.
 
@@ -76,7 +77,7 @@ def gather(
         windows: Those of the training part.
         standardised: What the network shall say for each row, shape (rows,); NaN where a row has no target.
         chunks: At most ``batch`` chunks; those missing get weight 0.
-        scored: Rows with a target at most.
+        targets_per_chunk: Rows with a target at most.
         batch: Chunks of a batch.
 
     Returns:
@@ -87,9 +88,46 @@ def gather(
     length, missing = windows.length, batch - len(chunks)
     start = np.r_[chunks.start, np.full(missing, length)][:, None]
     stop = np.r_[chunks.stop, np.full(missing, length)][:, None]
-    target_rows = start + np.arange(scored)
+    target_rows = start + np.arange(targets_per_chunk)
     targets = standardised[np.minimum(target_rows, np.maximum(stop - 1, start))]
     weights = ((target_rows < stop) & np.isfinite(targets)).astype(np.float32)
-    input_rows = start - length + np.arange(length + scored - 1)
+    input_rows = start - length + np.arange(length + targets_per_chunk - 1)
     input_rows = np.minimum(input_rows, np.maximum(stop - 2, start - 1))
     return windows.inputs[input_rows], np.nan_to_num(targets)[..., None], weights
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What the network learns from and is validated on.
+
+    Attributes:
+        windows: Those of the training part without its validation tail.
+        target: What the network learns to say for each row.
+        targets_per_chunk: Rows of a chunk with a target, at most.
+        batch: Chunks of an optimiser step.
+        validation_loss: The loss of weights on the validation part, in units of the score.
+    """
+
+    windows: Windows
+    target: Target
+    targets_per_chunk: int
+    batch: int
+    validation_loss: Callable[[Weights], float]
+
+    @property
+    def steps_in_pass(self) -> int:
+        """Optimiser steps of one pass over all targets."""
+        return -(-len(tile(self.windows, self.targets_per_chunk)) // self.batch)
+
+    def batches(self, seed: int) -> Iterator[Chunks]:
+        """Endless batches of chunks, one for each optimiser step."""
+        return batches(self.windows, self.targets_per_chunk, self.batch, seed)
+
+    def gather(self, steps: Sequence[Chunks]) -> tuple[Floats, Floats, Floats]:
+        """Inputs, targets and weights of several optimiser steps, one after the other."""
+        parts = [
+            gather(self.windows, self.target.standardised, chunks, self.targets_per_chunk, self.batch)
+            for chunks in steps
+        ]
+        inputs, targets, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return inputs, targets, weights

@@ -5,23 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trainingjob_trainer.data.dataset import Prepared
+from trainingjob_trainer.data.arrays import Floats
+from trainingjob_trainer.data.dataset import HealthDataset
 from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.models.metrics import regression_metrics, skill
-
-Floats = NDArray[np.float32]
 
 MINIMUM_TEST_WINDOWS = 100
 """Test windows below which a score may be luck: neighbours share all but one of their rows."""
 
 
-def test_metrics(prepared: Prepared, sequences: Sequences, predicted: Floats, ridge: Floats) -> dict[str, Any]:
+def test_metrics(dataset: HealthDataset, sequences: Sequences, predicted: Floats, ridge: Floats) -> dict[str, Any]:
     """How good predictions of the test part are, beside persistence, the training mean and ridge regression.
 
     Args:
-        prepared: The data; says which rows were running.
+        dataset: The data; says which rows were running.
         sequences: The windows.
         predicted: Prediction for each test window.
         ridge: That of ridge regression.
@@ -36,7 +34,7 @@ def test_metrics(prepared: Prepared, sequences: Sequences, predicted: Floats, ri
     metrics: dict[str, Any] = regression_metrics(test.target, predicted)
     for name, baseline in baselines.items():
         metrics |= {f"{key}_{name}": value for key, value in regression_metrics(test.target, baseline).items()}
-    running = prepared.running[test.target_rows]
+    running = dataset.running[test.target_rows]
     rmse_running = regression_metrics(test.target[running], predicted[running])["rmse"]
     persistence_running = regression_metrics(test.target[running], test.last_score[running])["rmse"]
     return metrics | {
@@ -54,17 +52,16 @@ def test_metrics(prepared: Prepared, sequences: Sequences, predicted: Floats, ri
     }
 
 
-def health_metrics(prepared: Prepared) -> dict[str, Any]:
+def health_metrics(dataset: HealthDataset) -> dict[str, Any]:
     """What the health score is in this model, and how it is distributed in the two parts."""
-    score = prepared.frame["health_score"].to_numpy()
-    parts = {"train": score[: prepared.border], "test": score[prepared.border :]}
-    metrics: dict[str, Any] = {"features_used": list(prepared.features)}
+    score = dataset.frame["health_score"].to_numpy()
+    parts = {"train": score[: dataset.test_start], "test": score[dataset.test_start :]}
+    metrics: dict[str, Any] = {"features_used": list(dataset.features)}
     for name, values in parts.items():
         metrics[f"health_score_mean_{name}"] = float(np.nanmean(values, dtype=np.float64))
         metrics[f"health_score_std_{name}"] = float(np.nanstd(values, dtype=np.float64))
-    if prepared.health is not None:
-        metrics["health_ranges"] = {name: list(limits) for name, limits in prepared.health.ranges.items()}
-        metrics["health_neutral"] = list(prepared.health.neutral)
+    metrics["health_ranges"] = {name: list(limits) for name, limits in dataset.health.ranges.items()}
+    metrics["health_neutral"] = list(dataset.health.neutral)
     return metrics
 
 

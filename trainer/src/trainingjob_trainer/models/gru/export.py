@@ -13,14 +13,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler
 
+from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.dataset import HealthScore, ModelFile
 from trainingjob_trainer.models.gru.baselines import LinearScore
 from trainingjob_trainer.models.gru.network import Shape, backend
-
-Floats = NDArray[np.float32]
 
 _GRU = ("gru_cell/kernel", "gru_cell/recurrent_kernel", "gru_cell/bias")
 _DENSE = ("kernel", "bias")
@@ -91,7 +89,7 @@ def _layer(kind: str, name: str, sources: Sequence[str], **arguments: Any) -> di
 
 def save_scaler(scaler: MinMaxScaler, health: HealthScore) -> list[ModelFile]:
     """The scaler pickled, as readers want it, and as JSON that is safe to read, with the definition of the score."""
-    twin = {
+    safe_copy = {
         "features": list(scaler.feature_names_in_),
         "data_min": scaler.data_min_.tolist(),
         "data_max": scaler.data_max_.tolist(),
@@ -105,5 +103,5 @@ def save_scaler(scaler: MinMaxScaler, health: HealthScore) -> list[ModelFile]:
     }
     return [
         ModelFile("scaler", ".pkl", pickle.dumps(scaler, protocol=4)),
-        ModelFile("scaler-json", ".json", json.dumps(twin, indent=2, allow_nan=False).encode()),
+        ModelFile("scaler-json", ".json", json.dumps(safe_copy, indent=2, allow_nan=False).encode()),
     ]

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
+from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.models.device import Device, refuse_silent_cpu
 from trainingjob_trainer.models.gru.baselines import LinearScore
 
-Floats = NDArray[np.float32]
-
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
 """The weights come later: Keras would compile a program for each random draw."""
@@ -41,9 +39,9 @@ class Shape:
     dropout: float
 
 
-def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
+def training_network(shape: Shape, targets_per_chunk: int, seed: int) -> keras.Model:
     """Builds the network that reads chunks: (length + scored - 1, features) to (scored, 1)."""
-    inputs = keras.Input((shape.length + scored - 1, shape.features))
+    inputs = keras.Input((shape.length + targets_per_chunk - 1, shape.features))
     hidden = layers.GRU(shape.units[0], return_sequences=True, **_UNSET)(inputs)
     hidden = layers.Dropout(shape.dropout)(hidden)
     hidden = layers.GRU(shape.units[1], return_sequences=True, **_UNSET)(hidden)
@@ -51,6 +49,19 @@ def training_network(shape: Shape, scored: int, seed: int) -> keras.Model:
     network = keras.Model(inputs, layers.Dense(1, kernel_initializer="zeros")(hidden))
     network.set_weights(initial_weights(shape, seed))
     return network
+
+
+def compile_network(network: keras.Model, learning_rate: float) -> None:
+    """Gives a training network its loss and an optimizer whose variables exist, so that a checkpoint fits in."""
+    network.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="mean_squared_error")
+    network.optimizer.build(network.trainable_variables)
+
+
+def seed_dropout(network: keras.Model, seed: int, step: int) -> None:
+    """Makes the dropout mask a function of the seed and the step; Keras adds one to the second number each step."""
+    for layer in network.layers:
+        if isinstance(layer, layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign(np.array([seed, step], np.uint32))
 
 
 def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
@@ -129,7 +140,7 @@ def check_device(given: Device) -> None:
     """
     refuse_silent_cpu(given, f"Keras on {backend()}", _processor())
     if backend() != "tensorflow" and _processor() == "gpu":
-        _LOG.warning("the cuDNN kernel for GRU layers is not used: Keras on %s has none", backend())
+        logger.warning("the cuDNN kernel for GRU layers is not used: Keras on %s has none", backend())
 
 
 def device() -> str:

@@ -4,13 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trainingjob_trainer.data.arrays import Floats, Integers
 from trainingjob_trainer.data.windows import Windows
 from trainingjob_trainer.models.metrics import regression_metrics
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
 BATCH = 256
 """Windows that are predicted at once."""
@@ -27,7 +24,7 @@ class Model(Protocol):
         ...
 
 
-def evenly(windows: Windows, at_most: int) -> Integers:
+def subsample(windows: Windows, at_most: int) -> Integers:
     """Positions of evenly spaced windows, all of them where there are not too many."""
     return np.linspace(0, len(windows) - 1, min(len(windows), at_most)).round().astype(np.int64)
 
@@ -42,17 +39,20 @@ def predict(model: Model, windows: Windows, which: Integers | None = None) -> Fl
 
 
 def permutation_importance(model: Model, windows: Windows, features: Sequence[str], seed: int) -> dict[str, float]:
-    """By how much the RMSE rises when one feature comes from other windows, by feature."""
-    chosen = evenly(windows, IMPORTANCE_WINDOWS)
+    """By how much the RMSE rises when one feature comes from other windows, by feature.
+
+    scikit-learn's ``permutation_importance`` permutes columns of a table; here a feature of a window is a sequence.
+    """
+    chosen = subsample(windows, IMPORTANCE_WINDOWS)
     actual = windows.target[chosen]
     usual = regression_metrics(actual, predict(model, windows, chosen))["rmse"]
     other = np.random.default_rng(seed).permutation(chosen)
     importance = {}
-    for place, feature in enumerate(features):
+    for column, feature in enumerate(features):
 
-        def exchanged(positions: Integers, place: int = place) -> Floats:
+        def exchanged(positions: Integers, column: int = column) -> Floats:
             inputs, _ = windows.gather(chosen[positions])
-            inputs[..., place] = windows.gather(other[positions])[0][..., place]
+            inputs[..., column] = windows.gather(other[positions])[0][..., column]
             return inputs
 
         predicted = _predict_batches(model, len(chosen), exchanged)

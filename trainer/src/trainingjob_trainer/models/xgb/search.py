@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
@@ -26,25 +25,12 @@ from trainingjob_api.spec import Xgb
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.xgb.evaluation import DECISION
+from trainingjob_trainer.models.xgb.rows import LabelledRows, Labels
 
-_SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
+_HEARTBEAT_SECONDS = 1.0
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
-Labels = NDArray[np.int8]
 Rows = NDArray[np.intp]
 Setting = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """Rows with their labels.
-
-    Attributes:
-        features: Shape (rows, features), float32; NaN is a missing value.
-        labels: Shape (rows,), 1 before a failure and 0 else.
-    """
-
-    features: pd.DataFrame
-    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ def search_settings(
         xgb: The settings, the score to choose by and the number of folds.
         fixed: What all boosters have in common, by the names of XGBoost's parameters.
         threads: How many boosters are trained at a time, with one thread each.
-        reporter: Told of every booster, and asked whether to stop.
+        reporter: Receives every booster, and says whether to stop.
 
     Returns:
         The settings with their scores and the winner.
@@ -159,19 +145,19 @@ def _train(
 
 
 class _EveryRound(xgboost.callback.TrainingCallback):
-    """Says between two rounds that a booster lives, and ends it when the process shall end."""
+    """Sends heartbeats between two rounds, and ends the booster when the process must end."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
         self._reporter = reporter
-        self._told_at = time.monotonic()
+        self._heartbeat_at = time.monotonic()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         if self._reporter.should_stop():
             raise TrainingError(Reason.SUSPENDED, "Stopped on request; an xgb search starts anew in the next attempt.")
-        if time.monotonic() - self._told_at >= _SECONDS_BETWEEN_SIGNS_OF_LIFE:
-            self._told_at = time.monotonic()
-            self._reporter.advanced()
+        if time.monotonic() - self._heartbeat_at >= _HEARTBEAT_SECONDS:
+            self._heartbeat_at = time.monotonic()
+            self._reporter.heartbeat()
         return False
 
 

@@ -1,0 +1,110 @@
+"""What a model type offers to the rest of the trainer: one class, and one entry in the table of ``factory``."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS
+from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
+from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.reporter import Reporter
+from trainingjob_trainer.report.content import MetricsTable, ReportContent
+
+DatasetT = TypeVar("DatasetT", bound=Dataset)
+
+
+class ContractName(NamedTuple):
+    """Beginning and end of an object name at the top of the bucket; machine and timestamp stand between them."""
+
+    prefix: str
+    suffix: str
+
+
+class ModelType(ABC, Generic[DatasetT]):
+    """How models of one type are prepared, trained and shown.
+
+    A module of a type imports its heavy libraries in the functions that need them: each costs seconds and hundreds of
+    megabytes, and ``check``, ``--help`` and the other types do not need them.
+
+    Attributes:
+        name: The value of ``spec.model.type``.
+        trainer_revision: Raised when the same data and spec give another kind of model than before: models of an
+            older revision are then no longer adopted.
+        contract_names: Role of a file to its object name, for the files that readers look for. ``model`` is one of
+            them. The key of another role is registered as the metric ``ROLE_path``.
+    """
+
+    name: ClassVar[str]
+    trainer_revision: ClassVar[int]
+    contract_names: ClassVar[Mapping[str, ContractName]]
+
+    @abstractmethod
+    def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> DatasetT:
+        """Turn telemetry into the dataset of this type; everything that is fitted is fitted on the training part.
+
+        Raises:
+            TrainingError: InsufficientData, SingleClass or InvalidConfiguration; the message says what to do.
+        """
+
+    @abstractmethod
+    def train(
+        self,
+        dataset: DatasetT,
+        spec: TrainingJobSpec,
+        reporter: Reporter,
+        *,
+        checkpoints: Checkpoints,
+        device: Device,
+    ) -> TrainedModel:
+        """Train one model and evaluate it on the test part.
+
+        Args:
+            dataset: As ``prepare`` returned it.
+            spec: What to train.
+            reporter: Receives progress and heartbeats, and says whether to stop.
+            checkpoints: Those of this run; a type that cannot resume leaves them alone.
+            device: What to compute on.
+
+        Raises:
+            TrainingError: Diverged, Suspended, AcceleratorMissing or a reason that concerns the data.
+        """
+
+    @abstractmethod
+    def sample_metrics(self) -> Mapping[str, Any]:
+        """Metrics of the kind that ``train`` returns, to try the registry before anything is trained."""
+
+    @abstractmethod
+    def result_table(self, metrics: Mapping[str, Any]) -> MetricsTable:
+        """The metrics that a person at a terminal looks at, beside baselines."""
+
+    def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
+        """The resolved settings of this type by API name, for the report."""
+        settings: dict[str, Any] = getattr(spec.model, self.name).model_dump(by_alias=True, mode="json")
+        return settings
+
+    def sensors(self, spec: TrainingJobSpec) -> set[str]:
+        """Columns that a model is trained on where the table has them; one that is not numeric is reported."""
+        return {*TELEMETRY_COLUMNS, *GRU_FEATURES}.difference(ANALOGUE_COLUMNS)
+
+    def columns(self, spec: TrainingJobSpec, numeric: Sequence[str]) -> tuple[str, ...]:
+        """Columns to load.
+
+        Args:
+            spec: What to train.
+            numeric: The numeric columns of the table, in its order.
+
+        Returns:
+            All of them, unless a type knows that it needs fewer: a false reading in any sensor spoils the columns
+            that are computed from it.
+        """
+        return tuple(numeric)
+
+    def describe(self, dataset: DatasetT, spec: TrainingJobSpec) -> Iterable[tuple[str, str]]:
+        """What ``check`` says of a dataset of this type, as names of at most 14 characters and text."""
+        return ()
+
+    def report(self, dataset: DatasetT, trained: TrainedModel) -> ReportContent:
+        """What the report shows besides what all types have in common."""
+        return ReportContent()
