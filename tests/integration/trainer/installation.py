@@ -74,7 +74,7 @@ class Installation:
             uid=uid,
             run=more.pop("run", 1),
             attempt=more.pop("attempt", 1),
-            spec_hash=spec_hash(spec),
+            spec_hash=spec_hash(spec.as_json()),
             window=Window(),
             accelerator_policy="Disabled",
             adopt=more.pop("adopt", True),

@@ -55,7 +55,7 @@ def test_from_an_empty_database_to_a_registered_model_with_nothing_but_the_comma
         assert command(servers, "init-db", "--bucket", bucket).returncode == 0
     simulated = command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60")
     assert simulated.returncode == 0, simulated.stderr
-    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec = small_spec("xgb", bucket).as_json()
     job = training_job(tmp_path / "job.yaml", spec)
     checked = command(servers, "check", "--file", job)
     assert (checked.returncode, MACHINE in checked.stdout) == (0, True), checked.stderr
@@ -75,7 +75,7 @@ def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
 ) -> None:
     assert command(servers, "init-db").returncode == 0
     assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
-    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec = small_spec("xgb", bucket).as_json()
     told = tmp_path / "told.json"
     job = training_job(tmp_path / "job.yaml", spec)
     done = command(servers | {"MPLBACKEND": "none"}, "run", "--file", job, "--termination-log", told)
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_training_job_is_refused_with_the_field(servers: Envir
 def test_a_terminal_shows_what_is_tried_and_every_try(
     servers: Environment, object_store: ObjectStore, bucket: str, tmp_path: Path
 ) -> None:
-    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec = small_spec("xgb", bucket).as_json()
     job = training_job(tmp_path / "job.yaml", spec)
     (port,) = free_ports(1)
     environment = {name: value for name, value in servers.items() if name != "PGHOST"} | {"PGPORT": str(port)}
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_there_is_named_in_one_piece(servers: Environment, tm
 
 def test_a_run_that_fails_tells_why_once(servers: Environment, bucket: str, tmp_path: Path) -> None:
     assert command(servers, "init-db").returncode == 0
-    spec = small_spec("xgb", bucket).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    spec = small_spec("xgb", bucket).as_json()
     failed = command(
         servers | {"COLUMNS": "20"},
         "run",
@@ -229,7 +229,7 @@ def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(
     assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
     spec = small_spec("gru", bucket)
     epochs = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
-    body = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    body = spec.as_json()
     body["model"]["gru"] |= epochs
     (port,) = free_ports(1)
     training = {
@@ -238,7 +238,7 @@ def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(
         "uid": UID,
         "run": 1,
         "attempt": 1,
-        "specHash": spec_hash(spec),
+        "specHash": spec_hash(spec.as_json()),
         "window": {"start": None, "end": None},
         "accelerator": None,
         "acceleratorPolicy": "Disabled",

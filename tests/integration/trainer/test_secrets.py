@@ -101,12 +101,12 @@ def test_a_pod_with_a_hostile_access_key_tells_the_key_and_not_its_value(
         "uid": UID,
         "run": 1,
         "attempt": 1,
-        "specHash": spec_hash(spec),
+        "specHash": spec_hash(spec.as_json()),
         "window": {"start": None, "end": None},
         "accelerator": None,
         "acceleratorPolicy": "Disabled",
         "adopt": True,
-        "spec": spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        "spec": spec.as_json(),
     }
     environment = settings(database, object_store) | {
         "S3_ACCESS_KEY": HOSTILE[kind],
