@@ -78,8 +78,7 @@ def product(machine: str, seed: int, **settings: Any) -> dict[str, Any]:
         "apiVersion": "training.pumphealth.io/v1alpha1",
         "kind": "TrainingJob",
         "metadata": {"name": "benchmark"},
-        "spec": spec(machine, "gru", seed=seed, **settings).as_json()
-        | {"reuse": "Never"},
+        "spec": spec(machine, "gru", seed=seed, **settings).as_json() | {"reuse": "Never"},
     }
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         json.dump(job, file)

@@ -13,6 +13,7 @@ from minio import Minio
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from trainingjob_api.hashing import spec_hash
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun, Window
 from trainingjob_trainer.models.device import Device
@@ -58,11 +59,11 @@ class Installation:
         """Create the tables, fill them, and let this process find the servers by its environment."""
         for name, value in (database.environment() | object_store.environment()).items():
             monkeypatch.setenv(name, value)
-        with_connection(create_tables, reason="RegistryFailed")
+        with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
         sessions = list(simulate(MACHINE, start=datetime(2025, 1, 1, tzinfo=UTC), rows=ROWS, step_seconds=60))
         with_connection(
             lambda session: sum(copy_rows(session, "processed_data", frame) for frame in sessions),
-            reason="DataUnavailable",
+            reason=Reason.DATA_UNAVAILABLE,
         )
         return cls(database, object_store, bucket)
 

@@ -8,6 +8,7 @@ from integration.trainer.proxy import proxy_to
 from integration.trainer.refusing_server import refusing_server
 from integration.trainer.statements import execute
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import with_connection
 
@@ -17,7 +18,7 @@ IMPORTANT = "ВАЖНО".encode("koi8-r")
 def refusal() -> TrainingError:
     """How a connection ends that is retried for a short time."""
     with pytest.raises(TrainingError) as failure:
-        with_connection(lambda _: None, reason="RegistryFailed", patience_seconds=0.2)
+        with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED, patience_seconds=0.2)
     return failure.value
 
 
@@ -92,7 +93,7 @@ def test_a_server_without_a_free_connection_may_pass(
         execute(superuser, f'ALTER ROLE "{database.user}" CONNECTION LIMIT 1')
     assert refusal().transient
     session.close()
-    with_connection(lambda _: None, reason="RegistryFailed")
+    with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED)
 
 
 def test_a_database_closed_for_maintenance_may_pass(

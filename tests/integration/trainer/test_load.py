@@ -16,6 +16,7 @@ from psycopg2.extensions import connection
 from cluster.postgres import Database
 from cluster.processes import free_ports
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import Window
 from trainingjob_trainer.data.cleaning import clean
@@ -294,7 +295,9 @@ def test_a_machine_without_rows_is_refused_with_what_there_is(session: connectio
 
 def test_loading_cannot_write(session: connection) -> None:
     with pytest.raises(TrainingError, match="read-only transaction"):
-        with_connection(lambda session: write(session, "DELETE FROM models"), reason="DataUnavailable", read_only=True)
+        with_connection(
+            lambda session: write(session, "DELETE FROM models"), reason=Reason.DATA_UNAVAILABLE, read_only=True
+        )
 
 
 def test_extra_memory_is_bounded_by_the_final_arrays(session: connection) -> None:
@@ -338,7 +341,7 @@ def test_a_wrong_configuration_is_refused_at_once(
 def test_a_server_that_stays_away_is_transient_trouble(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", str(free_ports(1)[0]))
     with pytest.raises(TrainingError, match="Connection refused") as refusal:
-        with_connection(lambda _: None, reason="DataUnavailable", patience_seconds=0.5)
+        with_connection(lambda _: None, reason=Reason.DATA_UNAVAILABLE, patience_seconds=0.5)
     assert refusal.value.transient
     assert refusal.value.exit_code is ExitCode.UNEXPECTED
 
@@ -393,7 +396,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(
 ) -> None:
     monkeypatch.setattr(database_module, "STATEMENT_TIMEOUT_SECONDS", 0.2)
     with pytest.raises(TrainingError, match="statement timeout") as refusal:
-        with_connection(lambda session: write(session, "SELECT pg_sleep(60)"), reason="DataUnavailable")
+        with_connection(lambda session: write(session, "SELECT pg_sleep(60)"), reason=Reason.DATA_UNAVAILABLE)
     assert refusal.value.transient
 
 

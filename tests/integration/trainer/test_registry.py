@@ -11,6 +11,7 @@ from psycopg2.extensions import connection
 
 from integration.trainer.statements import execute, select
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
@@ -43,7 +44,7 @@ def in_parallel(*works: Callable[[], object]) -> None:
 
 
 def test_tables_are_created_once_even_by_two_at_a_time(session: connection) -> None:
-    in_parallel(*[lambda: with_connection(create_tables, reason="RegistryFailed")] * 3)
+    in_parallel(*[lambda: with_connection(create_tables, reason=Reason.REGISTRY_FAILED)] * 3)
     tables = {name for (name,) in select(session, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
     assert tables == {"processed_data", "models", "training_runs"}
 
@@ -51,7 +52,7 @@ def test_tables_are_created_once_even_by_two_at_a_time(session: connection) -> N
 def test_tables_of_another_owner_stay_as_they_are(session: connection) -> None:
     execute(session, "CREATE TABLE models (name text)")
     execute(session, "CREATE TABLE processed_data (name text)")
-    with_connection(create_tables, reason="RegistryFailed")
+    with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
     columns = select(session, "SELECT table_name, column_name FROM information_schema.columns "
                      "WHERE table_name IN ('models', 'processed_data')")  # fmt: skip
     assert sorted(columns) == [("models", "name"), ("processed_data", "name")]
@@ -80,7 +81,7 @@ def test_a_table_of_models_without_id_and_with_other_types_is_served(session: co
         "CREATE TABLE models (machine_name varchar(80), bucket_address text, data_start_date timestamp, "
         "data_end_date date, metrics json, model_type varchar(10), active boolean DEFAULT true)",
     )
-    with_connection(create_tables, reason="RegistryFailed")
+    with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
     assert registry.save_model_metadata(KEY, MODEL).model_id is None
     assert select(session, "SELECT data_start_date::text, data_end_date::text, active FROM models") == [
         ("2025-01-01 00:00:00", "2025-03-01", True)

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection
 from integration.trainer.statements import execute, select
 from integration.trainer.test_registry import KEY, MODEL
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
@@ -123,7 +124,7 @@ def test_a_failover_in_mid_registration_is_waited_for(tables: connection) -> Non
         execute(tables, f'ALTER DATABASE "{database}" RESET default_transaction_read_only')
         execute(session, "INSERT INTO audit VALUES ('written')")
 
-    with_connection(insert, reason="RegistryFailed")
+    with_connection(insert, reason=Reason.REGISTRY_FAILED)
     assert len(tries) == 2
     assert select(tables, "SELECT note FROM audit") == [("written",)]
 
@@ -134,7 +135,7 @@ def test_a_lock_that_is_not_to_be_had_may_pass(tables: connection) -> None:
 
     execute(tables, "BEGIN; LOCK TABLE models")
     with pytest.raises(TrainingError) as refusal:
-        with_connection(wait_for_no_lock, reason="RegistryFailed", patience_seconds=0.5)
+        with_connection(wait_for_no_lock, reason=Reason.REGISTRY_FAILED, patience_seconds=0.5)
     assert refusal.value.transient
 
 
@@ -153,6 +154,6 @@ def test_settings_end_with_the_transaction_they_are_made_for(tables: connection)
         # A pooler would give this transaction to somebody else.
         return ours, settings(session)
 
-    ours, theirs = with_connection(two_transactions, reason="RegistryFailed")
+    ours, theirs = with_connection(two_transactions, reason=Reason.REGISTRY_FAILED)
     assert ours == {"statement_timeout": "30min", "timezone": "UTC", "idle_in_transaction_session_timeout": "10min"}
     assert theirs == of_the_database

@@ -14,6 +14,7 @@ from cluster.postgres import Database
 from integration.trainer.installation import UID, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.hashing import spec_hash
+from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.postgres import with_connection
@@ -52,7 +53,7 @@ def use(environment: dict[str, str], bucket: str, monkeypatch: pytest.MonkeyPatc
     """Reach both servers as a run does, with little patience."""
     monkeypatch.setattr(os, "environ", os.environ | environment)
     ObjectStore.from_environment(environment, bucket, patience_seconds=0.2).check()
-    with_connection(lambda _: None, reason="RegistryFailed", patience_seconds=0.2)
+    with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED, patience_seconds=0.2)
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cluster.postgres import Database
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import Window
 from trainingjob_trainer.storage.copy import copy_rows
@@ -28,7 +29,7 @@ def spec(model: str) -> TrainingJobSpec:
 def _tables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in database.environment().items():
         monkeypatch.setenv(name, value)
-    with_connection(create_tables, reason="RegistryFailed")
+    with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
 
 
 def test_simulated_telemetry_in_the_table_suits_both_models() -> None:
@@ -36,7 +37,7 @@ def test_simulated_telemetry_in_the_table_suits_both_models() -> None:
         lambda session: [
             copy_rows(session, "processed_data", frame) for frame in simulate(MACHINE, start=START, rows=8000)
         ],
-        reason="DataUnavailable",
+        reason=Reason.DATA_UNAVAILABLE,
     )
     gru, xgb = check(spec("gru"), Window()), check(spec("xgb"), Window())
     assert "8000 read" in gru
@@ -55,7 +56,7 @@ def test_the_way_over_csv_and_import_loses_nothing(tmp_path: Path) -> None:
             session.cursor().execute("DELETE FROM processed_data"),
             *(copy_rows(session, "processed_data", frame) for frame in simulate(MACHINE, start=START, rows=2500)),
         ],
-        reason="DataUnavailable",
+        reason=Reason.DATA_UNAVAILABLE,
     )
     direct = load_telemetry(spec("xgb"), Window())
     np.testing.assert_array_equal(imported.timestamps, direct.timestamps)

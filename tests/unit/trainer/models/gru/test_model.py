@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.data.dataset import HealthDataset, TrainedModel
@@ -133,7 +134,7 @@ def test_a_store_that_is_down_ends_no_training_but_is_told_to_who_asks_to_stop(
 ) -> None:
     class Down(MemoryStore):
         def put(self, key: str, content: bytes) -> None:
-            raise TrainingError("ArtifactStoreFailed", "down")
+            raise TrainingError(Reason.ARTIFACT_STORE_FAILED, "down")
 
     spec, listener = make_spec(), Impatient()
     train_gru(dataset, spec, listener, Checkpoints(Down(), attempt(spec), "f" * 64, every_seconds=0))
