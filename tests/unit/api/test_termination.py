@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any, get_args
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -136,9 +137,13 @@ def test_a_message_that_was_shortened_is_read_back_as_far_as_it_is_left() -> Non
     assert report.fields["artifacts"] == _LONG["artifacts"]
 
 
+_BORDER_CASES = ["x" * length for length in (63, 64, 65, 512, 513, 1024, 1025)]
+_BORDER_CASES += ["0" * 64, "2025-01-01T00:00:00Z", "2025-13-01T00:00:00Z", "GPU", "TPU", -1, 2**63 - 1, 2**63]
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=100),
+        st.sampled_from(_BORDER_CASES) | st.none() | st.booleans() | st.floats() | st.text(max_size=100),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
         max_leaves=30,
     )
@@ -182,3 +187,31 @@ def test_a_message_of_another_run_or_program_is_no_report() -> None:
         assert _read(termination_message(facts | other)) is None
     for text in ("", "Traceback (most recent call last)", "{", "[1]", "{" * 4000, '{"uid": 1}'):
         assert _read(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("section", "kept"),
+    [
+        ({"artifacts": [{"name": "model", "uri": "s" * 1025}]}, {}),
+        (
+            {"artifacts": [{"name": "model", "uri": "s3://a", "sha256": "0" * 63}]},
+            {"artifacts": [{"name": "model", "uri": "s3://a"}]},
+        ),
+        ({"artifacts": [{"name": "model"}, {"name": "x" * 64, "uri": "s3://a"}]}, {}),
+        ({"metrics": {"skill": math.nan, "x" * 64: 1.0, "rmse": True, "r2": 10**400}}, {}),
+        (
+            {"metrics": {f"m{number}": number for number in range(70)}},
+            {"metrics": {f"m{number}": number for number in range(64)}},
+        ),
+        ({"device": {"used": "TPU"}}, {}),
+        ({"data": {"rowsRead": -1, "rowsUsed": 2**63, "start": "yesterday"}}, {}),
+        ({"warnings": ["w" * 600] * 20}, {"warnings": ["w" * 511 + "…"] * 16}),
+        ({"summary": "s" * 65}, {"summary": "s" * 63 + "…"}),
+        ({"registration": {"modelID": 17}}, {}),
+        ({"phase": "Succeeded"}, {}),
+    ],
+)
+def test_the_reader_leaves_out_or_cuts_what_the_crd_refuses(section: dict[str, Any], kept: dict[str, Any]) -> None:
+    report = _read(json.dumps(_IDENTITY | {"outcome": "Failed"} | section).encode())
+    assert report is not None
+    assert report.fields == kept
