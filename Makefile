@@ -154,13 +154,14 @@ requirements: .venv/.ready ## Resolve the hashed requirement files anew from the
 	compile -c requirements/development.txt requirements/build.in -o requirements/build.txt
 
 # The virtual environment is made anew when a requirement changed; Debian keeps venv in a package of its own.
+# What it says goes to standard error: a shell evaluates the output of some targets.
 .venv/.ready: $(REQUIREMENTS) api/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "==> apt-get install python3-venv (as root)"; \
 	    apt-get update -qq && apt-get install -y -qq python3-venv; \
-	fi
+	fi >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@echo "==> Installing the Python packages into .venv (the first time about 2 minutes, 3 GB)"
+	@echo "==> Installing the Python packages into .venv (the first time about 2 minutes, 3 GB)" >&2
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/development.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e api -e operator -e trainer
 	@touch $@

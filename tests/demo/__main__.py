@@ -89,9 +89,10 @@ def _alone(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | Non
 
 
 def _on_cluster_that_stays(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
+    was_running = background.running() is not None
     bed = background.up(lambda line: console.print(line, markup=False, soft_wrap=True))
     with _pod_logs_kept(console):
-        code = _on_cluster(console, bed, jobs, data)
+        code = _on_cluster(console, bed, jobs, data, restart=was_running)
     select_namespace(bed.cluster)
     console.rule("The cluster stays up")
     commands = next_steps.after_training(jobs[0]["metadata"]["name"])
@@ -121,11 +122,13 @@ def _announce(
     return announcements
 
 
-def _on_cluster(console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], data: Path | None) -> int:
+def _on_cluster(
+    console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], data: Path | None, *, restart: bool = False
+) -> int:
     database, store = database_of(bed.postgres_server), bed.object_store
     announcements = _announce(console, database, store, jobs, data)
     console.rule("The operator, as a pod")
-    deploy_operator(bed.cluster, database, store)
+    deploy_operator(bed.cluster, database, store, restart=restart)
     console.rule("kubectl apply")
     apply(bed.cluster, jobs)
     client = bed.cluster.client()

@@ -17,9 +17,21 @@ NAMESPACE = "pumps"
 _OPERATOR = ("--namespace=trainingjob-system", "deployment/trainingjob-operator")
 
 
-def deploy_operator(cluster: Cluster, database: Database, store: ObjectStore, namespace: str = NAMESPACE) -> None:
-    """Applies the local overlay and waits until the operator is ready; makes the namespace and its Secrets."""
+def deploy_operator(
+    cluster: Cluster, database: Database, store: ObjectStore, namespace: str = NAMESPACE, *, restart: bool = False
+) -> None:
+    """Applies the local overlay and waits until the operator is ready; makes the namespace and its Secrets.
+
+    Args:
+        cluster: With the images.
+        database: For the Secret of the database.
+        store: For the Secret of the object store.
+        namespace: Of the Secrets.
+        restart: Whether an operator that runs already may be of an older image of the same name.
+    """
     cluster.run_kubectl("apply", "--server-side", "-k", str(OVERLAY))
+    if restart:
+        cluster.run_kubectl("rollout", "restart", *_OPERATOR)
     cluster.run_kubectl("rollout", "status", "--timeout=120s", *_OPERATOR)
     cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=_namespace(namespace))
     for secret in (_database_secret(database), _store_secret(store)):

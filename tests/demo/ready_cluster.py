@@ -16,10 +16,11 @@ from demo.telemetry import database_of, fill, sample_jobs
 def main() -> None:
     """Starts the cluster, or brings one that runs the images of today's code; standard output is for the shell."""
     with redirect_stdout(sys.stderr):
+        was_running = background.running() is not None
         bed = background.up(print)
         database = database_of(bed.postgres_server)
         fill(database, bed.object_store, sample_jobs())
-        deploy_operator(bed.cluster, database, bed.object_store)
+        deploy_operator(bed.cluster, database, bed.object_store, restart=was_running)
         select_namespace(bed.cluster)
     for line in exports(bed.cluster):
         sys.stdout.write(f"{line}\n")
