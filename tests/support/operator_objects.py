@@ -14,13 +14,20 @@ from typing import Any
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.text import timestamp
 from trainingjob_operator.config import Configuration
-from trainingjob_operator.core.decide import plan
-from trainingjob_operator.core.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
+from trainingjob_operator.core.decide import decide
+from trainingjob_operator.core.decision import (
+    CreateJob,
+    Decision,
+    DeleteJob,
+    DeletePod,
+    Explain,
+    Relist,
+    SetTTL,
+)
 from trainingjob_operator.core.job import build_job
-from trainingjob_operator.core.objects import Job, Pod, TrainingJob
-from trainingjob_operator.core.run_state import passing
-from trainingjob_operator.core.snapshot import Explanation, Progress, Refusal, View
-from trainingjob_operator.core.status import derive
+from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Pod, TrainingJob
+from trainingjob_operator.core.snapshot import CreateError, Explanation, Progress, Snapshot
+from trainingjob_operator.core.step import WriteStatus, next_step
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GRACE_SECONDS = 120
@@ -53,11 +60,11 @@ class World:
         self.pods: dict[str, dict[str, Any]] = {}
         self.created: list[str] = []
         self.writes = 0
-        self.seen = (0, 0)
-        self.refusal: Refusal | None = None
+        self.last_seen_attempt = NO_ATTEMPT
+        self.create_error: CreateError | None = None
         self.progress: Progress | None = None
         self.explanation: Explanation | None = None
-        self.said: str | None = None
+        self.explanation_text: str | None = None
 
     @property
     def status(self) -> dict[str, Any]:
@@ -75,49 +82,48 @@ class World:
         """The newest pod."""
         return list(self.pods.values())[-1]
 
-    def view(self, *, live: bool = True) -> View:
+    def snapshot(self, *, fresh: bool = True) -> Snapshot:
         """What an operator knows that has heard of everything."""
-        return View(
+        return Snapshot(
             TrainingJob.parse(self.raw),
             tuple(Job.parse(raw) for raw in self.jobs.values()),
             tuple(Pod.parse(raw) for raw in self.pods.values()),
-            self.seen,
-            self.refusal,
-            live,
+            self.last_seen_attempt,
+            self.create_error,
+            fresh,
             self.explanation,
         )
 
     def decide(self) -> Decision:
         """What the operator decides now."""
-        return plan(self.view(), self.now, self.configuration)
+        return decide(self.snapshot(), self.now, self.configuration)
 
     def step(self) -> Decision | None:
-        """One step of the operator: a write of the status or an effect. None when there is nothing to do."""
-        view = self.view(live=False)
-        decision = plan(view, self.now, self.configuration)
-        if isinstance(decision, Confirm):
-            view = self.view()
-            decision = plan(view, self.now, self.configuration)
-        if isinstance(decision, Explain):
-            self.explanation = Explanation((decision.job.uid, decision.job.version), self.now, self.said)
-            return self.step()
-        if isinstance(decision, Observe) and passing(view, self.now):
-            return None
-        status = derive(view, decision, self.progress, self.now, self.configuration)
-        if status != self.status:
-            # As the API server does, which knows no tuples and no shared parts.
-            self.raw["status"] = json.loads(json.dumps(status))
-            self._touch(self.raw)
-        elif isinstance(decision, Create) and self.refusal is None:
-            self._create()
-        elif isinstance(decision, Delete):
-            self._delete(decision.job.name)
-        elif isinstance(decision, End):
-            self.delete_pod()
-        elif isinstance(decision, Expire):
-            self.jobs[decision.job.name]["spec"]["ttlSecondsAfterFinished"] = decision.seconds
-        else:
-            return None
+        """Executes one step of the operator; returns the decision behind it, None if there is nothing to do."""
+        snapshot = self.snapshot(fresh=False)
+        step = next_step(snapshot, self.progress, self.now, self.configuration)
+        if isinstance(step, Relist):
+            snapshot = self.snapshot()
+            step = next_step(snapshot, self.progress, self.now, self.configuration)
+        decision = decide(snapshot, self.now, self.configuration)
+        match step:
+            case WriteStatus(status=status):
+                # The API server returns lists, and no parts that are shared.
+                self.raw["status"] = json.loads(json.dumps(status))
+                self._touch(self.raw)
+            case Explain(job=job):
+                self.explanation = Explanation((job.uid, job.version), self.now, self.explanation_text)
+                return self.step()
+            case CreateJob() if self.create_error is None:
+                self._create()
+            case DeleteJob(job=job):
+                self._delete(job.name)
+            case DeletePod():
+                self.delete_pod()
+            case SetTTL(job=job, seconds=seconds):
+                self.jobs[job.name]["spec"]["ttlSecondsAfterFinished"] = seconds
+            case _:
+                return None
         self.writes += 1
         return decision
 
@@ -301,7 +307,7 @@ class World:
         body["status"] = {} if body["spec"].get("suspend") else {"startTime": timestamp(self.now)}
         self.jobs[name] = body
         self.created.append(name)
-        self.seen = (self.status["run"], self.status["attempt"])
+        self.last_seen_attempt = Attempt(self.status["run"], self.status["attempt"])
 
     def _delete(self, name: str) -> None:
         self.jobs[name]["metadata"]["deletionTimestamp"] = timestamp(self.now)

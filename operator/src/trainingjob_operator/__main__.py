@@ -16,16 +16,16 @@ from trainingjob_operator.controller.resync import NotInstalledError
 
 
 def main() -> None:
-    """Read the configuration, run until told to stop, and exit with 1 on a fault that a person must mend."""
+    """Read the configuration, run until a signal, and exit with 1 on an error that a person must correct."""
     kopf.configure(log_format=kopf.LogFormat.JSON)
-    # At INFO it writes a line for every event of every object.
+    # At INFO, kopf logs a line for every event of every object.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logger = logging.getLogger("trainingjob_operator")
     try:
         configuration = Configuration.read(os.environ)
         asyncio.run(_run(configuration))
     except (ConfigurationError, LoginError, NotInstalledError) as error:
-        logger.error("Cannot run: %s", error)
+        logger.error("The operator cannot run: %s", error)
         sys.exit(1)
 
 

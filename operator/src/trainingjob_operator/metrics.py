@@ -1,4 +1,4 @@
-"""What Prometheus and the kubelet's probe can learn about the operator itself."""
+"""The metrics and probes of the operator itself."""
 
 from __future__ import annotations
 
@@ -11,30 +11,28 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 PREFIX = "trainingjob_operator"
-API_REQUESTS = Counter(f"{PREFIX}_api_requests_total", "Calls of the Kubernetes API", ["verb", "resource", "code"])
-RECONCILIATIONS = Counter(f"{PREFIX}_reconciliations_total", "Looks at a TrainingJob by result", ["result"])
-RECONCILIATION_SECONDS = Histogram(f"{PREFIX}_reconciliation_seconds", "Duration of one look at a TrainingJob")
-RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that ended", ["model", "phase", "reason"])
-CHANGES = Counter(
-    f"{PREFIX}_changes_total", "Changes of objects by how they became known: watch or resync", ["resource", "source"]
-)
-WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of kopf after an error or a silent watch")
+API_REQUESTS = Counter(f"{PREFIX}_api_requests_total", "Requests to the Kubernetes API", ["verb", "resource", "code"])
+RECONCILIATIONS = Counter(f"{PREFIX}_reconciliations_total", "Reconciliations of TrainingJobs by result", ["result"])
+RECONCILIATION_SECONDS = Histogram(f"{PREFIX}_reconciliation_seconds", "Duration of one reconciliation")
+RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that have ended", ["model", "phase", "reason"])
+CHANGES = Counter(f"{PREFIX}_changes_total", "Changes of objects by source: watch or resync", ["resource", "source"])
+WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of the watches after an error or silence")
 MISSING_RIGHTS = Gauge(
     f"{PREFIX}_missing_rights", "1 for each right that the operator lacks", ["namespace", "verb", "resource"]
 )
-LAST_RESYNC = Gauge(f"{PREFIX}_last_resync_timestamp_seconds", "When everything was last read anew")
-EVENTS_LOST = Counter(f"{PREFIX}_events_lost_total", "Events that could not be recorded")
+LAST_RESYNC = Gauge(f"{PREFIX}_last_resync_timestamp_seconds", "Time of the last resync")
+EVENTS_LOST = Counter(f"{PREFIX}_events_lost_total", "Events that were not recorded")
 
 
 class Counts(Collector):
-    """Gauges that are counted when they are asked for."""
+    """Gauges that are computed at each scrape."""
 
     def __init__(self, phases: Callable[[], Iterable[tuple[str, str]]], waiting: Callable[[], int]) -> None:
-        """Counts by model type and phase, and keys that wait for a worker."""
+        """Computes from model types and phases, and from the length of the work queue."""
         self._phases, self._waiting = phases, waiting
 
     def collect(self) -> Iterable[Metric]:
-        """Give the gauges."""
+        """Compute the gauges."""
         jobs = GaugeMetricFamily(f"{PREFIX}_trainingjobs", "TrainingJobs by phase", labels=["model", "phase"])
         counts: dict[tuple[str, str], int] = {}
         for labels in self._phases():
@@ -42,7 +40,7 @@ class Counts(Collector):
         for labels, count in sorted(counts.items()):
             jobs.add_metric(labels, count)
         yield jobs
-        yield GaugeMetricFamily(f"{PREFIX}_workqueue_depth", "TrainingJobs that wait for a worker", self._waiting())
+        yield GaugeMetricFamily(f"{PREFIX}_workqueue_depth", "TrainingJobs in the work queue", self._waiting())
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Probe:
     """The answer to a probe of the kubelet.
 
     Attributes:
-        passed: Whether all is well.
-        text: For the person who asks.
+        passed: Whether the probe succeeds.
+        text: The body of the response.
     """
 
     passed: bool
@@ -59,7 +57,7 @@ class Probe:
 
 
 async def serve(port: int, probes: Mapping[str, Callable[[], Probe]]) -> web.AppRunner:
-    """Serve /metrics and the probes from the event loop itself: when that hangs, so do they.
+    """Serve /metrics and the probes in the event loop, so that the probes fail if the loop hangs.
 
     Args:
         port: TCP port on all addresses; 0 takes a free one.

@@ -84,7 +84,7 @@ def end_trainer(exit_code: int) -> Action:
 
 
 def forget(world: World) -> None:
-    world.seen = max((job.claim for job in world.view().jobs), default=(0, 0))
+    world.last_seen_attempt = max((job.attempt for job in world.snapshot().jobs), default=(0, 0))
 
 
 ACTIONS: dict[str, Action] = {
@@ -146,7 +146,7 @@ def check(world: World, before: tuple[int, int], ended: tuple[int, str] | None, 
 
 
 def verdict(world: World) -> tuple[int, str] | None:
-    ended = world.view().trainingjob.ended
+    ended = world.snapshot().trainingjob.ended
     return None if ended is None else (world.status["run"], ended)
 
 

@@ -1,7 +1,7 @@
 """Which changes of a status are worth an Event."""
 
 from support.operator_objects import World
-from trainingjob_operator.controller.recorder import build_event, transition
+from trainingjob_operator.core.event import build_event, transition
 
 
 def events_of(world: World) -> list[tuple[str, bool]]:
@@ -36,6 +36,6 @@ def test_two_operators_that_see_the_same_record_it_under_the_same_name() -> None
     world = World().start()
     said = transition({}, world.status)
     assert said is not None
-    trainingjob = world.view().trainingjob
+    trainingjob = world.snapshot().trainingjob
     first, second = build_event(trainingjob, said, world.now), build_event(trainingjob, said, world.pass_time(5).now)
     assert first["metadata"]["name"] == second["metadata"]["name"]

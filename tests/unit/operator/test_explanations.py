@@ -7,32 +7,32 @@ import pytest
 
 from support.operator_objects import START, World
 from trainingjob_operator.core import explanation
-from trainingjob_operator.core.decision import Explain, Observe
-from trainingjob_operator.core.explanation import PATIENCE, VALIDITY
+from trainingjob_operator.core.decision import Explain, Requeue
+from trainingjob_operator.core.explanation import LONG_DEBOUNCE, VALIDITY
 
 
 def test_a_job_without_a_pod_is_explained_after_a_while_and_again_when_the_words_are_old() -> None:
     world = World().settle()
-    assert world.decide() == Observe(START + PATIENCE)
-    world.said = "pods is forbidden: exceeded quota"
-    world.pass_time(PATIENCE.total_seconds())
+    assert world.decide() == Requeue(START + LONG_DEBOUNCE)
+    world.explanation_text = "pods is forbidden: exceeded quota"
+    world.pass_time(LONG_DEBOUNCE.total_seconds())
     assert isinstance(world.decide(), Explain)
     assert world.settle().condition("Succeeded") == ("Unknown", "PodNotCreated")
     assert world.message.endswith("gets no pod: pods is forbidden: exceeded quota")
-    assert world.decide() == Observe(world.now + VALIDITY)
-    world.said, writes = "maximum memory usage per Container is 1Gi", world.writes
+    assert world.decide() == Requeue(world.now + VALIDITY)
+    world.explanation_text, writes = "maximum memory usage per Container is 1Gi", world.writes
     assert world.pass_time(VALIDITY.total_seconds() - 1).settle().writes == writes
     assert world.pass_time(1).settle().message.endswith("maximum memory usage per Container is 1Gi")
 
 
 def test_where_nobody_says_why_the_status_says_where_to_look() -> None:
-    world = World().settle().pass_time(PATIENCE.total_seconds()).settle()
+    world = World().settle().pass_time(LONG_DEBOUNCE.total_seconds()).settle()
     assert f"kubectl describe job {world.job['metadata']['name']} -n pumps" in world.message
 
 
 def test_a_retry_that_gets_no_pod_is_explained_too() -> None:
     world = World().start().end_pod(1)
-    world.said = "exceeded quota"
+    world.explanation_text = "exceeded quota"
     assert world.pass_time(500).settle().condition("Succeeded") == ("Unknown", "Retrying")
     assert world.pass_time(600).settle().condition("Succeeded") == ("Unknown", "PodNotCreated")
     world.add_pod().bind().run().settle()
@@ -41,20 +41,20 @@ def test_a_retry_that_gets_no_pod_is_explained_too() -> None:
 
 def test_what_is_said_of_a_held_job_is_kueues_and_not_told_of_a_released_one() -> None:
     world = World(scheduling={"queueName": "team"}).settle()
-    assert (world.status["phase"], world.message) == ("Queued", "Queue team holds the Job; no clock runs")
-    world.said = "LocalQueue team doesn't exist"
-    world.pass_time(PATIENCE.total_seconds()).settle()
-    assert world.message == "Queue team holds the Job; no clock runs: LocalQueue team doesn't exist"
+    assert (world.status["phase"], world.message) == ("Queued", "Queue team holds the Job; no deadline applies")
+    world.explanation_text = "LocalQueue team doesn't exist"
+    world.pass_time(LONG_DEBOUNCE.total_seconds()).settle()
+    assert world.message == "Queue team holds the Job; no deadline applies: LocalQueue team doesn't exist"
     world.job["spec"]["suspend"] = False
     world.touch_job().settle()
     assert (world.status["phase"], "LocalQueue" in world.message) == ("Queued", False)
     world.job["status"]["startTime"] = "2026-03-01T12:00:00Z"
-    world.said = None
+    world.explanation_text = None
     assert world.touch_job().settle().status["phase"] == "Pending"
 
 
 def test_without_the_right_to_read_workloads_the_status_says_where_to_look() -> None:
-    world = World(scheduling={"queueName": "team"}).settle().pass_time(PATIENCE.total_seconds()).settle()
+    world = World(scheduling={"queueName": "team"}).settle().pass_time(LONG_DEBOUNCE.total_seconds()).settle()
     uid = world.job["metadata"]["uid"]
     assert f"kubectl describe workloads -n pumps -l kueue.x-k8s.io/job-uid={uid}" in world.message
     assert "LocalQueue team" in world.message
@@ -63,15 +63,15 @@ def test_without_the_right_to_read_workloads_the_status_says_where_to_look() -> 
 @pytest.mark.parametrize(("policy", "told"), [("Preferred", True), ("Required", False), ("Disabled", False)])
 def test_a_preferred_accelerator_in_a_queue_says_that_it_is_not_given_up_there(policy: str, told: bool) -> None:
     world = World(scheduling={"queueName": "team"}, accelerator={"policy": policy}).settle()
-    world.said = "insufficient quota for nvidia.com/gpu"
-    assert ("Policy Preferred" in world.pass_time(1e6).settle().message) is told
+    world.explanation_text = "insufficient quota for nvidia.com/gpu"
+    assert ("The run falls back" in world.pass_time(1e6).settle().message) is told
     assert world.status["phase"] == "Queued"
 
 
 def test_a_job_that_somebody_else_suspends_asks_nobody() -> None:
     world = World().settle()
     world.job["spec"]["suspend"] = True
-    assert world.pass_time(1e6).settle().message == "The Job is suspended, not by the operator; no clock runs"
+    assert world.pass_time(1e6).settle().message == "The Job is suspended, not by the operator; no deadline applies"
 
 
 def test_the_newest_event_explains() -> None:
@@ -93,8 +93,8 @@ def workload(active: bool = True, **conditions: tuple[str, str]) -> dict[str, An
 @pytest.mark.parametrize(
     ("workloads", "expected"),
     [
-        ([], "Kueue has made no Workload of it"),
-        ([{"metadata": {}, "spec": {}}], "Kueue has not decided about it yet"),
+        ([], "Kueue has created no Workload for it"),
+        ([{"metadata": {}, "spec": {}}], "Kueue has not admitted it yet"),
         ([workload(QuotaReserved=("False", "LocalQueue team doesn't exist"))], "LocalQueue team doesn't exist"),
         (
             [workload(QuotaReserved=("True", "reserved"), Admitted=("False", "checks are pending"))],
@@ -117,5 +117,5 @@ def test_kueues_words_are_found_in_its_workload(workloads: list[dict[str, Any]],
 
 def test_no_deadline_waits_for_an_explanation() -> None:
     world = World(runPolicy={"schedulingTimeoutSeconds": 10}).settle()
-    assert world.decide() == Observe(START + timedelta(seconds=10))
+    assert world.decide() == Requeue(START + timedelta(seconds=10))
     assert world.pass_time(3600).settle().condition("Failed") == ("True", "SchedulingTimeout")

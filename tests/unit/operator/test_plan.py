@@ -10,16 +10,25 @@ import pytest
 from support.operator_objects import START, World
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.deadlines import deadlines
-from trainingjob_operator.core.decide import plan
-from trainingjob_operator.core.decision import Announce, Claim, Confirm, Create, Delete, Expire, Finish, Observe
-from trainingjob_operator.core.run_state import TELLING
-from trainingjob_operator.core.snapshot import Refusal
+from trainingjob_operator.core.decide import decide
+from trainingjob_operator.core.decision import (
+    CreateJob,
+    DeleteJob,
+    FinishRun,
+    MarkForDeletion,
+    Relist,
+    Requeue,
+    SetTTL,
+    StartAttempt,
+)
+from trainingjob_operator.core.run_state import CREATE_ERROR_THRESHOLD
+from trainingjob_operator.core.snapshot import CreateError
 from trainingjob_operator.core.specification import read_specification
 
 
 def clocks(world: World) -> list[tuple[str, datetime]]:
     """The clocks that run, and when they run out."""
-    found = deadlines(world.view(), read_specification(world.raw["spec"]), world.configuration)
+    found = deadlines(world.snapshot(), read_specification(world.raw["spec"]), world.configuration)
     return [(str(deadline.reason), deadline.due) for deadline in found]
 
 
@@ -28,10 +37,10 @@ PREFERRED = {"policy": "Preferred", "fallbackAfterSeconds": 300}
 
 def test_a_new_trainingjob_is_claimed_before_its_job_is_created() -> None:
     world = World()
-    assert isinstance(world.step(), Claim)
+    assert isinstance(world.step(), StartAttempt)
     assert world.status["jobName"] == "pump-1f0c9a3e-1-1"
     assert world.jobs == {}
-    assert isinstance(world.step(), Create)
+    assert isinstance(world.step(), CreateJob)
     assert list(world.jobs) == ["pump-1f0c9a3e-1-1"]
 
 
@@ -40,7 +49,7 @@ def test_a_claimed_attempt_adopts_the_job_that_is_there() -> None:
     world.step()
     world.step()
     assert "jobUID" not in world.status
-    assert isinstance(world.decide(), Observe)
+    assert isinstance(world.decide(), Requeue)
     world.pass_time(31).settle()
     assert world.status["jobUID"] == world.job["metadata"]["uid"]
 
@@ -48,16 +57,16 @@ def test_a_claimed_attempt_adopts_the_job_that_is_there() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"model": {"type": "gru", "seed": 7}}, Announce),
-        ({"data": {"minRows": 5}}, Announce),
-        ({"runPolicy": {"suspend": True}}, Announce),
-        ({"resources": {"limits": {"memory": "8Gi"}}}, Announce),
-        ({"scheduling": {"priorityClassName": "high"}}, Announce),
-        ({"artifacts": {"bucket": "other"}}, Announce),
-        ({"gates": [{"metric": "skill", "min": 0}]}, Announce),
-        ({"data": {"databaseSecretName": "other"}}, Announce),
-        ({"runPolicy": {"backoffLimit": 5}}, Observe),
-        ({"reuse": "Never"}, Observe),
+        ({"model": {"type": "gru", "seed": 7}}, MarkForDeletion),
+        ({"data": {"minRows": 5}}, MarkForDeletion),
+        ({"runPolicy": {"suspend": True}}, MarkForDeletion),
+        ({"resources": {"limits": {"memory": "8Gi"}}}, MarkForDeletion),
+        ({"scheduling": {"priorityClassName": "high"}}, MarkForDeletion),
+        ({"artifacts": {"bucket": "other"}}, MarkForDeletion),
+        ({"gates": [{"metric": "skill", "min": 0}]}, MarkForDeletion),
+        ({"data": {"databaseSecretName": "other"}}, MarkForDeletion),
+        ({"runPolicy": {"backoffLimit": 5}}, Requeue),
+        ({"reuse": "Never"}, Requeue),
     ],
 )
 def test_an_edit_of_a_running_trainingjob_stops_its_job_only_if_it_makes_it_wrong(
@@ -157,9 +166,9 @@ def test_a_to_b_to_a_is_three_runs() -> None:
 def test_a_job_gets_its_time_to_live_only_after_the_end_is_stored() -> None:
     world = World().start()
     world.end_pod(0, world.report("Succeeded")).end_job("Complete")
-    assert isinstance(world.step(), Finish)
+    assert isinstance(world.step(), FinishRun)
     assert "ttlSecondsAfterFinished" not in world.job["spec"]
-    assert isinstance(world.step(), Expire)
+    assert isinstance(world.step(), SetTTL)
     assert world.job["spec"]["ttlSecondsAfterFinished"] == 86400
     assert world.step() is None
 
@@ -178,7 +187,7 @@ def test_a_job_that_vanishes_fails_the_run() -> None:
 
 def test_a_job_that_vanishes_is_missed_by_an_operator_that_was_started_since() -> None:
     world = World().start().remove_job()
-    world.seen = (0, 0)
+    world.last_seen_attempt = (0, 0)
     assert world.settle().condition("Failed") == ("True", "JobDeleted")
 
 
@@ -192,7 +201,7 @@ def test_a_job_that_vanishes_before_its_uid_is_stored_is_missed_by_the_operator_
 def test_a_job_that_somebody_deletes_is_waited_for_before_the_run_fails() -> None:
     world = World().start()
     world.job["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-    assert isinstance(world.decide(), Observe)
+    assert isinstance(world.decide(), Requeue)
     assert world.settle().status["phase"] == "Running"
 
 
@@ -276,9 +285,9 @@ def test_a_failed_job_whose_pods_are_gone_says_what_the_job_says() -> None:
 def test_a_preferred_accelerator_falls_back_once_no_node_was_found_in_time_and_stays_there() -> None:
     world = World(accelerator=PREFERRED).settle().add_pod().find_no_node().settle()
     assert world.status["device"]["resourceName"] == "nvidia.com/gpu"
-    assert world.decide() == Observe(START + timedelta(seconds=300))
+    assert world.decide() == Requeue(START + timedelta(seconds=300))
     world.pass_time(301)
-    assert isinstance(world.step(), Announce)
+    assert isinstance(world.step(), MarkForDeletion)
     assert world.status["jobDeletionReason"] == "FellBackToCPU"
     assert world.status["jobUID"] == world.job["metadata"]["uid"]
     world.settle().remove_job().settle()
@@ -303,7 +312,7 @@ def test_no_fallback_while_a_pod_has_a_node() -> None:
 def test_the_fallback_clock_starts_anew_for_a_pod_that_replaces_a_disrupted_one() -> None:
     world = World(accelerator=PREFERRED).start().pass_time(3600)
     world.end_pod(143, disruption="PreemptionByScheduler").add_pod().find_no_node().settle()
-    assert world.decide() == Observe(world.now + timedelta(seconds=300))
+    assert world.decide() == Requeue(world.now + timedelta(seconds=300))
 
 
 def test_the_pause_before_a_failed_pod_is_replaced_is_no_lack_of_nodes() -> None:
@@ -364,11 +373,11 @@ def test_an_accelerator_without_a_trainer_image_is_refused_or_falls_back() -> No
 def test_a_scheduling_timeout_fails_the_run_first_and_then_frees_the_quota() -> None:
     world = World(runPolicy={"schedulingTimeoutSeconds": 60}).settle().add_pod().find_no_node("no room").settle()
     world.pass_time(61)
-    assert isinstance(world.step(), Finish)
+    assert isinstance(world.step(), FinishRun)
     assert world.condition("Failed") == ("True", "SchedulingTimeout")
     assert "no room" in world.status["lastFailure"]["message"]
     assert world.status["jobDeletionReason"] == "SchedulingTimeout"
-    assert isinstance(world.step(), Delete)
+    assert isinstance(world.step(), DeleteJob)
 
 
 def test_a_scheduling_timeout_also_counts_where_no_pod_is_created_at_all() -> None:
@@ -389,7 +398,7 @@ def test_a_bound_pod_that_does_not_start_in_time_fails_the_run(waiting: str | No
     if waiting:
         world.wait_for(waiting, "why")
     world.settle()
-    assert world.decide() == Observe(world.now + timedelta(seconds=1800))
+    assert world.decide() == Requeue(world.now + timedelta(seconds=1800))
     world.pass_time(1801).settle()
     assert world.condition("Failed") == ("True", reason)
     assert "deletionTimestamp" in world.job["metadata"]
@@ -397,7 +406,7 @@ def test_a_bound_pod_that_does_not_start_in_time_fails_the_run(waiting: str | No
 
 def test_no_clock_runs_while_the_trainer_does() -> None:
     world = World(accelerator=PREFERRED, runPolicy={"schedulingTimeoutSeconds": 60}).start().pass_time(1e6)
-    assert world.decide() == Observe()
+    assert world.decide() == Requeue()
 
 
 def test_a_new_run_after_a_timeout_waits_for_the_old_job_to_go() -> None:
@@ -472,7 +481,7 @@ def test_a_claim_that_no_job_was_created_for_is_renewed_when_the_spec_changes(ch
 
 def test_a_run_that_succeeds_while_it_is_being_suspended_goes_on_afterwards_and_finds_itself() -> None:
     world = World().start().edit(runPolicy={"suspend": True})
-    assert isinstance(world.step(), Announce)
+    assert isinstance(world.step(), MarkForDeletion)
     world.end_pod(0, world.report("Succeeded")).end_job("Complete").settle().remove_job().settle()
     assert world.status["phase"] == "Suspended"
 
@@ -480,7 +489,7 @@ def test_a_run_that_succeeds_while_it_is_being_suspended_goes_on_afterwards_and_
 def test_a_job_that_the_api_server_never_takes_fails_the_run() -> None:
     world = World()
     world.step()
-    world.refusal = Refusal((1, 1), final=True, message="spec is wrong")
+    world.create_error = CreateError((1, 1), final=True, message="spec is wrong")
     world.settle()
     assert world.condition("Failed") == ("True", "InvalidConfiguration")
 
@@ -488,37 +497,39 @@ def test_a_job_that_the_api_server_never_takes_fails_the_run() -> None:
 def test_a_job_that_the_api_server_may_take_later_is_asked_for_again() -> None:
     world = World()
     world.step()
-    world.refusal = Refusal((1, 1), final=False, message="exceeded quota", tries=TELLING)
+    world.create_error = CreateError((1, 1), final=False, message="exceeded quota", count=CREATE_ERROR_THRESHOLD)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
-    assert isinstance(world.decide(), Create)
-    world.refusal = None
+    assert isinstance(world.decide(), CreateJob)
+    world.create_error = None
     assert len(world.settle().created) == 1
 
 
 def test_trouble_of_the_api_server_is_told_once_it_does_not_pass_and_never_final() -> None:
     world = World()
     world.step()
-    for tries in (1, TELLING - 1):
-        world.refusal = Refusal((1, 1), final=False, message="500 InternalError: failed calling webhook", tries=tries)
+    for count in (1, CREATE_ERROR_THRESHOLD - 1):
+        world.create_error = CreateError(
+            (1, 1), final=False, message="500 InternalError: failed calling webhook", count=count
+        )
         assert world.settle().condition("Succeeded") == ("Unknown", "Accepted")
-    world.refusal = replace(world.refusal, tries=TELLING)
+    world.create_error = replace(world.create_error, count=CREATE_ERROR_THRESHOLD)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
     assert "failed calling webhook" in world.message
     writes = world.writes
-    world.refusal = replace(world.refusal, tries=100)
+    world.create_error = replace(world.create_error, count=100)
     assert world.settle().writes == writes
-    assert isinstance(world.decide(), Create)
+    assert isinstance(world.decide(), CreateJob)
 
 
 def test_a_refusal_of_an_earlier_attempt_says_nothing_about_this_one() -> None:
     world = World()
-    world.refusal = Refusal((0, 9), final=True, message="spec is wrong")
+    world.create_error = CreateError((0, 9), final=True, message="spec is wrong")
     world.step()
     world.step()
     assert world.condition("Succeeded") == ("Unknown", "Accepted")
-    assert isinstance(world.decide(), Create)
+    assert isinstance(world.decide(), CreateJob)
 
 
 def vanished() -> World:
@@ -550,14 +561,14 @@ def pods_not_heard_of_yet() -> World:
 @pytest.mark.parametrize("story", [vanished, stopped, unbound, without_report, without_pods, pods_not_heard_of_yet])
 def test_what_cannot_be_taken_back_is_decided_only_from_what_was_just_read(story: Callable[[], World]) -> None:
     world = story()
-    assert plan(world.view(live=False), world.now, world.configuration) == Confirm()
-    assert world.decide() != Confirm()
+    assert decide(world.snapshot(fresh=False), world.now, world.configuration) == Relist()
+    assert world.decide() != Relist()
 
 
 def test_nothing_is_done_about_a_trainingjob_that_is_being_deleted() -> None:
     world = World()
     world.raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-    assert world.decide() == Observe()
+    assert world.decide() == Requeue()
 
 
 def test_an_unfinished_job_of_an_earlier_claim_must_go_and_one_of_a_later_claim_is_let_alone() -> None:
@@ -574,7 +585,7 @@ def test_an_unfinished_job_of_an_earlier_claim_must_go_and_one_of_a_later_claim_
         job["metadata"]["labels"]["training.pumphealth.io/attempt"] = attempt
         world.jobs[name] = job
     decision = world.decide()
-    assert isinstance(decision, Delete)
+    assert isinstance(decision, DeleteJob)
     assert decision.job.uid == "job-a"
     del world.jobs["pump-1f0c9a3e-1-0"]
-    assert isinstance(world.decide(), Observe)
+    assert isinstance(world.decide(), Requeue)

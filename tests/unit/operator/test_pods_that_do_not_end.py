@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from support.operator_objects import GRACE_SECONDS, START, World
-from trainingjob_operator.core.decide import plan
-from trainingjob_operator.core.decision import Confirm, Create, Delete, Finish, Observe
+from trainingjob_operator.core.decide import decide
+from trainingjob_operator.core.decision import CreateJob, DeleteJob, FinishRun, Relist, Requeue
 from trainingjob_operator.core.failures import DELETION_MARGIN
 
 LOST_AFTER = GRACE_SECONDS + DELETION_MARGIN.total_seconds()
@@ -34,7 +34,7 @@ def deleted_by_hand() -> World:
 @pytest.mark.parametrize("story", [evicted_by_taint, suspended, superseded, deleted_by_hand])
 def test_a_pod_that_outlasts_its_grace_period_is_lost_with_its_node(story: Callable[[], World]) -> None:
     world = story()
-    assert world.decide() == Observe(START + timedelta(seconds=LOST_AFTER))
+    assert world.decide() == Requeue(START + timedelta(seconds=LOST_AFTER))
     world.pass_time(LOST_AFTER - 1).settle()
     assert world.status["phase"] == "Running"
     world.pass_time(1).settle()
@@ -49,7 +49,7 @@ def test_a_pod_that_outlasts_its_grace_period_is_lost_with_its_node(story: Calla
 def test_nothing_starts_beside_a_pod_that_may_still_run(story: Callable[[], World]) -> None:
     world = story().pass_time(1e6).settle()
     assert len(world.created) == 1
-    assert world.decide() == Observe()
+    assert world.decide() == Requeue()
 
 
 def test_a_lost_pod_that_ends_after_all_is_followed_by_the_next_one_and_counts_nothing() -> None:
@@ -93,11 +93,11 @@ def test_a_trainer_that_is_stopped_at_its_deadline_is_told_before_the_job_ends()
 
 def test_a_deadline_on_a_lost_node_ends_the_run_though_the_job_never_does() -> None:
     world = past_its_deadline().pass_time(LOST_AFTER)
-    assert plan(world.view(live=False), world.now, world.configuration) == Confirm()
-    assert isinstance(world.step(), Finish)
+    assert decide(world.snapshot(fresh=False), world.now, world.configuration) == Relist()
+    assert isinstance(world.step(), FinishRun)
     assert world.condition("Failed") == ("True", "DeadlineExceeded")
     assert "node-1" in world.message
-    assert isinstance(world.step(), Delete)
+    assert isinstance(world.step(), DeleteJob)
     world.edit(runPolicy={}).settle()
     assert (world.status["run"], len(world.created), world.condition("Succeeded")[1]) == (2, 1, "Accepted")
     world.pass_time(LOST_AFTER).settle()
@@ -138,7 +138,7 @@ def test_the_next_run_waits_for_the_pod_that_outlived_its_job() -> None:
     world.delete_pod().pass_time(LOST_AFTER).settle()
     assert (len(world.created), world.condition("Succeeded")) == (1, ("Unknown", "NodeLost"))
     world.end_pod(143)
-    assert isinstance(world.step(), Create)
+    assert isinstance(world.step(), CreateJob)
 
 
 def test_a_pod_whose_job_was_deleted_faster_than_it_ends_is_waited_for_too() -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from support.operator_objects import World
-from trainingjob_operator.core.decide import plan
-from trainingjob_operator.core.decision import Confirm, Delete, End, Finish
-from trainingjob_operator.core.run_state import SETTLING
+from trainingjob_operator.core.decide import decide
+from trainingjob_operator.core.decision import DeleteJob, DeletePod, FinishRun, Relist
+from trainingjob_operator.core.run_state import SHORT_DEBOUNCE
 
-SETTLED = SETTLING.total_seconds()
+SETTLED = SHORT_DEBOUNCE.total_seconds()
 
 
 def test_a_success_is_taken_over_and_the_job_deleted_after_it_is_told() -> None:
@@ -15,11 +15,11 @@ def test_a_success_is_taken_over_and_the_job_deleted_after_it_is_told() -> None:
     world.end_trainer(0, world.report("Succeeded", summary="skill 0.31")).settle()
     assert world.status["phase"] == "Running"
     world.pass_time(SETTLED)
-    assert plan(world.view(live=False), world.now, world.configuration) == Confirm()
-    assert isinstance(world.step(), Finish)
+    assert decide(world.snapshot(fresh=False), world.now, world.configuration) == Relist()
+    assert isinstance(world.step(), FinishRun)
     assert world.condition("Succeeded") == ("True", "Completed")
     assert (world.status["jobDeletionReason"], world.status["summary"]) == ("Completed", "skill 0.31")
-    assert isinstance(world.step(), Delete)
+    assert isinstance(world.step(), DeleteJob)
     world.remove_job().settle()
     assert (world.status["phase"], len(world.created)) == ("Succeeded", 1)
 
@@ -46,7 +46,7 @@ def test_a_failure_that_no_retry_mends_ends_the_run(exit_code: int) -> None:
 def test_a_failure_that_a_retry_may_mend_is_left_to_the_job_by_ending_the_pod(exit_code: int) -> None:
     world = World().start().end_trainer(exit_code, "no answer").pass_time(SETTLED)
     decision = world.decide()
-    assert isinstance(decision, End)
+    assert isinstance(decision, DeletePod)
     assert decision.pod.name == world.pod["metadata"]["name"]
     world.settle()
     assert "deletionTimestamp" in world.pod["metadata"]

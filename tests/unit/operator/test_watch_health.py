@@ -24,28 +24,28 @@ def watching() -> tuple[WatchHealth, Clock]:
 
 def test_all_watches_are_complete_once_each_was_heard_of() -> None:
     health, _ = watching()
-    health.heard(JOBS)
-    assert not health.complete
-    health.heard(PODS)
-    assert health.complete
+    health.record_activity(JOBS)
+    assert not health.started
+    health.record_activity(PODS)
+    assert health.started
 
 
 def test_nothing_expected_is_neither_complete_nor_a_fault() -> None:
     health, clock = watching()
     health.expect([])
     clock.now += 2 * SILENT_SECONDS
-    assert (health.complete, health.fault()) == (False, None)
+    assert (health.started, health.fault()) == (False, None)
 
 
 def test_only_a_silent_watch_is_a_fault_and_its_last_answer_is_told() -> None:
     health, clock = watching()
     clock.now += SILENT_SECONDS
-    health.heard(JOBS)
-    health.note(PODS, "the API server answers 403 Forbidden")
+    health.record_activity(JOBS)
+    health.record_response(PODS, "the API server answers 403 Forbidden")
     assert health.fault() is None
     clock.now += 1
     assert health.fault() == f"no event and no bookmark of {PODS} for 61 s (the API server answers 403 Forbidden)"
-    health.heard(PODS)
+    health.record_activity(PODS)
     assert health.fault() is None
 
 
@@ -54,12 +54,12 @@ def test_a_restart_does_not_hide_that_a_watch_is_silent() -> None:
     clock.now += SILENT_SECONDS + 1
     health.expect([JOBS, PODS])
     assert health.fault() is not None
-    assert not health.complete
+    assert not health.started
 
 
 def test_other_paths_are_nobody_elses_watch() -> None:
     health, clock = watching()
     clock.now += SILENT_SECONDS + 1
-    health.heard("/api/v1/namespaces")
-    health.note("/api/v1/namespaces", "refused")
+    health.record_activity("/api/v1/namespaces")
+    health.record_response("/api/v1/namespaces", "refused")
     assert "namespaces" not in (health.fault() or "")

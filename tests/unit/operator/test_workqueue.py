@@ -54,12 +54,12 @@ def test_trouble_backs_off_longer_each_time_until_it_is_forgotten() -> None:
     async def story(queue: WorkQueue) -> None:
         loop = asyncio.get_running_loop()
         for longest in (0.2, 0.4):
-            queue.add_backed_off(A)
+            queue.add_rate_limited(A)
             assert loop.time() + longest / 2 <= queue.due(A) <= loop.time() + longest
             await queue.get()
             queue.done(A)
-        queue.forget_trouble(A)
-        queue.add_backed_off(A)
+        queue.forget(A)
+        queue.add_rate_limited(A)
         assert queue.due(A) <= loop.time() + 0.2
 
     play(story)

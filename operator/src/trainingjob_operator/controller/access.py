@@ -1,4 +1,4 @@
-"""Where the operator has the rights that it needs: a namespace without them is left out, the others are served."""
+"""Checks the rights of the operator in each namespace. A namespace without them is not watched; the others are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from trainingjob_api.names import GROUP
 from trainingjob_operator import metrics
-from trainingjob_operator.controller.client import Kube, Resource
+from trainingjob_operator.controller.client import ApiResource, KubernetesClient
 
 RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     (GROUP, "trainingjobs"): ("get", "list", "watch"),
@@ -18,7 +18,7 @@ RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "events"): ("create", "list"),
 }
 """What the ClusterRole grants: verbs by API group and resource."""
-REVIEWS = Resource("selfsubjectaccessreviews", "apis/authorization.k8s.io/v1")
+REVIEWS = ApiResource("selfsubjectaccessreviews", "apis/authorization.k8s.io/v1")
 
 Right = tuple[str, str]
 """A verb and a resource."""
@@ -27,29 +27,29 @@ logger = logging.getLogger(__name__)
 
 
 class Access:
-    """What the operator may do in each namespace that it is told to watch.
+    """The rights of the operator in each configured namespace.
 
     Attributes:
         watchable: The namespaces in which everything can be listed and watched; "" is all namespaces.
     """
 
-    def __init__(self, kube: Kube, namespaces: tuple[str, ...]) -> None:
-        self._kube, self._namespaces = kube, namespaces or ("",)
+    def __init__(self, client: KubernetesClient, namespaces: tuple[str, ...]) -> None:
+        self._client, self._namespaces = client, namespaces or ("",)
         self._missing: dict[str, tuple[Right, ...]] = {}
         self.watchable: tuple[str, ...] = ()
 
     async def check(self) -> None:
-        """Ask the API server, and say what has changed.
+        """Ask the API server for the rights, and log what has changed.
 
         Raises:
-            ApiError: The API server did not answer.
+            ApiError: A request failed.
         """
         found = {namespace: await self._find_missing(namespace) for namespace in self._namespaces}
         for namespace, missing in found.items():
             if missing and missing != self._missing.get(namespace):
                 logger.warning("%s", describe(namespace, missing))
             elif self._missing.get(namespace) and not missing:
-                logger.info("The operator has every right in %s now", _place(namespace))
+                logger.info("The operator has all rights in %s now", _place(namespace))
         self._missing = found
         self.watchable = tuple(namespace for namespace, missing in found.items() if can_watch(missing))
         metrics.MISSING_RIGHTS.clear()
@@ -64,10 +64,10 @@ class Access:
 
     async def _find_missing(self, namespace: str) -> tuple[Right, ...]:
         wanted = [(verb, group, name) for (group, name), verbs in RIGHTS.items() for verb in verbs]
-        allowed = await asyncio.gather(*(self._may(namespace, *right) for right in wanted))
-        return tuple((verb, name) for (verb, _, name), may in zip(wanted, allowed, strict=True) if not may)
+        answers = await asyncio.gather(*(self._is_allowed(namespace, *right) for right in wanted))
+        return tuple((verb, name) for (verb, _, name), allowed in zip(wanted, answers, strict=True) if not allowed)
 
-    async def _may(self, namespace: str, verb: str, group: str, name: str) -> bool:
+    async def _is_allowed(self, namespace: str, verb: str, group: str, name: str) -> bool:
         resource, _, subresource = name.partition("/")
         attributes = {
             "namespace": namespace,
@@ -81,7 +81,7 @@ class Access:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        answer = await self._kube.create(REVIEWS, "", review)
+        answer = await self._client.create(REVIEWS, "", review)
         return bool(answer["status"]["allowed"])
 
 
@@ -91,7 +91,7 @@ def can_watch(missing: tuple[Right, ...]) -> bool:
 
 
 def describe(namespace: str, missing: tuple[Right, ...]) -> str:
-    """Say which rights are missing, what follows, and what to do."""
+    """Describe the missing rights, the consequence, and what to do."""
     verbs: dict[str, list[str]] = {}
     for verb, resource in missing:
         verbs.setdefault(resource, []).append(verb)

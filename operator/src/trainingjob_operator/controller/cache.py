@@ -1,180 +1,187 @@
-"""What is known of the cluster: TrainingJobs, their Jobs and pods, the newest resourceVersion of each winning.
+"""The cache of TrainingJobs, their Jobs and pods, each at the newest resourceVersion that was received.
 
-Answers to our own writes go in at once, so that no decision is made from what was before them.
+The answers to the operator's own writes are added at once, so that no decision is made from the state before them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
-from trainingjob_operator.core.snapshot import Explanation, Refusal, View
+from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.snapshot import CreateError, Explanation, Snapshot
 
-Known = TrainingJob | Job | Pod
+Resource = TrainingJob | Job | Pod
 
 
-class Store:
+class Cache:
     """An index of objects by uid, TrainingJobs by name, and Jobs and pods by the uid of their TrainingJob."""
 
     def __init__(self) -> None:
-        self._objects: dict[str, Known] = {}
+        self._objects: dict[str, Resource] = {}
         self._trainingjobs: dict[Key, str] = {}
-        self._family: dict[str, set[str]] = {}
-        self._gone: dict[str, int] = {}
-        self._listed: dict[tuple[type[Known], str], int] = {}
-        self._refusals: dict[str, Refusal] = {}
+        self._children: dict[str, set[str]] = {}
+        self._deleted: dict[str, int] = {}
+        self._list_versions: dict[tuple[type[Resource], str], int] = {}
+        self._create_errors: dict[str, CreateError] = {}
         self._explanations: dict[str, Explanation] = {}
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._last_seen_attempts: dict[str, Attempt] = {}
 
-    def put(self, known: Known) -> Key | None:
-        """Take in an object unless something newer is known.
+    def put(self, resource: Resource) -> Key | None:
+        """Add or update an object, unless the cache has a newer version.
 
         Returns:
-            The TrainingJob that it concerns, or None if it said nothing new.
+            The TrainingJob to reconcile, None if nothing changed.
         """
-        before = self._objects.get(known.uid)
-        if before is not None and before.version >= known.version:
+        before = self._objects.get(resource.uid)
+        if before is not None and before.version >= resource.version:
             return None
-        if before is None and self._is_gone(known):
+        if before is None and self._is_deleted(resource):
             return None
-        if isinstance(known, TrainingJob):
-            namesake = self._trainingjobs.get(known.key)
-            if namesake is not None and namesake != known.uid:
-                if self._objects[namesake].version > known.version:
+        if isinstance(resource, TrainingJob):
+            other = self._trainingjobs.get(resource.key)
+            if other is not None and other != resource.uid:
+                if self._objects[other].version > resource.version:
                     return None
-                self._remove(namesake)
-            self._trainingjobs[known.key] = known.uid
+                self._remove(other)
+            self._trainingjobs[resource.key] = resource.uid
         else:
             if before is not None:
-                self._leave_family(before)
-            if head := _head(known):
-                self._family.setdefault(head, set()).add(known.uid)
-                if isinstance(known, Job):
-                    self._seen[head] = max(known.claim, self._seen.get(head, (0, 0)))
-        self._objects[known.uid] = known
-        return parent(known)
+                self._remove_from_parent(before)
+            if parent := parent_uid(resource):
+                self._children.setdefault(parent, set()).add(resource.uid)
+                if isinstance(resource, Job):
+                    self._last_seen_attempts[parent] = max(
+                        resource.attempt, self._last_seen_attempts.get(parent, NO_ATTEMPT)
+                    )
+        self._objects[resource.uid] = resource
+        return parent_key(resource)
 
-    def drop(self, known: Known) -> Key | None:
-        """Forget an object that was deleted; what is heard of it later is ignored."""
-        self._gone[known.uid] = known.version
-        return parent(known) if self._remove(known.uid) else None
+    def drop(self, resource: Resource) -> Key | None:
+        """Remove a deleted object. Later events about it are ignored."""
+        self._deleted[resource.uid] = resource.version
+        return parent_key(resource) if self._remove(resource.uid) else None
 
     def replace(
-        self, kind: type[Known], namespace: str, objects: Iterable[Known], version: int, uid: str | None = None
+        self, kind: type[Resource], namespace: str, objects: Iterable[Resource], version: int, uid: str | None = None
     ) -> set[Key]:
-        """Take in a whole list, and forget what is not in it though it was there before the list was read.
+        """Add a complete list, and remove the objects that are older than the list and not in it.
 
         Args:
             kind: TrainingJob, Job or Pod.
             namespace: The list's namespace, "" for all.
-            objects: What the list holds.
+            objects: The items of the list.
             version: The list's resourceVersion.
-            uid: The TrainingJob whose children alone the list holds; None for a full list.
+            uid: The TrainingJob whose children were listed; None for a full list.
 
         Returns:
-            The TrainingJobs that it says something new about.
+            The TrainingJobs to reconcile.
         """
         listed = list(objects)
-        keep = {known.uid for known in listed}
-        candidates = self._objects.values() if uid is None else self._descendants(uid)
+        keep = {resource.uid for resource in listed}
+        candidates = self._objects.values() if uid is None else self._children_of(uid)
         vanished = [
-            known
-            for known in candidates
-            if isinstance(known, kind)
-            and known.uid not in keep
-            and known.version <= version
-            and namespace in {"", known.namespace}
+            resource
+            for resource in candidates
+            if isinstance(resource, kind)
+            and resource.uid not in keep
+            and resource.version <= version
+            and namespace in {"", resource.namespace}
         ]
-        changed = {self.drop(known) for known in vanished} | {self.put(known) for known in listed}
+        changed = {self.drop(resource) for resource in vanished} | {self.put(resource) for resource in listed}
         if uid is None:
-            self._listed[kind, namespace] = version
-            self._gone = {gone: at for gone, at in self._gone.items() if at > version}
+            self._list_versions[kind, namespace] = version
+            self._deleted = {gone: at for gone, at in self._deleted.items() if at > version}
         return {key for key in changed if key is not None}
 
-    def view(self, key: Key, *, live: bool = False) -> View | None:
-        """Everything known about one TrainingJob, or None if there is no such thing."""
+    def snapshot(self, key: Key, *, fresh: bool = False) -> Snapshot | None:
+        """Everything about one TrainingJob; None if it does not exist.
+
+        Args:
+            key: Of the TrainingJob.
+            fresh: Whether its Jobs and pods were just listed.
+        """
         uid = self._trainingjobs.get(key)
         trainingjob = self._objects.get(uid) if uid else None
         if not isinstance(trainingjob, TrainingJob):
             return None
-        family = list(self._descendants(trainingjob.uid))
-        return View(
+        children = list(self._children_of(trainingjob.uid))
+        return Snapshot(
             trainingjob,
-            jobs=tuple(known for known in family if isinstance(known, Job)),
-            pods=tuple(known for known in family if isinstance(known, Pod)),
-            seen=self._seen.get(trainingjob.uid, (0, 0)),
-            refusal=self.refusal(trainingjob.uid),
-            live=live,
+            jobs=tuple(resource for resource in children if isinstance(resource, Job)),
+            all_pods=tuple(resource for resource in children if isinstance(resource, Pod)),
+            last_seen_attempt=self._last_seen_attempts.get(trainingjob.uid, NO_ATTEMPT),
+            create_error=self.create_error(trainingjob.uid),
+            fresh=fresh,
             explanation=self._explanations.get(trainingjob.uid),
         )
 
-    def refuse(self, uid: str, refusal: Refusal | None) -> None:
-        """Remember the API server's last answer to the Job of a claim: a no, or None for a yes."""
-        if refusal is None:
-            self._refusals.pop(uid, None)
+    def set_create_error(self, uid: str, create_error: CreateError | None) -> None:
+        """Store the error of the last request to create a Job of this TrainingJob, None if it succeeded."""
+        if create_error is None:
+            self._create_errors.pop(uid, None)
         else:
-            self._refusals[uid] = refusal
+            self._create_errors[uid] = create_error
 
-    def refusal(self, uid: str) -> Refusal | None:
-        """The API server's no to the Job of a TrainingJob, if that was its last answer."""
-        return self._refusals.get(uid)
+    def create_error(self, uid: str) -> CreateError | None:
+        """The error of the last request to create a Job of this TrainingJob, None if it succeeded."""
+        return self._create_errors.get(uid)
 
-    def explain(self, uid: str, explanation: Explanation) -> None:
-        """Remember what was said about why a Job of this TrainingJob has no pod."""
+    def set_explanation(self, uid: str, explanation: Explanation) -> None:
+        """Store why the Job of this TrainingJob has no pod."""
         self._explanations[uid] = explanation
 
-    def names(self) -> list[Key]:
-        """Every TrainingJob."""
+    def trainingjob_keys(self) -> list[Key]:
+        """The key of every TrainingJob."""
         return list(self._trainingjobs)
 
     def trainingjobs(self) -> Iterator[TrainingJob]:
-        """Every TrainingJob as it is known."""
+        """Every TrainingJob."""
         for uid in self._trainingjobs.values():
-            known = self._objects[uid]
-            if isinstance(known, TrainingJob):
-                yield known
+            resource = self._objects[uid]
+            if isinstance(resource, TrainingJob):
+                yield resource
 
-    def _descendants(self, uid: str) -> Iterator[Known]:
-        return (self._objects[member] for member in self._family.get(uid, ()))
+    def _children_of(self, uid: str) -> Iterator[Resource]:
+        return (self._objects[member] for member in self._children.get(uid, ()))
 
-    def _is_gone(self, known: Known) -> bool:
-        """Whether an object that is not known was there before, and is gone: this is an echo of it."""
-        lists = (self._listed.get((type(known), namespace), 0) for namespace in ("", known.namespace))
-        return known.uid in self._gone or known.version <= max(lists)
+    def _is_deleted(self, resource: Resource) -> bool:
+        """Whether an object that is not in the cache was deleted, so that this event is outdated."""
+        lists = (self._list_versions.get((type(resource), namespace), 0) for namespace in ("", resource.namespace))
+        return resource.uid in self._deleted or resource.version <= max(lists)
 
     def _remove(self, uid: str) -> bool:
-        known = self._objects.pop(uid, None)
-        if known is None:
+        resource = self._objects.pop(uid, None)
+        if resource is None:
             return False
-        if isinstance(known, TrainingJob):
-            if self._trainingjobs.get(known.key) == uid:
-                del self._trainingjobs[known.key]
-            self._refusals.pop(uid, None)
+        if isinstance(resource, TrainingJob):
+            if self._trainingjobs.get(resource.key) == uid:
+                del self._trainingjobs[resource.key]
+            self._create_errors.pop(uid, None)
             self._explanations.pop(uid, None)
-            self._seen.pop(uid, None)
+            self._last_seen_attempts.pop(uid, None)
         else:
-            self._leave_family(known)
+            self._remove_from_parent(resource)
         return True
 
-    def _leave_family(self, known: Known) -> None:
-        members = self._family.get(head := _head(known), set())
-        members.discard(known.uid)
+    def _remove_from_parent(self, resource: Resource) -> None:
+        members = self._children.get(parent := parent_uid(resource), set())
+        members.discard(resource.uid)
         if not members:
-            self._family.pop(head, None)
+            self._children.pop(parent, None)
 
 
-def _head(known: Known) -> str:
+def parent_uid(resource: Resource) -> str:
     """The uid of the TrainingJob that a Job or pod belongs to, "" for none.
 
-    A pod is known by its label: one whose Job was deleted without it has no controller, and its trainer runs on.
+    For a pod this is its label: a pod whose Job was deleted without it has no controller, while its trainer still runs.
     """
-    if isinstance(known, Pod):
-        return known.trainingjob
-    return known.owner if isinstance(known, Job) else ""
+    if isinstance(resource, Pod):
+        return resource.trainingjob
+    return resource.owner if isinstance(resource, Job) else ""
 
 
-def parent(known: Known) -> Key | None:
-    """The TrainingJob that an object concerns. A label is only a hint: what counts is the controller's uid."""
-    if isinstance(known, TrainingJob):
-        return known.key
-    return Key(known.namespace, known.parent) if known.parent else None
+def parent_key(resource: Resource) -> Key | None:
+    """The TrainingJob to reconcile after a change of this object. Its children are found by uid, not by this name."""
+    if isinstance(resource, TrainingJob):
+        return resource.key
+    return Key(resource.namespace, resource.parent) if resource.parent else None

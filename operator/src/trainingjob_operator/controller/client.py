@@ -1,6 +1,6 @@
-"""The few calls of the Kubernetes API that the operator makes, over the official client in a thread pool.
+"""The requests to the Kubernetes API that the operator makes, by the official client in a thread pool.
 
-Bodies and answers stay plain JSON: turning them into the client's classes costs more than the calls.
+Bodies are plain JSON: converting them to the classes of the client takes longer than the requests.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from trainingjob_operator import metrics
 from trainingjob_operator.controller.connection import Connection
 from trainingjob_operator.core.objects import JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
 
-PAGE = 100
-"""Objects in one answer. A page is in memory whole, as many times its size as Python needs."""
+PAGE_SIZE = 100
+"""Objects in one page of a list. A whole page is in memory as Python objects."""
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 
 
 class ApiError(Exception):
-    """The API server did not do what it was asked to.
+    """A request to the API server failed.
 
     Attributes:
         status: The HTTP status, 0 when there was no answer.
-        reason: The API's word for it, such as ``AlreadyExists``.
-        message: The API's sentence.
+        reason: The reason of the Status, such as ``AlreadyExists``.
+        message: The message of the Status.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -42,8 +42,8 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
-    """A kind of object: where it lives in the API, and which of them concern us."""
+class ApiResource:
+    """A kind of object in the API, and the label selector of the objects that the operator handles."""
 
     name: str
     group_path: str
@@ -57,47 +57,47 @@ class Resource:
 
 Item = TypeVar("Item", TrainingJob, Job, Pod)
 
-OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
-RESOURCES: Mapping[type[TrainingJob | Job | Pod], Resource] = {
-    TrainingJob: Resource("trainingjobs", f"apis/{API_VERSION}"),
-    Job: Resource("jobs", "apis/batch/v1", OURS),
-    Pod: Resource("pods", "api/v1", OURS),
+MANAGED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+RESOURCES: Mapping[type[TrainingJob | Job | Pod], ApiResource] = {
+    TrainingJob: ApiResource("trainingjobs", f"apis/{API_VERSION}"),
+    Job: ApiResource("jobs", "apis/batch/v1", MANAGED_SELECTOR),
+    Pod: ApiResource("pods", "api/v1", MANAGED_SELECTOR),
 }
-EVENTS = Resource("events", "api/v1")
-WORKLOADS = tuple(Resource("workloads", f"apis/kueue.x-k8s.io/{version}") for version in ("v1beta2", "v1beta1"))
-"""Kueue's, by the versions of its API that may be served, the newest first."""
-LEASES = Resource("leases", "apis/coordination.k8s.io/v1")
+EVENTS = ApiResource("events", "api/v1")
+WORKLOADS = tuple(ApiResource("workloads", f"apis/kueue.x-k8s.io/{version}") for version in ("v1beta2", "v1beta1"))
+"""The Workloads of Kueue in each version of its API that may be served, the newest first."""
+LEASES = ApiResource("leases", "apis/coordination.k8s.io/v1")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Item]):
-    """A whole list, read at one resourceVersion."""
+    """A complete list at one resourceVersion."""
 
     items: list[Item]
     version: int
 
 
-class Kube:
-    """Calls the API server."""
+class KubernetesClient:
+    """Sends requests to the API server."""
 
     def __init__(self, connection: Connection, concurrency: int) -> None:
         configuration = connection.configuration
         configuration.connection_pool_maxsize = concurrency
-        # Whoever calls looks again before trying again: blind repetition is for nobody.
+        # The caller reads the state again before it repeats a request.
         configuration.retries = False
         self._connection = connection
         self._client = kubernetes.client.ApiClient(configuration)
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="kube")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="client")
 
     def close(self) -> None:
-        """Let go of threads and connections; calls under way end on their own."""
+        """Release threads and connections. Requests in progress end on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def list_all(self, kind: type[Item], namespace: str, selector: str | None = None) -> Listing[Item]:
-        """Read a collection page by page, all of it at one resourceVersion, keeping no more of it than its views."""
-        resource: Resource = RESOURCES[kind]
+        """Read a collection page by page, at one resourceVersion. Only the parsed objects are kept."""
+        resource: ApiResource = RESOURCES[kind]
         items: list[Item] = []
-        query: list[tuple[str, str]] = [("limit", str(PAGE))]
+        query: list[tuple[str, str]] = [("limit", str(PAGE_SIZE))]
         selectors = ",".join(part for part in (resource.selector, selector) if part)
         if selectors:
             query.append(("labelSelector", selectors))
@@ -111,8 +111,8 @@ class Kube:
             if not token:
                 return Listing(items, int(page["metadata"]["resourceVersion"]))
 
-    async def get(self, resource: Resource, namespace: str, name: str) -> JSON | None:
-        """Read an object; None if there is none."""
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> JSON | None:
+        """Read an object; None if it does not exist."""
         try:
             return await self._call("GET", resource, resource.path(namespace, name))
         except ApiError as error:
@@ -120,51 +120,51 @@ class Kube:
                 return None
             raise
 
-    async def find(self, resource: Resource, namespace: str, **selectors: str) -> list[JSON]:
-        """Read the objects that the selectors, named as in the API, choose; no more than a page of them."""
-        query = [("limit", str(PAGE)), *selectors.items()]
+    async def find(self, resource: ApiResource, namespace: str, **selectors: str) -> list[JSON]:
+        """Read at most one page of the objects that match the selectors, which are named as in the API."""
+        query = [("limit", str(PAGE_SIZE)), *selectors.items()]
         answer = await self._call("GET", resource, resource.path(namespace), query=query)
         items: list[JSON] = answer["items"]
         return items
 
-    async def create(self, resource: Resource, namespace: str, body: JSON) -> JSON:
+    async def create(self, resource: ApiResource, namespace: str, body: JSON) -> JSON:
         """POST an object."""
         return await self._call("POST", resource, resource.path(namespace), body)
 
-    async def replace(self, resource: Resource, namespace: str, name: str, body: JSON) -> JSON:
-        """PUT an object; its resourceVersion must be the current one."""
+    async def replace(self, resource: ApiResource, namespace: str, name: str, body: JSON) -> JSON:
+        """PUT an object; fails with 409 unless its resourceVersion is current."""
         return await self._call("PUT", resource, resource.path(namespace, name), body)
 
     async def patch_status(self, trainingjob: TrainingJob, patch: JSON) -> JSON:
-        """Merge a patch into the status, if the TrainingJob is still the one that was looked at (else 409)."""
+        """Merge a patch into the status; fails with 409 if the TrainingJob has changed."""
         resource = RESOURCES[TrainingJob]
-        guard = {"uid": trainingjob.uid, "resourceVersion": str(trainingjob.version)}
+        preconditions = {"uid": trainingjob.uid, "resourceVersion": str(trainingjob.version)}
         path = resource.path(trainingjob.namespace, trainingjob.name, "status")
-        return await self._call("PATCH", resource, path, {"metadata": guard, "status": patch})
+        return await self._call("PATCH", resource, path, {"metadata": preconditions, "status": patch})
 
-    async def expire_job(self, job: Job, seconds: int) -> JSON:
-        """Let the API server delete a finished Job after ``seconds``."""
+    async def set_job_ttl(self, job: Job, seconds: int) -> JSON:
+        """Set the time to live of a finished Job."""
         resource = RESOURCES[Job]
         body = {"metadata": {"uid": job.uid}, "spec": {"ttlSecondsAfterFinished": seconds}}
         return await self._call("PATCH", resource, resource.path(job.namespace, job.name), body)
 
     async def delete_job(self, job: Job) -> JSON:
-        """Delete a Job and, before it, its pods, if it still has that uid (else 409)."""
+        """Delete a Job after its pods; fails with 409 if it has another uid."""
         return await self._delete(job, propagationPolicy="Foreground")
 
     async def delete_pod(self, pod: Pod) -> JSON:
-        """Delete a pod within its grace period, if it still has that uid (else 409)."""
+        """Delete a pod within its grace period; fails with 409 if it has another uid."""
         return await self._delete(pod)
 
-    async def _delete(self, known: Job | Pod, **options: str) -> JSON:
-        resource = RESOURCES[type(known)]
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": known.uid}, **options}
-        return await self._call("DELETE", resource, resource.path(known.namespace, known.name), body)
+    async def _delete(self, child: Job | Pod, **options: str) -> JSON:
+        resource = RESOURCES[type(child)]
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": child.uid}, **options}
+        return await self._call("DELETE", resource, resource.path(child.namespace, child.name), body)
 
     async def _call(
         self,
         verb: str,
-        resource: Resource,
+        resource: ApiResource,
         path: str,
         body: JSON | None = None,
         query: list[tuple[str, str]] | None = None,
@@ -173,7 +173,7 @@ class Kube:
         return await loop.run_in_executor(self._threads, self._request, verb, resource, path, body, query)
 
     def _request(
-        self, verb: str, resource: Resource, path: str, body: JSON | None, query: list[tuple[str, str]] | None
+        self, verb: str, resource: ApiResource, path: str, body: JSON | None, query: list[tuple[str, str]] | None
     ) -> JSON:
         authorization = self._connection.authorization()
         answer = self._send(verb, resource, path, body, query, authorization)
@@ -187,7 +187,7 @@ class Kube:
     def _send(
         self,
         verb: str,
-        resource: Resource,
+        resource: ApiResource,
         path: str,
         body: JSON | None,
         query: list[tuple[str, str]] | None,

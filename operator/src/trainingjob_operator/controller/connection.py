@@ -1,6 +1,6 @@
-"""Where the API server is and how to log in: the kubeconfig, or else the pod's service account.
+"""Address and credentials of the API server, from the kubeconfig or the service account of the pod.
 
-Kopf and the operator's own calls share it, so that a token that is read anew holds for both.
+Kopf and the operator's own requests share them, so that both use a renewed token.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ logger = logging.getLogger(__name__)
 
 
 class LoginError(Exception):
-    """Neither a kubeconfig nor a service account tells how to log in."""
+    """There are no credentials, neither in a kubeconfig nor in a service account."""
 
 
 class Connection:
     """The address of the API server and the current credentials.
 
     Attributes:
-        configuration: The same for the official client, updated in place by :meth:`renew`.
+        configuration: For the official client; :meth:`renew` updates it in place.
 
     Raises:
-        LoginError: There are no credentials, or they make no sense.
+        LoginError: There are no credentials, or they cannot be read.
     """
 
     def __init__(self) -> None:
@@ -43,35 +43,35 @@ class Connection:
 
     @property
     def prefix(self) -> str:
-        """What precedes the API's own paths in the URL, usually nothing."""
+        """The path in the URL before the paths of the API, usually empty."""
         return urlsplit(self.server).path.rstrip("/")
 
     def authorization(self) -> str | None:
-        """The value of the header Authorization; None where a certificate logs in."""
+        """The value of the header Authorization; None with a client certificate."""
         try:
-            # The official client reads a file that is older than a minute once more, or asks a plug-in.
+            # The official client reads the token file again after a minute, or calls the credential plugin.
             self._authorization = self.configuration.get_api_key_with_prefix("BearerToken")
         except (kubernetes.config.ConfigException, OSError) as error:
-            logger.warning("The credentials cannot be read anew: %s", error)
+            logger.warning("The credentials cannot be renewed: %s", error)
         return self._authorization
 
     def renew(self, refused: str | None) -> bool:
-        """Read the credentials from their files at once.
+        """Read the credentials from their files again.
 
         Args:
-            refused: The header that the API server did not take.
+            refused: The header that the API server rejected.
 
         Returns:
-            Whether there is another one now.
+            Whether the header differs now.
         """
         try:
             self._load()
         except LoginError as error:
-            logger.warning("The credentials cannot be read anew: %s", error)
+            logger.warning("The credentials cannot be renewed: %s", error)
         return self.authorization() != refused
 
     def ssl_context(self) -> ssl.SSLContext:
-        """The trust in the API server and, where there is one, the client's certificate."""
+        """The certificate authority of the API server and the client certificate, if there is one."""
         configuration = self.configuration
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
         if configuration.cert_file:

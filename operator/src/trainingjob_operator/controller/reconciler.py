@@ -1,13 +1,14 @@
-"""Brings one TrainingJob a step further: writes the status that follows from what is known, then does what is decided.
+"""Executes one step for one TrainingJob: one write of the status or one effect.
 
-The status is always written before the effect, and only onto the version that the decision was made from. Whatever
-goes wrong in between, the next look starts from what the API server holds.
+The status is written onto the resourceVersion that the step was made from. After any error, the next step starts again
+from what the API server has.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,213 +16,203 @@ from typing import TypeVar
 from trainingjob_api.names import LABEL_UID
 from trainingjob_operator import metrics
 from trainingjob_operator.config import Configuration
-from trainingjob_operator.controller.cache import Store
-from trainingjob_operator.controller.client import EVENTS, RESOURCES, WORKLOADS, ApiError, Kube
-from trainingjob_operator.controller.recorder import Recorder, build_event, transition
+from trainingjob_operator.controller.cache import Cache
+from trainingjob_operator.controller.client import EVENTS, RESOURCES, WORKLOADS, ApiError, KubernetesClient
+from trainingjob_operator.controller.recorder import Recorder
 from trainingjob_operator.core import explanation
-from trainingjob_operator.core.decide import plan
-from trainingjob_operator.core.decision import Confirm, Create, Decision, Delete, End, Expire, Explain, Observe
+from trainingjob_operator.core.decision import CreateJob, DeleteJob, DeletePod, Explain, Relist, Requeue, SetTTL
+from trainingjob_operator.core.event import build_event, transition
 from trainingjob_operator.core.job import build_job
 from trainingjob_operator.core.objects import JSON, Job, Key, Pod, TrainingJob
-from trainingjob_operator.core.run_state import TELLING, passing
-from trainingjob_operator.core.snapshot import Explanation, Progress, Refusal, View
-from trainingjob_operator.core.status import derive, merge_patch
-
-ROUNDS = 10
-"""Steps in one look. A TrainingJob never needs as many; one that does would keep a worker from the others."""
+from trainingjob_operator.core.run_state import CREATE_ERROR_THRESHOLD
+from trainingjob_operator.core.snapshot import CreateError, Explanation, Progress
+from trainingjob_operator.core.status import merge_patch
+from trainingjob_operator.core.step import WriteStatus, next_step
 
 Child = TypeVar("Child", Job, Pod)
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What follows a step.
+
+    Attributes:
+        requeue: Whether the step changed or read something, so that another step follows at once.
+        requeue_at: When to reconcile again if no event comes first.
+    """
+
+    requeue: bool = False
+    requeue_at: datetime | None = None
+
+
 class Reconciler:
-    """The effects of the operator on the cluster, one TrainingJob at a time."""
+    """Executes the steps of all TrainingJobs."""
 
     def __init__(
         self,
-        kube: Kube,
-        store: Store,
+        client: KubernetesClient,
+        cache: Cache,
         recorder: Recorder,
         configuration: Configuration,
         progress: Callable[[TrainingJob], Progress | None],
     ) -> None:
-        self._kube = kube
-        self._store = store
+        self._client = client
+        self._cache = cache
         self._recorder = recorder
         self._configuration = configuration
         self._progress = progress
+        self._relisted: set[Key] = set()
 
-    async def reconcile(self, key: Key) -> datetime | None:
-        """Do what is to be done about one TrainingJob now.
-
-        Returns:
-            When to look again even if nothing happens.
+    async def reconcile(self, key: Key) -> Result:
+        """Execute the next step for one TrainingJob.
 
         Raises:
-            ApiError: The API server did not do its part; look again after a while.
+            ApiError: A request failed; reconcile again after a delay.
         """
-        live, refused = False, None
-        for _ in range(ROUNDS):
-            view = self._store.view(key, live=live)
-            if view is None or view.trainingjob.deleting:
-                return None
-            now = datetime.now(UTC)
-            decision = plan(view, now, self._configuration)
-            if isinstance(decision, Confirm):
-                await self._read_children(view)
-                live = True
-                continue
-            if isinstance(decision, Explain):
-                text = await self._ask_why(decision.job)
-                explained = Explanation((decision.job.uid, decision.job.version), now, text)
-                self._store.explain(view.trainingjob.uid, explained)
-                continue
-            if isinstance(decision, Observe) and (until := passing(view, now)):
-                return min(until, decision.again or until)
-            status = derive(view, decision, self._progress(view.trainingjob), now, self._configuration)
-            if status != view.trainingjob.status:
-                await self._write(view.trainingjob, status, now)
-                continue
-            if isinstance(decision, Observe):
-                return decision.again
-            if refused is not None:
-                raise refused
-            refused = await self._act(view.trainingjob, decision)
-            live = False
-        logger.warning("%s takes more than %d steps", key, ROUNDS)
-        return now
+        snapshot = self._cache.snapshot(key, fresh=key in self._relisted)
+        self._relisted.discard(key)
+        if snapshot is None or snapshot.trainingjob.deleting:
+            return Result()
+        trainingjob, now = snapshot.trainingjob, datetime.now(UTC)
+        match next_step(snapshot, self._progress(trainingjob), now, self._configuration):
+            case Requeue(at=at):
+                return Result(requeue_at=at)
+            case WriteStatus(status=status):
+                await self._write_status(trainingjob, status, now)
+            case CreateJob():
+                await self._create_job(trainingjob)
+            case DeleteJob(job=job):
+                await self._delete(job, self._client.delete_job)
+            case DeletePod(pod=pod):
+                await self._delete(pod, self._client.delete_pod)
+            case SetTTL(job=job, seconds=seconds):
+                await self._set_ttl(job, seconds)
+            case Relist():
+                await self._relist(trainingjob)
+                self._relisted.add(key)
+            case Explain(job=job):
+                text = await self._read_explanation(job)
+                self._cache.set_explanation(trainingjob.uid, Explanation((job.uid, job.version), now, text))
+        return Result(requeue=True)
 
-    async def _act(self, trainingjob: TrainingJob, decision: Decision) -> ApiError | None:
-        """Do what was decided.
-
-        Returns:
-            The API server's refusal, if it may change its mind.
-        """
-        match decision:
-            case Create():
-                return await self._create(trainingjob)
-            case Delete(job=job):
-                await self._delete(job, self._kube.delete_job)
-            case End(pod=pod):
-                await self._delete(pod, self._kube.delete_pod)
-            case Expire(job=job, seconds=seconds):
-                await self._expire(job, seconds)
-        return None
-
-    async def _write(self, trainingjob: TrainingJob, status: dict[str, object], now: datetime) -> None:
+    async def _write_status(self, trainingjob: TrainingJob, status: JSON, now: datetime) -> None:
         patch = merge_patch(trainingjob.status, status)
         try:
-            answer = await self._kube.patch_status(trainingjob, patch)
+            answer = await self._client.patch_status(trainingjob, patch)
         except ApiError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
             await self._read(trainingjob)
             return
         written = TrainingJob.parse(answer)
-        self._store.put(written)
-        told = transition(trainingjob.status, written.status)
-        if told is not None:
-            logger.info("%s run %d attempt %d: %s: %s", written.key, *written.claim, told.reason, told.message)
-            self._recorder.record(build_event(written, told, now))
-        if written.ended and not trainingjob.ended and told is not None:
-            metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, told.reason).inc()
+        self._cache.put(written)
+        change = transition(trainingjob.status, written.status)
+        if change is None:
+            return
+        logger.info(
+            "%s run %d attempt %d: %s: %s", written.key, *written.current_attempt, change.reason, change.message
+        )
+        self._recorder.record(build_event(written, change, now))
+        if written.ended and not trainingjob.ended:
+            metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, change.reason).inc()
 
-    async def _create(self, trainingjob: TrainingJob) -> ApiError | None:
-        """POST the Job of the claim, or find that it is there."""
+    async def _create_job(self, trainingjob: TrainingJob) -> None:
+        """Create the Job of the current attempt, or adopt it if it exists."""
         body = build_job(trainingjob, self._configuration)
         resource, name = RESOURCES[Job], body["metadata"]["name"]
         try:
-            created = Job.parse(await self._kube.create(resource, trainingjob.namespace, body))
+            job = Job.parse(await self._client.create(resource, trainingjob.namespace, body))
         except ApiError as error:
-            if error.status == HTTPStatus.CONFLICT:
-                found = await self._kube.get(resource, trainingjob.namespace, name)
-                if found is None:
-                    return None
-                created = Job.parse(found)
-                if created.owner != trainingjob.uid:
-                    self._refuse(trainingjob, f"a Job {name} exists that is not this TrainingJob's", final=True)
-                    return None
-            elif error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
-                self._refuse(trainingjob, error.message, final=True)
-                return None
-            elif error.status == HTTPStatus.FORBIDDEN:
-                self._refuse(trainingjob, error.message, tries=TELLING)
-                return error
-            else:
-                # A webhook that is down, an API server that restarts: worth a word only when it does not pass.
-                self._refuse(trainingjob, _answer(error))
-                return error
-        self._store.refuse(trainingjob.uid, None)
-        self._store.put(created)
-        return None
+            match error.status:
+                case HTTPStatus.CONFLICT:
+                    found = await self._client.get(resource, trainingjob.namespace, name)
+                    if found is None:
+                        return
+                    job = Job.parse(found)
+                    if job.owner != trainingjob.uid:
+                        message = f"a Job {name} exists that does not belong to this TrainingJob"
+                        self._add_create_error(trainingjob, message, final=True)
+                        return
+                case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
+                    self._add_create_error(trainingjob, error.message, final=True)
+                    return
+                case HTTPStatus.FORBIDDEN:
+                    # A quota or a missing right does not pass by itself: the status reports it at once.
+                    self._add_create_error(trainingjob, error.message, count=CREATE_ERROR_THRESHOLD)
+                    raise
+                case _:
+                    self._add_create_error(trainingjob, _stable_message(error))
+                    raise
+        self._cache.set_create_error(trainingjob.uid, None)
+        self._cache.put(job)
 
-    def _refuse(self, trainingjob: TrainingJob, message: str, *, tries: int = 1, final: bool = False) -> None:
-        before = self._store.refusal(trainingjob.uid)
-        if before is not None and before.claim == trainingjob.claim:
-            tries += before.tries
-        self._store.refuse(trainingjob.uid, Refusal(trainingjob.claim, final, message, tries))
+    def _add_create_error(self, trainingjob: TrainingJob, message: str, *, count: int = 1, final: bool = False) -> None:
+        attempt, last = trainingjob.current_attempt, self._cache.create_error(trainingjob.uid)
+        if last is not None and last.attempt == attempt:
+            count += last.count
+        self._cache.set_create_error(trainingjob.uid, CreateError(attempt, final, message, count))
 
-    async def _ask_why(self, job: Job) -> str | None:
-        """Why a Job has no pod, or None where nobody says so, or where the operator may not know."""
+    async def _read_explanation(self, job: Job) -> str | None:
+        """Why a Job has no pod; None if nothing says so, or if the operator may not read it."""
         try:
             if job.suspended:
                 return explanation.from_workloads(await self._workloads(job))
             selector = f"involvedObject.uid={job.uid},reason=FailedCreate"
-            return explanation.from_events(await self._kube.find(EVENTS, job.namespace, fieldSelector=selector))
+            return explanation.from_events(await self._client.find(EVENTS, job.namespace, fieldSelector=selector))
         except ApiError as error:
-            logger.debug("Job %s/%s: why it has no pod cannot be read: %s", job.namespace, job.name, error)
+            logger.debug("Job %s/%s: cannot read why it has no pod: %s", job.namespace, job.name, error)
             return None
 
     async def _workloads(self, job: Job) -> list[JSON]:
         selector = f"{explanation.JOB_UID_LABEL}={job.uid}"
         for resource in WORKLOADS:
             try:
-                return await self._kube.find(resource, job.namespace, labelSelector=selector)
+                return await self._client.find(resource, job.namespace, labelSelector=selector)
             except ApiError as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
         return []
 
-    async def _delete(self, known: Child, delete: Callable[[Child], Awaitable[JSON]]) -> None:
+    async def _delete(self, child: Child, delete: Callable[[Child], Awaitable[JSON]]) -> None:
         try:
-            answer = await delete(known)
+            answer = await delete(child)
         except ApiError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
-            self._store.drop(known)
+            self._cache.drop(child)
             return
-        if answer.get("kind") == type(known).__name__:
-            self._store.put(type(known).parse(answer))
+        if answer.get("kind") == type(child).__name__:
+            self._cache.put(type(child).parse(answer))
         else:
-            self._store.drop(known)
+            self._cache.drop(child)
 
-    async def _expire(self, job: Job, seconds: int) -> None:
+    async def _set_ttl(self, job: Job, seconds: int) -> None:
         try:
-            self._store.put(Job.parse(await self._kube.expire_job(job, seconds)))
+            self._cache.put(Job.parse(await self._client.set_job_ttl(job, seconds)))
         except ApiError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
-            self._store.drop(job)
+            self._cache.drop(job)
 
     async def _read(self, trainingjob: TrainingJob) -> None:
-        found = await self._kube.get(RESOURCES[TrainingJob], trainingjob.namespace, trainingjob.name)
+        found = await self._client.get(RESOURCES[TrainingJob], trainingjob.namespace, trainingjob.name)
         if found is None or found["metadata"]["uid"] != trainingjob.uid:
-            self._store.drop(trainingjob)
+            self._cache.drop(trainingjob)
         if found is not None:
-            self._store.put(TrainingJob.parse(found))
+            self._cache.put(TrainingJob.parse(found))
 
-    async def _read_children(self, view: View) -> None:
-        trainingjob = view.trainingjob
+    async def _relist(self, trainingjob: TrainingJob) -> None:
         selector = f"{LABEL_UID}={trainingjob.uid}"
-        pods = await self._kube.list_all(Pod, trainingjob.namespace, selector)
-        self._store.replace(Pod, trainingjob.namespace, pods.items, pods.version, trainingjob.uid)
-        jobs = await self._kube.list_all(Job, trainingjob.namespace, selector)
-        self._store.replace(Job, trainingjob.namespace, jobs.items, jobs.version, trainingjob.uid)
+        pods = await self._client.list_all(Pod, trainingjob.namespace, selector)
+        self._cache.replace(Pod, trainingjob.namespace, pods.items, pods.version, trainingjob.uid)
+        jobs = await self._client.list_all(Job, trainingjob.namespace, selector)
+        self._cache.replace(Job, trainingjob.namespace, jobs.items, jobs.version, trainingjob.uid)
 
 
-def _answer(error: ApiError) -> str:
-    """What the API server said, in words that stay the same from try to try: a new message is a new write."""
+def _stable_message(error: ApiError) -> str:
+    """A message that is equal for equal errors: each new message is another write of the status."""
     if not error.status:
         return f"the API server does not answer ({error.reason})"
     return f"{error.status} {error.reason}: {error.message}"

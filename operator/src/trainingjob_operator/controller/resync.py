@@ -1,6 +1,6 @@
-"""Reads everything anew: at start, before anything may be written, then now and then, and after each restart of kopf.
+"""Lists everything again: at the start, before any write, then periodically, and after each restart of kopf.
 
-A watch can lose what vanished while it was broken; a whole list cannot.
+A watch that was interrupted can miss a deletion; a complete list cannot.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.access import Access
-from trainingjob_operator.controller.cache import Store
-from trainingjob_operator.controller.client import RESOURCES, ApiError, Item, Kube, Listing
+from trainingjob_operator.controller.cache import Cache
+from trainingjob_operator.controller.client import RESOURCES, ApiError, Item, KubernetesClient, Listing
 from trainingjob_operator.controller.workqueue import WorkQueue
 from trainingjob_operator.core.objects import Job, Pod, TrainingJob
 
-INTERVAL = 600.0
-INTERVAL_WITHOUT_RIGHTS = 30.0
-"""While a right is missing: somebody may be about to grant it."""
+INTERVAL_SECONDS = 600.0
+INTERVAL_WITHOUT_RIGHTS_SECONDS = 30.0
+"""While a right is missing, so that the operator notices soon when it is granted."""
 
 logger = logging.getLogger(__name__)
 
 
 class NotInstalledError(Exception):
-    """The API server knows no TrainingJobs."""
+    """The CRD of the TrainingJob is not installed."""
 
 
 class Resync:
-    """Keeps the store true.
+    """Keeps the cache complete.
 
     Attributes:
-        complete: Set once everything that may be read was read for the first time: the barrier before any write.
+        synced: Set once everything was listed for the first time. No step is executed before.
     """
 
-    def __init__(self, kube: Kube, store: Store, queue: WorkQueue, access: Access) -> None:
-        self._kube, self._store, self._queue, self._access = kube, store, queue, access
+    def __init__(self, client: KubernetesClient, cache: Cache, queue: WorkQueue, access: Access) -> None:
+        self._client, self._cache, self._queue, self._access = client, cache, queue, access
         self._due = asyncio.Event()
-        self.complete = asyncio.Event()
+        self.synced = asyncio.Event()
 
     def request(self) -> None:
-        """Read everything anew soon."""
+        """Resync soon."""
         self._due.set()
 
     async def run(self) -> None:
@@ -52,44 +52,44 @@ class Resync:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(ApiError),
                 wait=wait_random_exponential(multiplier=0.5, max=30),
-                before_sleep=_log_trouble,
+                before_sleep=_log_retry,
             ):
                 with attempt:
-                    await self._read()
+                    await self._list_everything()
             if self._access.watchable:
-                self.complete.set()
+                self.synced.set()
             loop = asyncio.get_running_loop()
-            interval = INTERVAL_WITHOUT_RIGHTS if self._access.faults else INTERVAL
+            interval = INTERVAL_WITHOUT_RIGHTS_SECONDS if self._access.faults else INTERVAL_SECONDS
             timer = loop.call_later(interval, self._due.set)
             try:
                 await self._due.wait()
             finally:
                 timer.cancel()
 
-    async def _read(self) -> None:
+    async def _list_everything(self) -> None:
         await self._access.check()
         for namespace in self._access.watchable:
-            # Children first: a parent that is known before its Job would have it created once more.
-            self._take_in(Pod, namespace, await self._kube.list_all(Pod, namespace))
-            self._take_in(Job, namespace, await self._kube.list_all(Job, namespace))
-            self._take_in(TrainingJob, namespace, await self._list_trainingjobs(namespace))
-        for key in self._store.names():
+            # Children first: the Job of a TrainingJob that is in the cache without it would be created again.
+            self._replace(Pod, namespace, await self._client.list_all(Pod, namespace))
+            self._replace(Job, namespace, await self._client.list_all(Job, namespace))
+            self._replace(TrainingJob, namespace, await self._list_trainingjobs(namespace))
+        for key in self._cache.trainingjob_keys():
             self._queue.add(key)
         metrics.LAST_RESYNC.set_to_current_time()
 
-    def _take_in(self, kind: type[Item], namespace: str, listing: Listing[Item]) -> None:
-        changed = self._store.replace(kind, namespace, listing.items, listing.version)
+    def _replace(self, kind: type[Item], namespace: str, listing: Listing[Item]) -> None:
+        changed = self._cache.replace(kind, namespace, listing.items, listing.version)
         metrics.CHANGES.labels(RESOURCES[kind].name, "resync").inc(len(changed))
 
     async def _list_trainingjobs(self, namespace: str) -> Listing[TrainingJob]:
         try:
-            return await self._kube.list_all(TrainingJob, namespace)
+            return await self._client.list_all(TrainingJob, namespace)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
-                raise NotInstalledError("the API server knows no TrainingJobs: apply the CRD in crds/ first") from error
+                raise NotInstalledError("the CRD of the TrainingJob is not installed: apply crds/ first") from error
             raise
 
 
-def _log_trouble(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    logger.warning("The API server cannot be read; trying again in %.1f s: %s", state.upcoming_sleep, error)
+    logger.warning("The resync failed; retrying in %.1f s: %s", state.upcoming_sleep, error)

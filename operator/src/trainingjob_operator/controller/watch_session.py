@@ -1,8 +1,8 @@
-"""The HTTP session that kopf watches with: it logs in with the current token, and tells what is heard of a watch.
+"""The HTTP session of kopf: it authenticates with the current token, and records the activity of each watch.
 
-Kopf counts credentials that were refused as lost for ever, and stops for good when several watches lose them together
-(https://github.com/nolar/kopf/issues/1145). Here it never learns of a 401: the token is read anew and the request
-repeated until the API server takes it.
+Kopf never uses rejected credentials again, and stops when several watches lose them at the same time
+(https://github.com/nolar/kopf/issues/1145). This session therefore hides a 401 from kopf: it reads the token again and
+repeats the request until the API server accepts it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import aiohttp
 from trainingjob_operator.controller.connection import Connection
 from trainingjob_operator.controller.watch_health import WatchHealth
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 3.0
+BASE_DELAY_SECONDS = 0.2
+MAX_DELAY_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
 
 def open_session(connection: Connection, health: WatchHealth) -> aiohttp.ClientSession:
-    """Open a session; whoever opens it closes it."""
+    """Open a session. The caller closes it."""
     connector = aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context())
     return aiohttp.ClientSession(connector=connector, middlewares=[_Middleware(connection, health)])
 
 
 class _Middleware:
-    """Stands between kopf and the API server."""
+    """Handles each request of kopf."""
 
     def __init__(self, connection: Connection, health: WatchHealth) -> None:
         self._connection, self._health = connection, health
@@ -43,24 +43,24 @@ class _Middleware:
     ) -> aiohttp.ClientResponse:
         path = request.url.path.removeprefix(self._connection.prefix)
         try:
-            response = await self._ask(path, request, handler)
+            response = await self._send(path, request, handler)
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._health.note(path, repr(error))
+            self._health.record_response(path, repr(error))
             raise
         if response.status >= HTTPStatus.BAD_REQUEST:
-            self._health.note(path, f"the API server answers {response.status} {response.reason}")
+            self._health.record_response(path, f"the API server answers {response.status} {response.reason}")
         elif "watch" in request.url.query:
-            self._health.note(path, f"the API server answers {response.status}, and nothing follows")
-            content = _HeardContent(response.content, partial(self._health.heard, path))
+            self._health.record_response(path, f"the API server answers {response.status}, and nothing follows")
+            content = _MonitoredContent(response.content, partial(self._health.record_activity, path))
             response.content = cast(aiohttp.StreamReader, content)
         else:
-            self._health.heard(path)
+            self._health.record_activity(path)
         return response
 
-    async def _ask(
+    async def _send(
         self, path: str, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        pause = FIRST_PAUSE
+        delay = BASE_DELAY_SECONDS
         while True:
             authorization = self._connection.authorization()
             if authorization is not None:
@@ -69,27 +69,27 @@ class _Middleware:
             if response.status != HTTPStatus.UNAUTHORIZED:
                 return response
             response.close()
-            self._health.note(path, "the API server answers 401: it does not take the token")
+            self._health.record_response(path, "the API server answers 401: it rejects the token")
             if not await asyncio.to_thread(self._connection.renew, authorization):
-                logger.warning("%s: the API server answers 401 and there is no new token yet; trying again", path)
-                await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(2 * pause, LONGEST_PAUSE)
+                logger.warning("%s: the API server answers 401 and there is no new token yet; retrying", path)
+                await asyncio.sleep(random.uniform(delay / 2, delay))
+                delay = min(2 * delay, MAX_DELAY_SECONDS)
 
 
-class _HeardContent:
-    """The content of a response that tells of each part that comes, and of its end.
+class _MonitoredContent:
+    """The content of a response that calls ``on_activity`` for each chunk and at the end.
 
-    Kopf shows neither bookmarks nor the end of a request to its users.
+    Kopf does not expose bookmarks or the end of a request.
     """
 
-    def __init__(self, content: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
-        self._content, self._heard = content, heard
+    def __init__(self, content: aiohttp.StreamReader, on_activity: Callable[[], None]) -> None:
+        self._content, self._on_activity = content, on_activity
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        async for part in self._content.iter_chunked(size):
-            self._heard()
-            yield part
-        self._heard()
+        async for chunk in self._content.iter_chunked(size):
+            self._on_activity()
+            yield chunk
+        self._on_activity()

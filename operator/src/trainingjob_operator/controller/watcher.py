@@ -1,4 +1,4 @@
-"""Keeps kopf watching: it is started again when it ends, when a watch is silent, and when the namespaces change."""
+"""Runs kopf, and restarts it when it ends, when a watch is silent, and when the namespaces change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import aiohttp
 import kopf
 
 from trainingjob_operator import metrics
-from trainingjob_operator.controller import watch as handlers
+from trainingjob_operator.controller import watch
 from trainingjob_operator.controller.access import Access
 from trainingjob_operator.controller.client import RESOURCES
 from trainingjob_operator.controller.connection import Connection
@@ -20,11 +20,11 @@ from trainingjob_operator.controller.resync import Resync
 from trainingjob_operator.controller.watch_health import SILENT_SECONDS, WatchHealth
 from trainingjob_operator.controller.watch_session import open_session
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+BASE_DELAY_SECONDS = 0.5
+MAX_DELAY_SECONDS = 30.0
 CHECK_SECONDS = 1.0
 STOP_SECONDS = 10.0
-FAILURES_IN_A_ROW = 3
+FAILURE_THRESHOLD = 3
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ class Watcher:
 
     Args:
         connection: To the API server.
-        registry: Gives kopf its handlers, from what logs in.
-        access: Where there is something to watch.
-        resync: Is asked to read everything anew after a restart: a watch can lose what vanished meanwhile.
+        registry: Builds the handlers of kopf from a function that logs in.
+        access: The namespaces that can be watched.
+        resync: Is requested after each restart, because a watch can miss a deletion in the meantime.
         identity: Name of this replica.
         on_start: Called when kopf has started.
     """
@@ -57,18 +57,18 @@ class Watcher:
 
     @property
     def ready(self) -> bool:
-        """Whether every watch has begun."""
-        return self._health.complete
+        """Whether every watch has started."""
+        return self._health.started
 
     def fault(self) -> str | None:
-        """What is wrong with the watches; None if nothing is."""
-        if self._failures >= FAILURES_IN_A_ROW:
-            return f"watching ended {self._failures} times in a row; the log says why"
+        """What is wrong with the watches; None if they work."""
+        if self._failures >= FAILURE_THRESHOLD:
+            return f"watching failed {self._failures} times in a row; see the log"
         return self._health.fault()
 
     async def run(self) -> None:
         """Watch for ever."""
-        pause = FIRST_PAUSE
+        delay = BASE_DELAY_SECONDS
         while True:
             while not self._access.watchable:
                 self._health.expect(())
@@ -76,21 +76,21 @@ class Watcher:
             began = time.monotonic()
             if await self._watch(self._access.watchable):
                 metrics.WATCH_RESTARTS.inc()
-                short = time.monotonic() - began < LONGEST_PAUSE
-                self._failures = self._failures + 1 if short else 1
-                pause = min(2 * pause, LONGEST_PAUSE) if short else FIRST_PAUSE
-                await asyncio.sleep(random.uniform(pause / 2, pause))
+                ended_soon = time.monotonic() - began < MAX_DELAY_SECONDS
+                self._failures = self._failures + 1 if ended_soon else 1
+                delay = min(2 * delay, MAX_DELAY_SECONDS) if ended_soon else BASE_DELAY_SECONDS
+                await asyncio.sleep(random.uniform(delay / 2, delay))
             self._resync.request()
 
     async def _watch(self, namespaces: tuple[str, ...]) -> bool:
         """Run kopf once.
 
         Returns:
-            Whether it ended by a failure, and not because other namespaces are to be watched.
+            Whether it failed; False if the namespaces changed.
         """
         self._health.expect(resource.path(namespace) for namespace in namespaces for resource in RESOURCES.values())
         sessions: list[aiohttp.ClientSession] = []
-        began, ours = time.monotonic(), asyncio.all_tasks()
+        began, own_tasks = time.monotonic(), asyncio.all_tasks()
         kopf_task = asyncio.create_task(self._run_kopf(namespaces, sessions), name="kopf")
         try:
             while not kopf_task.done():
@@ -98,17 +98,17 @@ class Watcher:
                 if self._access.watchable != namespaces:
                     return False
                 running = time.monotonic() - began
-                if running > LONGEST_PAUSE:
+                if running > MAX_DELAY_SECONDS:
                     self._failures = 0
                 fault = self._health.fault()
                 if fault and running > SILENT_SECONDS:
-                    logger.warning("Watching starts again: %s", fault)
+                    logger.warning("Restarting the watches: %s", fault)
                     return True
             error = None if kopf_task.cancelled() else kopf_task.exception()
-            logger.error("Watching ended, and starts again", exc_info=error)
+            logger.error("Watching ended; restarting", exc_info=error)
             return True
         finally:
-            await _stop(kopf_task, ours)
+            await _stop(kopf_task, own_tasks)
             for session in sessions:
                 await session.close()
 
@@ -117,27 +117,27 @@ class Watcher:
             sessions.append(open_session(self._connection, self._health))
             return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=sessions[-1])
 
-        # Kopf cancels every task that was started after it: all of ours are started before.
-        ours = asyncio.all_tasks()
+        # At its end, kopf cancels every task that was created after it, so that the other tasks must exist before.
+        own_tasks = asyncio.all_tasks()
         everywhere = namespaces == ("",)
         tasks = await kopf.spawn_tasks(
             registry=self._registry(log_in),
-            settings=handlers.settings(),
-            # Its own guess asks for the name of the user, whom a container does not have.
+            settings=watch.settings(),
+            # By default kopf reads the name of the user, which does not exist in a container.
             identity=self._identity,  # type: ignore[arg-type]
             clusterwide=everywhere,
             namespaces=() if everywhere else namespaces,
             standalone=True,
         )
         self._on_start()
-        await kopf.run_tasks(tasks, ignored=ours)
+        await kopf.run_tasks(tasks, ignored=own_tasks)
 
 
-async def _stop(kopf_task: asyncio.Task[None], ours: set[asyncio.Task[object]]) -> None:
-    """End kopf, and what it leaves when it hangs."""
+async def _stop(kopf_task: asyncio.Task[None], own_tasks: set[asyncio.Task[object]]) -> None:
+    """Cancel kopf, and its tasks if it does not end in time."""
     if kopf_task.done():
         return
     kopf_task.cancel()
     await asyncio.wait({kopf_task}, timeout=STOP_SECONDS)
-    for task in asyncio.all_tasks() - ours - {kopf_task} if not kopf_task.done() else ():
+    for task in asyncio.all_tasks() - own_tasks - {kopf_task} if not kopf_task.done() else ():
         task.cancel()

@@ -1,4 +1,4 @@
-"""Which TrainingJobs to look at: each at most once at a time, at once, at a later time, or backed off after trouble."""
+"""The work queue: TrainingJobs to reconcile now, at a given time, or rate limited after an error."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from collections import deque
 
 from trainingjob_operator.core.objects import Key
 
-FIRST_BACKOFF = 0.2
-LONGEST_BACKOFF = 60.0
+BASE_DELAY_SECONDS = 0.2
+MAX_DELAY_SECONDS = 60.0
+MAX_STEPS = 10
+"""Steps in a row before a key is rate limited. No TrainingJob needs as many to settle."""
 
 
 class WorkQueue:
-    """Keys to work on. A key that is added while it is worked on comes again afterwards."""
+    """A queue of unique keys. A key that is added while it is processed is queued again afterwards."""
 
     def __init__(self) -> None:
         self._ready: deque[Key] = deque()
-        self._waiting: set[Key] = set()
-        self._active: set[Key] = set()
-        self._again: set[Key] = set()
-        self._later: list[tuple[float, Key]] = []
+        self._queued: set[Key] = set()
+        self._processing: set[Key] = set()
+        self._readded: set[Key] = set()
+        self._delayed: list[tuple[float, Key]] = []
         self._due: dict[Key, float] = {}
-        self._troubles: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
+        self._steps: dict[Key, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._getters: deque[asyncio.Future[None]] = deque()
 
@@ -31,39 +34,53 @@ class WorkQueue:
         return len(self._ready)
 
     def add(self, key: Key) -> None:
-        """Look at it as soon as possible."""
-        if key in self._active:
-            self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
+        """Process the key as soon as possible."""
+        if key in self._processing:
+            self._readded.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
             self._ready.append(key)
             self._notify()
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Look at it in ``seconds`` at the latest; an earlier time that was asked for stands."""
+        """Process the key after this many seconds, or at an earlier time that was requested before."""
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
         if due < self.due(key):
             self._due[key] = due
-            heapq.heappush(self._later, (due, key))
+            heapq.heappush(self._delayed, (due, key))
             self._arm()
 
-    def add_backed_off(self, key: Key) -> None:
-        """Look at it again after trouble: each time in a row twice as late, and never many at once."""
-        troubles = self._troubles.get(key, 0)
-        self._troubles[key] = troubles + 1
-        longest = min(FIRST_BACKOFF * 2**troubles, LONGEST_BACKOFF)
+    def add_rate_limited(self, key: Key) -> None:
+        """Process the key again after a delay that doubles with each call, with jitter."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        longest = min(BASE_DELAY_SECONDS * 2**failures, MAX_DELAY_SECONDS)
         self.add_after(key, longest * random.uniform(0.5, 1.0))
 
     def due(self, key: Key) -> float:
-        """The event loop's time at which it is looked at again, infinite if there is none."""
+        """The time of the event loop at which the key is added, infinite if there is none."""
         return self._due.get(key, float("inf"))
 
-    def forget_trouble(self, key: Key) -> None:
-        """It went well: the next trouble is the first."""
-        self._troubles.pop(key, None)
+    def add_next_step(self, key: Key) -> bool:
+        """Process the key again at once, because the last step was not the last one.
+
+        Returns:
+            False if there were more than ``MAX_STEPS`` steps in a row; the key is then rate limited.
+        """
+        steps = self._steps[key] = self._steps.get(key, 0) + 1
+        if steps > MAX_STEPS:
+            self.add_rate_limited(key)
+            return False
+        self.add(key)
+        return True
+
+    def forget(self, key: Key) -> None:
+        """Forget the failures and steps of a key that has settled."""
+        self._failures.pop(key, None)
+        self._steps.pop(key, None)
 
     async def get(self) -> Key:
-        """Wait for a key and start working on it."""
+        """Wait for a key and start to process it."""
         while not self._ready:
             getter = asyncio.get_running_loop().create_future()
             self._getters.append(getter)
@@ -76,15 +93,15 @@ class WorkQueue:
                     self._notify()
                 raise
         key = self._ready.popleft()
-        self._waiting.discard(key)
-        self._active.add(key)
+        self._queued.discard(key)
+        self._processing.add(key)
         return key
 
     def done(self, key: Key) -> None:
-        """Working on it has ended, well or not."""
-        self._active.discard(key)
-        if key in self._again:
-            self._again.discard(key)
+        """Processing of the key has ended, with success or not."""
+        self._processing.discard(key)
+        if key in self._readded:
+            self._readded.discard(key)
             self.add(key)
 
     def _notify(self) -> None:
@@ -98,14 +115,14 @@ class WorkQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._later:
-            self._timer = asyncio.get_running_loop().call_at(self._later[0][0], self._fire)
+        if self._delayed:
+            self._timer = asyncio.get_running_loop().call_at(self._delayed[0][0], self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        while self._later and self._later[0][0] <= now + 0.001:
-            due, key = heapq.heappop(self._later)
+        while self._delayed and self._delayed[0][0] <= now + 0.001:
+            due, key = heapq.heappop(self._delayed)
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key)

@@ -1,1 +1,1 @@
-"""Decisions about TrainingJobs and the objects that they are made from. No I/O."""
+"""Decisions about TrainingJobs, and the objects that they are made from. No I/O."""

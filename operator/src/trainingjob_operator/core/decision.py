@@ -1,4 +1,4 @@
-"""What the operator may decide to do next about one TrainingJob. Pure data."""
+"""The decisions that the operator can make about one TrainingJob. Pure data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Write that this run and attempt is next. ``trigger`` is None for a further attempt of the same run."""
+class StartAttempt:
+    """Write run and attempt to the status. ``trigger`` is None for a further attempt of the same run."""
 
     run: int
     attempt: int
@@ -28,16 +28,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
-    """Write why the Job of the claim is to go."""
+class MarkForDeletion:
+    """Write to the status why the Job of the current attempt is to be deleted."""
 
     reason: Reason
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """Write that the run has ended, and how. ``delete`` announces that its Job is to go."""
+class FinishRun:
+    """Write the result of the run to the status. ``delete`` also marks its Job for deletion."""
 
     outcome: Literal["Succeeded", "Failed"]
     reason: Reason
@@ -49,49 +49,51 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
-    """POST the Job of the claim."""
+class CreateJob:
+    """Create the Job of the current attempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
-    """DELETE this Job, in the foreground, if it still has that uid."""
+class DeleteJob:
+    """Delete this Job, in the foreground and with its uid as precondition."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """DELETE this pod, if it still has that uid: its trainer has failed, and what else runs in it hides that."""
+class DeletePod:
+    """Delete this pod, with its uid as precondition: its trainer has failed, but another container keeps it running."""
 
     pod: Pod
 
 
 @dataclass(frozen=True, slots=True)
-class Expire:
-    """Let the API server delete this finished Job after ``seconds``."""
+class SetTTL:
+    """Set the time to live of this finished Job."""
 
     job: Job
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
-    """Read Jobs and pods from the API server before deciding what cannot be taken back."""
+class Relist:
+    """Read Jobs and pods from the API server before a decision that cannot be reverted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """Read what others say about why this Job has no pod, before telling that it has none."""
+    """Read why this Job has no pod, from its Events or from the Workload of Kueue."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Observe:
-    """Nothing to do but to tell what is seen; look again at ``again`` even if nothing happens."""
+class Requeue:
+    """Do nothing until an event, or until ``at`` if no event comes."""
 
-    again: datetime | None = None
+    at: datetime | None = None
 
 
-Decision = Claim | Announce | Finish | Create | Delete | End | Expire | Confirm | Explain | Observe
+Decision = (
+    StartAttempt | MarkForDeletion | FinishRun | CreateJob | DeleteJob | DeletePod | SetTTL | Relist | Explain | Requeue
+)

@@ -1,4 +1,4 @@
-"""What an attempt asks for: an accelerator, or the CPU. Pure."""
+"""The device that an attempt requests: an accelerator or the CPU. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from trainingjob_operator.core.specification import read_specification
 
 
 def requested_device(spec: JSON, configuration: Configuration, *, fell_back: bool) -> dict[str, str]:
-    """The status' ``device`` of an attempt that is about to be claimed; ``resourceName`` is there if it asks for one.
+    """The ``device`` in the status of a new attempt; it has a ``resourceName`` if the attempt requests an accelerator.
 
     Args:
         spec: The spec of the TrainingJob.
-        configuration: What the operator was deployed with.
-        fell_back: Whether the run has given up on the accelerator, which stays for the run.
+        configuration: The operator's configuration.
+        fell_back: Whether the run has fallen back to the CPU, which holds for the rest of the run.
     """
     specification = read_specification(spec)
     policy = specification.accelerator.policy or configuration.policy(specification.model_type)
@@ -26,5 +26,5 @@ def requested_device(spec: JSON, configuration: Configuration, *, fell_back: boo
 
 
 def has_fallen_back(status: JSON) -> bool:
-    """Whether the claimed run has given up on the accelerator."""
+    """Whether the current run has fallen back to the CPU."""
     return (status.get("device") or {}).get("reason") == Reason.FELL_BACK_TO_CPU

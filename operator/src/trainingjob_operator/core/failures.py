@@ -1,4 +1,4 @@
-"""Why a pod failed, or does not start or end: the cluster's many words put into the closed list of reasons."""
+"""Why a pod failed, does not start or does not end, as one of the reasons of the API. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from trainingjob_api.termination_report import read_report
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.objects import Pod
 
-DISRUPTIONS = {
+DISRUPTION_REASONS = {
     "PreemptionByScheduler": Reason.PREEMPTED,
     "PreemptionByKubeScheduler": Reason.PREEMPTED,
     "DeletionByTaintManager": Reason.NODE_LOST,
     "DeletionByPodGC": Reason.NODE_LOST,
 }
-WAITING = {
+WAITING_REASONS = {
     "ErrImagePull": Reason.IMAGE_PULL_FAILED,
     "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
     "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
@@ -29,13 +29,13 @@ WAITING = {
     "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
 }
 DELETION_MARGIN = timedelta(seconds=20)
-"""How long a kubelet may take to say that a pod has ended, after the pod's grace period."""
-LOST = {"NodeLost", "Terminated", "NodeShutdown", "Shutdown"}
+"""How long a kubelet may take after the grace period of a pod to report that the pod has ended."""
+NODE_LOST_REASONS = {"NodeLost", "Terminated", "NodeShutdown", "Shutdown"}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, for the person who must act."""
+    """A failure of an attempt, as the status reports it."""
 
     reason: Reason
     message: str
@@ -43,75 +43,75 @@ class Failure:
     exit_code: int | None = None
 
 
-def failure(pod: Pod, uid: str, run: int) -> Failure:
-    """Why a pod failed: what the cluster did to it first, then what the trainer says, then its exit code."""
+def pod_failure(pod: Pod, uid: str, run: int) -> Failure:
+    """Why a pod failed: from the report of the trainer, else from the cluster, else from the exit code."""
     end = pod.termination
     code = end.exit_code if end and end.exit_code >= 0 else None
     report = read_report(pod.termination_message, uid, run)
     if report is not None and report.outcome == "Failed":
         return Failure(report.reason, report.message or f"The trainer ended with exit code {code}", pod.ended, code)
-    reason, message = _by_cluster(pod) or _by_exit(pod)
+    reason, message = _cluster_failure(pod) or _exit_failure(pod)
     return Failure(reason, message, pod.ended, code)
 
 
-def waiting(pod: Pod) -> tuple[Reason, str] | None:
-    """Why a bound pod's container does not start, where the kubelet names a fault."""
-    reason = WAITING.get(pod.waiting or "")
+def start_failure(pod: Pod) -> tuple[Reason, str] | None:
+    """Why the container of a bound pod does not start; None if the kubelet reports no error."""
+    reason = WAITING_REASONS.get(pod.waiting or "")
     return None if reason is None else (reason, f"{pod.waiting}: {pod.waiting_message or 'no details'}")
 
 
-def overdue(pod: Pod) -> datetime | None:
-    """From when on a pod that is being deleted counts as one that does not end; None if nobody deletes it."""
+def end_deadline(pod: Pod) -> datetime | None:
+    """When a pod that is being deleted should have ended; None if it is not being deleted."""
     return None if pod.deletion is None else pod.deletion + DELETION_MARGIN
 
 
-def disruption(pod: Pod) -> Reason:
-    """The reason of a pod that the cluster ends."""
-    return DISRUPTIONS.get(pod.disruption or "", Reason.EVICTED)
+def disruption_reason(pod: Pod) -> Reason:
+    """The reason for a pod that the cluster deletes."""
+    return DISRUPTION_REASONS.get(pod.disruption or "", Reason.EVICTED)
 
 
-def not_ended(pod: Pod, now: datetime) -> str | None:
-    """Why a pod that should be gone is still there, and what to do; None for one that is in time.
+def termination_overdue(pod: Pod, now: datetime) -> str | None:
+    """Why a pod has not ended in time, and what to do; None if it has ended or still has time.
 
-    Nobody may take the pod for ended by the clock: its node may be cut off and its trainer run on. So nothing starts
-    in its place before the API server says that it has ended, which is for a person, or for the node, to bring about.
+    A timeout does not prove that the pod has ended: its node may be disconnected while the trainer runs. No other pod
+    is created before the API server reports the end, which needs the node to come back or a person to act.
     """
-    due = overdue(pod)
-    if due is None or now < due or not (pod.live or pod.finalizers):
+    due = end_deadline(pod)
+    if due is None or now < due or not (pod.is_active or pod.finalizers):
         return None
     where = f" on node {pod.node}" if pod.node else ""
-    message = f"Pod {pod.name}{where} should be gone since {timestamp(due - DELETION_MARGIN)}"
+    message = f"Pod {pod.name}{where} should have ended at {timestamp(due - DELETION_MARGIN)}"
     if pod.finalizers:
-        message += f"; finalizers of other programs hold it: {', '.join(pod.finalizers)}"
-    if pod.live and pod.node:
+        message += f"; finalizers of other programs keep it: {', '.join(pod.finalizers)}"
+    if pod.is_active and pod.node:
         message += (
-            "; the node does not answer, or cannot stop it. Nothing starts in its place while it may run. If the node "
+            "; the node does not answer, or cannot stop it. No other pod is created while it may run. If the node "
             f"does not come back, delete it (kubectl delete node {pod.node}), or once it is shut down, taint it "
             f"(kubectl taint node {pod.node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute)"
         )
     return message
 
 
-def _by_cluster(pod: Pod) -> tuple[Reason, str] | None:
-    words = pod.message or pod.disruption or pod.reason
+def _cluster_failure(pod: Pod) -> tuple[Reason, str] | None:
+    details = pod.message or pod.disruption or pod.reason
     if pod.termination is not None and pod.termination.reason == "OOMKilled":
         return Reason.OUT_OF_MEMORY, "The trainer used more memory than its limit; raise spec.resources.limits.memory"
     if pod.disruption is not None:
-        return disruption(pod), f"The pod was ended by the cluster: {words}"
+        return disruption_reason(pod), f"The cluster ended the pod: {details}"
     if pod.reason in {"Evicted", "Preempting"}:
-        return Reason.EVICTED, f"The pod was evicted: {words}"
-    if pod.reason in LOST:
-        return Reason.NODE_LOST, f"The node went away: {words}"
+        return Reason.EVICTED, f"The pod was evicted: {details}"
+    if pod.reason in NODE_LOST_REASONS:
+        return Reason.NODE_LOST, f"The node was lost: {details}"
     if pod.reason and pod.termination is None:
-        return Reason.NODE_REJECTED, f"The node refused the pod, {pod.reason}: {words}"
+        return Reason.NODE_REJECTED, f"The node refused the pod, {pod.reason}: {details}"
     return None
 
 
-def _by_exit(pod: Pod) -> tuple[Reason, str]:
+def _exit_failure(pod: Pod) -> tuple[Reason, str]:
     if pod.termination is None:
-        return Reason.TRAINER_ERROR, "The pod failed and its container left no trace"
+        return Reason.TRAINER_ERROR, "The pod failed and its container has no termination state"
     code = pod.termination.exit_code
     text = pod.termination.message.strip()
-    # A traceback names its cause in the last line.
+    # The last line of a traceback names the exception.
     last = text.rsplit("\n", 1)[-1] if text and not text.startswith("{") else ""
     return reason_of(code), f"The trainer ended with exit code {code}{': ' if last else ''}{last}"

@@ -1,10 +1,9 @@
-"""Builds the Job of one attempt. Pure: a function of the TrainingJob, its claim and the configuration."""
+"""Builds the Job of one attempt. Pure: a function of the TrainingJob and the configuration."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from trainingjob_api.exit_codes import FINAL_EXIT_CODES
@@ -27,6 +26,7 @@ from trainingjob_api.names import (
 from trainingjob_api.servers import DATABASE_VARIABLES, STORE_VARIABLES, SecretKey
 from trainingjob_api.text import instant
 from trainingjob_api.training_run import UncheckedTrainingRun, Window
+from trainingjob_api.values import amount
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core.objects import LABEL_MANAGED_BY, MANAGED_BY, QUEUE_LABEL, TrainingJob
 from trainingjob_operator.core.specification import Specification, read_specification
@@ -34,20 +34,19 @@ from trainingjob_operator.core.specification import Specification, read_specific
 USER = 65532
 DATABASE_FILES = "/etc/trainingjob/database"
 STORE_FILES = "/etc/trainingjob/store"
-CPU_SUFFIXES = {"m": Decimal("0.001"), "k": Decimal(1000)}
 
 
 def job_name(name: str, uid: str, run: int, attempt: int) -> str:
-    """The one name that a Job of this attempt can have: the API server lets nobody create it twice."""
+    """The name of the Job of an attempt. It is unique, so that the API server creates the Job only once."""
     return f"{name[:40]}-{uid[:8]}-{run}-{attempt}"
 
 
 def build_job(trainingjob: TrainingJob, configuration: Configuration) -> dict[str, Any]:
-    """The Job of the attempt that the status claims.
+    """Build the Job of the current attempt.
 
     Args:
-        trainingjob: Its status holds a claim.
-        configuration: What the operator was deployed with.
+        trainingjob: Its status has run, attempt and the name of the Job.
+        configuration: The operator's configuration.
     """
     specification = read_specification(trainingjob.spec)
     policy, queue = specification.run_policy, specification.scheduling.queue_name
@@ -101,8 +100,8 @@ def build_job(trainingjob: TrainingJob, configuration: Configuration) -> dict[st
 
 
 def _labels(trainingjob: TrainingJob, specification: Specification) -> dict[str, str]:
-    """An explicit list: a label of the parent, such as Argo CD's, would make the child part of its application."""
-    run, attempt = trainingjob.claim
+    """The labels of Job and pod. They inherit none: a label of Argo CD would make them part of its application."""
+    run, attempt = trainingjob.current_attempt
     return {
         "app.kubernetes.io/name": "trainingjob-trainer",
         LABEL_MANAGED_BY: MANAGED_BY,
@@ -161,7 +160,7 @@ def _container(
     resources = {part: dict(amounts) for part, amounts in (specification.resources or configuration.resources).items()}
     threads = _threads(resources)
     if accelerator:
-        # An extended resource's request follows its limit.
+        # Kubernetes sets the request of an extended resource to its limit.
         resources["limits"] = {**resources.get("limits", {}), accelerator: "1"}
     database = specification.database_secret_name or configuration.database_secret
     store = specification.store_secret_name or configuration.store_secret
@@ -196,10 +195,10 @@ def _container(
 
 
 def _training_job(trainingjob: TrainingJob, specification: Specification, accelerator: str | None) -> str:
-    """Everything that the trainer is told, as JSON."""
-    status, (run, attempt) = trainingjob.status, trainingjob.claim
+    """The training run as JSON, for the environment of the trainer."""
+    status, (run, attempt) = trainingjob.status, trainingjob.current_attempt
     data = status.get("data") or {}
-    told = UncheckedTrainingRun(
+    training_run = UncheckedTrainingRun(
         namespace=trainingjob.namespace,
         name=trainingjob.name,
         uid=trainingjob.uid,
@@ -212,7 +211,7 @@ def _training_job(trainingjob: TrainingJob, specification: Specification, accele
         adopt=specification.may_adopt and status.get("trigger") != "RetrainRequested",
         spec=trainingjob.spec,
     )
-    return told.model_dump_json(by_alias=True)
+    return training_run.model_dump_json(by_alias=True)
 
 
 def _from_secret(secret: str, variables: Mapping[str, SecretKey]) -> list[dict[str, Any]]:
@@ -231,10 +230,6 @@ def _certificate(name: str, secret: str) -> dict[str, Any]:
 
 
 def _threads(resources: Mapping[str, Mapping[str, Any]]) -> int | None:
-    """Whole CPUs of the limit, else of the request: libraries that count the node's cores would start too many."""
-    amount = resources.get("limits", {}).get("cpu") or resources.get("requests", {}).get("cpu")
-    if not amount:
-        return None
-    text = str(amount)
-    factor = CPU_SUFFIXES.get(text[-1], Decimal(1))
-    return max(1, math.ceil(Decimal(text.rstrip("mk")) * factor))
+    """The CPUs of the limit, else of the request, rounded up. Libraries would count the cores of the node instead."""
+    cpu = resources.get("limits", {}).get("cpu") or resources.get("requests", {}).get("cpu")
+    return max(1, math.ceil(amount(cpu))) if cpu else None

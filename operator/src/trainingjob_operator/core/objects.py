@@ -1,4 +1,4 @@
-"""Frozen views of the objects that the operator reads: only the fields that decide something."""
+"""The objects that the operator reads, reduced to the fields that decisions depend on."""
 
 from __future__ import annotations
 
@@ -38,9 +38,20 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class Attempt(NamedTuple):
+    """One attempt of one run; both count from 1."""
+
+    run: int
+    number: int
+
+
+NO_ATTEMPT = Attempt(0, 0)
+"""The attempt of a TrainingJob that was not accepted yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What a person asked for (``spec``) and what was said about it so far (``status``)."""
+    """The desired state (``spec``) and the observed state (``status``)."""
 
     namespace: str
     name: str
@@ -58,13 +69,13 @@ class TrainingJob:
         return Key(self.namespace, self.name)
 
     @property
-    def claim(self) -> tuple[int, int]:
-        """Run and attempt that the status claims; (0, 0) before the first claim."""
-        return int(self.status.get("run") or 0), int(self.status.get("attempt") or 0)
+    def current_attempt(self) -> Attempt:
+        """Run and attempt in the status."""
+        return Attempt(int(self.status.get("run") or 0), int(self.status.get("attempt") or 0))
 
     @property
     def ended(self) -> str | None:
-        """``Succeeded`` or ``Failed`` once the claimed run has ended, else None."""
+        """``Succeeded`` or ``Failed`` if the current run has ended, else None."""
         for condition in self.status.get("conditions") or ():
             if condition["type"] in {"Succeeded", "Failed"} and condition["status"] == "True":
                 return str(condition["type"])
@@ -72,14 +83,14 @@ class TrainingJob:
 
     @property
     def suspended(self) -> bool:
-        """Whether the spec asks for no Job."""
+        """Whether the spec suspends the run."""
         return bool((self.spec.get("runPolicy") or {}).get("suspend"))
 
     @classmethod
     def parse(cls, raw: JSON) -> TrainingJob:
-        """Read an object as the API server gave it."""
+        """Parse the JSON of the API server."""
         metadata = raw["metadata"]
-        words: dict[str, str] = {}
+        strings: dict[str, str] = {}
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -88,19 +99,20 @@ class TrainingJob:
             generation=metadata.get("generation", 1),
             deleting="deletionTimestamp" in metadata,
             retrain_request=clean((metadata.get("annotations") or {}).get(RETRAIN_ANNOTATION, ""), 256) or None,
-            spec=_shared(raw.get("spec") or {}, words),
-            status=_shared(raw.get("status") or {}, words),
+            spec=_shared(raw.get("spec") or {}, strings),
+            status=_shared(raw.get("status") or {}, strings),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A child: one attempt of one run.
+    """The Job of one attempt of one run.
 
     Attributes:
-        queue: The LocalQueue of Kueue that it is labelled with, "" for none.
-        started: Since when the Job controller lets it run; None for one that is held, or was just created or released.
-        failing: Why the Job will be Failed once its pods have ended, "" for one that goes on.
+        owner: uid of the TrainingJob that controls it, "" for none.
+        queue: The LocalQueue of Kueue in its label, "" for none.
+        started: When the Job controller started it; None if it is suspended, or was just created or resumed.
+        failing: Why the Job will fail once its pods have ended, "" if it will not.
     """
 
     namespace: str
@@ -109,7 +121,7 @@ class Job:
     version: int
     owner: str
     parent: str
-    claim: tuple[int, int]
+    attempt: Attempt
     attempt_hash: str
     queue: str
     suspended: bool
@@ -126,7 +138,7 @@ class Job:
 
     @classmethod
     def parse(cls, raw: JSON) -> Job:
-        """Read an object as the API server gave it; ``owner`` is "" for one that no TrainingJob controls."""
+        """Parse the JSON of the API server."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         labels = metadata.get("labels") or {}
         true: dict[str, JSON] = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
@@ -140,14 +152,14 @@ class Job:
             version=int(metadata["resourceVersion"]),
             owner=controller(metadata, KIND),
             parent=labels.get(LABEL_NAME, ""),
-            claim=(_count(labels.get(LABEL_RUN)), _count(labels.get(LABEL_ATTEMPT))),
+            attempt=Attempt(_count(labels.get(LABEL_RUN)), _count(labels.get(LABEL_ATTEMPT))),
             attempt_hash=labels.get(LABEL_ATTEMPT_HASH, ""),
             queue=labels.get(QUEUE_LABEL, ""),
             suspended=bool(spec.get("suspend")),
             deleting="deletionTimestamp" in metadata,
             ttl=spec.get("ttlSecondsAfterFinished"),
             created=created,
-            # The start of a released Job is its old one until the Job controller has noticed the release.
+            # A resumed Job keeps its old start time until the Job controller has handled it.
             started=None if "Suspended" in true else instant(status.get("startTime")),
             failures=status.get("failed") or 0,
             failing=true.get("FailureTarget", {}).get("reason") or "",
@@ -170,14 +182,14 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One try of a Job to run the trainer.
+    """A pod that runs the trainer.
 
     Attributes:
-        owner: uid of the Job that controls it; "" for an orphan.
+        owner: uid of the Job that controls it, "" for an orphan.
         trainingjob: uid of the TrainingJob, from the label.
-        deletion: By when it should be gone, its grace period included; None for one that nobody deletes.
-        finalizers: Those that others than the Job controller hold it with.
-        bystanders: Containers beside the trainer's that still run.
+        deletion: When its grace period ends; None if it is not being deleted.
+        finalizers: Its finalizers, without that of the Job controller.
+        sidecars: Other containers of the pod that still run.
     """
 
     namespace: str
@@ -201,26 +213,26 @@ class Pod:
     waiting: str | None
     waiting_message: str
     termination: Termination | None
-    bystanders: tuple[str, ...]
+    sidecars: tuple[str, ...]
 
     @property
-    def live(self) -> bool:
-        """Whether the pod may still do something."""
+    def is_active(self) -> bool:
+        """Whether containers of the pod may still run."""
         return self.phase not in {"Succeeded", "Failed"}
 
     @property
     def termination_message(self) -> str:
-        """What the trainer's container left when it ended, "" before that."""
+        """The termination message of the trainer's container, "" while it runs."""
         return self.termination.message if self.termination else ""
 
     @property
     def ended(self) -> datetime:
-        """When the container ended, or the closest instant that is known."""
+        """When the container ended, or the closest known time before."""
         return (self.termination and self.termination.time) or self.bound or self.created
 
     @classmethod
     def parse(cls, raw: JSON) -> Pod:
-        """Read an object as the API server gave it."""
+        """Parse the JSON of the API server."""
         metadata, status = raw["metadata"], raw.get("status") or {}
         labels = metadata.get("labels") or {}
         conditions: Mapping[str, JSON] = {c["type"]: c for c in status.get("conditions") or ()}
@@ -261,7 +273,7 @@ class Pod:
                 message=terminated.get("message") or "",
                 time=instant(terminated.get("finishedAt")),
             ),
-            bystanders=tuple(
+            sidecars=tuple(
                 c["name"] for c in containers if c["name"] != CONTAINER and "running" in (c.get("state") or {})
             ),
         )
@@ -273,17 +285,17 @@ def controller(metadata: JSON, kind: str) -> str:
     return next((str(r["uid"]) for r in references if r.get("controller") and r["kind"] == kind), "")
 
 
-def _shared(value: Any, words: dict[str, str]) -> Any:
-    """The same JSON with equal strings kept once: thousands of these are in memory, and each says things six times."""
+def _shared(value: Any, strings: dict[str, str]) -> Any:
+    """The same JSON with equal strings kept once: thousands are in memory, and each condition repeats its message."""
     if isinstance(value, dict):
-        return {sys.intern(key): _shared(part, words) for key, part in value.items()}
+        return {sys.intern(key): _shared(part, strings) for key, part in value.items()}
     if isinstance(value, list):
-        return [_shared(part, words) for part in value]
-    return words.setdefault(value, value) if isinstance(value, str) else value
+        return [_shared(part, strings) for part in value]
+    return strings.setdefault(value, value) if isinstance(value, str) else value
 
 
 def _unschedulable(scheduled: JSON) -> str | None:
-    """The scheduler's words when it found no node."""
+    """The message of the scheduler if it found no node."""
     refused = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
     return (scheduled.get("message") or "no node fits") if refused else None
 

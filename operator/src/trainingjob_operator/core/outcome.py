@@ -1,4 +1,4 @@
-"""What the end of a trainer or of its Job makes of the run: success, failure, or one more attempt. Pure."""
+"""Decides after a trainer or its Job has ended: the run succeeds, fails, or continues with another attempt. Pure."""
 # ruff: noqa: PLR0911 (the first rule that applies decides; a table of them reads worse)
 
 from __future__ import annotations
@@ -9,106 +9,106 @@ from datetime import datetime
 from trainingjob_api.exit_codes import FINAL_EXIT_CODES, ExitCode
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_report import Report, read_report
-from trainingjob_operator.core import failures as diagnosis
+from trainingjob_operator.core import failures
 from trainingjob_operator.core.deadlines import overrun
-from trainingjob_operator.core.decision import Claim, Confirm, Decision, End, Finish, Observe
+from trainingjob_operator.core.decision import Decision, DeletePod, FinishRun, Relist, Requeue, StartAttempt
 from trainingjob_operator.core.failures import Failure
 from trainingjob_operator.core.objects import Job, Pod
-from trainingjob_operator.core.run_state import SETTLING
-from trainingjob_operator.core.snapshot import View
+from trainingjob_operator.core.run_state import SHORT_DEBOUNCE
+from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import Specification
 
 
-def trainer_ended(view: View, pod: Pod, exit_code: int, now: datetime) -> Decision | None:
-    """The trainer has ended and its Job goes on, because other containers keep the pod, or have failed it.
+def trainer_ended(snapshot: Snapshot, pod: Pod, exit_code: int, now: datetime) -> Decision | None:
+    """Decide after the trainer has ended while another container keeps its pod running, or made it fail.
 
-    None where the Job controller sees to it: the pod has ended as the trainer has.
+    None if the pod has ended with the trainer: the Job controller then finishes the Job.
     """
-    trainingjob = view.trainingjob
-    run = trainingjob.claim[0]
+    trainingjob = snapshot.trainingjob
+    run = trainingjob.current_attempt.run
     report = read_report(pod.termination_message, trainingjob.uid, run)
     success = _success(report)
-    if not pod.live and (success is None or pod.phase == "Succeeded"):
+    if not pod.is_active and (success is None or pod.phase == "Succeeded"):
         return None
-    settled = pod.ended + SETTLING
-    if now < settled <= now + SETTLING:
-        return Observe(settled)
-    if not view.live:
-        return Confirm()
+    debounced = pod.ended + SHORT_DEBOUNCE
+    if now < debounced <= now + SHORT_DEBOUNCE:
+        return Requeue(debounced)
+    if not snapshot.fresh:
+        return Relist()
     if success is not None:
         return _succeeded(success, pod.ended, delete=True)
     if exit_code == 0:
-        return _without_report(view, pod.ended, delete=True)
+        return _without_report(snapshot, pod.ended, delete=True)
     if exit_code in FINAL_EXIT_CODES:
-        return _by_failure(view, diagnosis.failure(pod, trainingjob.uid, run), report, delete=True)
-    # The Job tries again, and counts, once the pod has failed.
-    return End(pod) if pod.deletion is None else None
+        return _attempt_failed(snapshot, failures.pod_failure(pod, trainingjob.uid, run), report, delete=True)
+    # The Job controller counts the failure and creates another pod once this pod has failed.
+    return DeletePod(pod) if pod.deletion is None else None
 
 
-def job_ended(view: View, job: Job, specification: Specification, now: datetime) -> Decision:
-    """The Job has ended: what that makes of the run."""
-    trainingjob, last = view.trainingjob, view.tries[-1] if view.tries else None
-    run = trainingjob.claim[0]
+def job_ended(snapshot: Snapshot, job: Job, specification: Specification, now: datetime) -> Decision:
+    """Decide after the Job has ended."""
+    trainingjob, last = snapshot.trainingjob, snapshot.pods[-1] if snapshot.pods else None
+    run = trainingjob.current_attempt.run
     time = job.end_time or now
     report = read_report(last.termination_message, trainingjob.uid, run) if last else None
     if (success := _success(report)) is not None:
         return _succeeded(success, time)
     if job.ended == "Complete":
-        return _without_report(view, time)
+        return _without_report(snapshot, time)
     if job.end_reason == Reason.DEADLINE_EXCEEDED:
         return failed(Failure(Reason.DEADLINE_EXCEEDED, overrun(specification), time))
-    if (last is None or last.live) and not view.live:
-        return Confirm()
-    if last is None or last.live:
+    if (last is None or last.is_active) and not snapshot.fresh:
+        return Relist()
+    if last is None or last.is_active:
         return failed(Failure(Reason.BACKOFF_LIMIT_EXCEEDED, f"The Job failed: {job.end_message}", time))
-    failure = diagnosis.failure(last, trainingjob.uid, run)
+    failure = failures.pod_failure(last, trainingjob.uid, run)
     if job.end_reason == Reason.BACKOFF_LIMIT_EXCEEDED and failure.exit_code != ExitCode.ACCELERATOR_MISSING:
         message = f"{failure.message} (failure {job.failures}, more than spec.runPolicy.backoffLimit allows)"
         failure = replace(failure, message=message)
-    return _by_failure(view, failure, report)
+    return _attempt_failed(snapshot, failure, report)
 
 
 def _success(report: Report | None) -> Report | None:
     return report if report is not None and report.outcome == "Succeeded" else None
 
 
-def _succeeded(report: Report, time: datetime, *, delete: bool = False) -> Finish:
+def _succeeded(report: Report, time: datetime, *, delete: bool = False) -> FinishRun:
     message = report.message or "The model is registered"
-    return Finish("Succeeded", report.reason, message, time, report, delete=delete)
+    return FinishRun("Succeeded", report.reason, message, time, report, delete=delete)
 
 
-def _without_report(view: View, time: datetime, *, delete: bool = False) -> Decision:
-    """The trainer ended well, and does not say what it left: one more attempt finds out, and no more than one."""
-    if not view.live:
-        return Confirm()
-    run, attempt = view.trainingjob.claim
-    lost = "The trainer ended well, but its report cannot be read"
-    if (view.trainingjob.status.get("lastFailure") or {}).get("reason") == Reason.RETRYING:
-        message = f"{lost}, twice; look for the run in the registry"
+def _without_report(snapshot: Snapshot, time: datetime, *, delete: bool = False) -> Decision:
+    """The trainer exited with 0, but has no readable report: another attempt reads the registry, once only."""
+    if not snapshot.fresh:
+        return Relist()
+    run, attempt = snapshot.trainingjob.current_attempt
+    problem = "The trainer exited with 0, but its report cannot be read"
+    if (snapshot.trainingjob.status.get("lastFailure") or {}).get("reason") == Reason.RETRYING:
+        message = f"{problem}, twice; look for the run in the registry"
         return failed(Failure(Reason.TRAINER_ERROR, message, time), delete=delete)
-    message = f"{lost}; one more attempt finds the run in the registry"
-    return Claim(run, attempt + 1, Reason.RETRYING, message, failure=Failure(Reason.RETRYING, message, time))
+    message = f"{problem}; one more attempt finds the run in the registry"
+    return StartAttempt(run, attempt + 1, Reason.RETRYING, message, failure=Failure(Reason.RETRYING, message, time))
 
 
-def _by_failure(view: View, failure: Failure, report: Report | None, *, delete: bool = False) -> Decision:
-    """The attempt has failed for good: the run has too, unless it may go on without the accelerator."""
+def _attempt_failed(snapshot: Snapshot, failure: Failure, report: Report | None, *, delete: bool = False) -> Decision:
+    """The attempt has failed: the run fails too, unless it can continue without the accelerator."""
     if failure.exit_code == ExitCode.ACCELERATOR_MISSING:
-        return without_accelerator(view, failure, report, delete=delete)
+        return without_accelerator(snapshot, failure, report, delete=delete)
     return failed(failure, report=report, delete=delete)
 
 
 def without_accelerator(
-    view: View, failure: Failure, report: Report | None = None, *, delete: bool = False
+    snapshot: Snapshot, failure: Failure, report: Report | None = None, *, delete: bool = False
 ) -> Decision:
-    """The accelerator cannot be had: go on without where the policy allows it."""
-    run, attempt = view.trainingjob.claim
-    device = view.trainingjob.status.get("device") or {}
+    """The accelerator is not available: continue without it if the policy allows that."""
+    run, attempt = snapshot.trainingjob.current_attempt
+    device = snapshot.trainingjob.status.get("device") or {}
     if device.get("requested") == "Preferred" and "resourceName" in device:
-        message = f"{failure.message}; the run goes on without"
-        return Claim(run, attempt + 1, Reason.FELL_BACK_TO_CPU, message, fall_back=True, failure=failure)
+        message = f"{failure.message}; the run continues without it"
+        return StartAttempt(run, attempt + 1, Reason.FELL_BACK_TO_CPU, message, fall_back=True, failure=failure)
     return failed(failure, report=report, delete=delete)
 
 
-def failed(failure: Failure, *, report: Report | None = None, delete: bool = False) -> Finish:
-    """The run fails; ``delete`` says that its Job is to go."""
-    return Finish("Failed", failure.reason, failure.message, failure.time, report, failure, delete)
+def failed(failure: Failure, *, report: Report | None = None, delete: bool = False) -> FinishRun:
+    """Finish the run as failed; ``delete`` also marks its Job for deletion."""
+    return FinishRun("Failed", failure.reason, failure.message, failure.time, report, failure, delete)

@@ -1,4 +1,4 @@
-"""Everything that a decision about one TrainingJob is made from, put together."""
+"""Everything that a decision about one TrainingJob is made from."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from trainingjob_operator.core.objects import Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Pod, TrainingJob
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a pod's trainer said it was; what it did not say is None.
+    """The progress of a trainer; None for each value that it does not report.
 
     Attributes:
         pod: uid of the pod.
-        time: When it was asked.
+        time: When it was read.
         stage: One of the trainer's stages.
         ratio: Share of the whole run that is done, 0 to 1.
         epoch: Epochs done.
         epochs: Epochs at most.
         loss: On the training part.
         validation_loss: On the validation part.
-        completion: When the run will probably be done.
+        completion: Estimated end of the run.
     """
 
     pod: str
@@ -37,30 +37,30 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The API server's answer to the Job of one claim, when it was no.
+class CreateError:
+    """The error of the last request to create the Job of an attempt.
 
     Attributes:
-        claim: Run and attempt of the Job.
-        final: Whether the API server would never take this Job.
-        message: The API server's words.
-        tries: How often in a row it has answered so.
+        attempt: The attempt of the Job.
+        final: Whether the API server will never accept this Job.
+        message: What the API server answered.
+        count: How many requests in a row have failed.
     """
 
-    claim: tuple[int, int]
+    attempt: Attempt
     final: bool
     message: str
-    tries: int = 1
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What others say about why a Job has no pod: Kueue, or the Job controller.
+    """Why a Job has no pod, as Kueue or the Job controller says.
 
     Attributes:
-        job: uid and resourceVersion of the Job that it is about.
+        job: uid and resourceVersion of the Job.
         time: When it was read.
-        text: Their words; None where they say nothing, or where the operator may not read it.
+        text: The message; None if there is none, or if the operator may not read it.
     """
 
     job: tuple[str, int]
@@ -69,61 +69,61 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class View:
+class Snapshot:
     """Everything that a decision about one TrainingJob is made from.
 
     Attributes:
         trainingjob: The parent.
         jobs: Every Job that its uid controls.
-        pods: Every pod that is labelled with its uid, of these Jobs or of none.
-        seen: The newest claim that this process ever saw a Job of, (0, 0) for none.
-        refusal: The API server's no to the claimed Job, if that was the last word.
-        live: Whether Jobs and pods were just read from the API server, not from the watch.
-        explanation: Why a Job has no pod, if anybody was asked.
+        all_pods: Every pod that is labelled with its uid, of these Jobs or of none.
+        last_seen_attempt: The newest attempt that this process has ever seen a Job of.
+        create_error: The error of the last request to create the current Job, None if it succeeded.
+        fresh: Whether Jobs and pods were just read from the API server, not received by a watch.
+        explanation: Why a Job has no pod, if it was read.
     """
 
     trainingjob: TrainingJob
     jobs: tuple[Job, ...] = ()
-    pods: tuple[Pod, ...] = ()
-    seen: tuple[int, int] = (0, 0)
-    refusal: Refusal | None = None
-    live: bool = False
+    all_pods: tuple[Pod, ...] = ()
+    last_seen_attempt: Attempt = NO_ATTEMPT
+    create_error: CreateError | None = None
+    fresh: bool = False
     explanation: Explanation | None = None
 
     @cached_property
     def job(self) -> Job | None:
-        """The Job of the claim: the one with the recorded uid, else the one that the claim names."""
+        """The current Job: the one whose uid is in the status, else the one of the current attempt."""
         uid = self.trainingjob.status.get("jobUID")
-        claim = self.trainingjob.claim
-        mine = [job for job in self.jobs if (job.uid == uid if uid else job.claim == claim)]
-        return max(mine, key=lambda job: job.version, default=None)
+        attempt = self.trainingjob.current_attempt
+        matching = [job for job in self.jobs if (job.uid == uid if uid else job.attempt == attempt)]
+        return max(matching, key=lambda job: job.version, default=None)
 
     @cached_property
-    def tries(self) -> tuple[Pod, ...]:
-        """The pods of the claimed Job, oldest first."""
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods of the current Job, oldest first."""
         if self.job is None:
             return ()
         owner = self.job.uid
-        return tuple(sorted((p for p in self.pods if p.owner == owner), key=lambda p: (p.created, p.version)))
+        return tuple(sorted((p for p in self.all_pods if p.owner == owner), key=lambda p: (p.created, p.version)))
 
     @cached_property
     def pod(self) -> Pod | None:
-        """The pod that may still do something, newest first, else the last one that ended."""
-        return next((p for p in reversed(self.tries) if p.live), self.tries[-1] if self.tries else None)
+        """The newest active pod of the current Job, else the last one that ended."""
+        return next((p for p in reversed(self.pods) if p.is_active), self.pods[-1] if self.pods else None)
 
     @cached_property
-    def strays(self) -> tuple[Job, ...]:
-        """Jobs that the claim has left behind. Newer ones are no strays: their claim is not seen here yet."""
-        claim, job = self.trainingjob.claim, self.job
-        return tuple(j for j in self.jobs if j is not job and j.claim <= claim)
+    def stale_jobs(self) -> tuple[Job, ...]:
+        """Jobs of earlier attempts. A Job of a newer attempt is not stale: the status is behind."""
+        attempt, current = self.trainingjob.current_attempt, self.job
+        return tuple(job for job in self.jobs if job is not current and job.attempt <= attempt)
 
     @cached_property
     def leftover_pods(self) -> tuple[Pod, ...]:
-        """Pods that are not of the claimed Job: a trainer of this TrainingJob may still run in those that are live."""
+        """Pods that are not of the current Job. In each active one, a trainer of this TrainingJob may still run."""
         owner = self.job.uid if self.job else None
-        return tuple(sorted((p for p in self.pods if p.owner != owner), key=lambda p: (p.created, p.version)))
+        return tuple(sorted((p for p in self.all_pods if p.owner != owner), key=lambda p: (p.created, p.version)))
 
     @cached_property
     def orphans(self) -> tuple[Pod, ...]:
-        """Live pods whose Job was deleted without them, and that nobody ends."""
-        return tuple(p for p in self.leftover_pods if p.live and not p.owner and p.deletion is None)
+        """Active pods whose Job was deleted without them, and that are not being deleted."""
+        return tuple(p for p in self.leftover_pods if p.is_active and not p.owner and p.deletion is None)

@@ -1,6 +1,6 @@
 """The parts of a spec that shape a Job, with defaults resolved.
 
-The API's JSON is read as it is and not validated: a field or value of another version of the CRD changes nothing. Pure.
+The JSON of the API is not validated here, so that unknown fields of another version of the CRD do no harm. Pure.
 """
 
 from collections.abc import Mapping
