@@ -142,7 +142,7 @@ def amount(quantity: str | int) -> Decimal:
     """What a quantity such as 500m or 4Gi comes to, in units."""
     parts = re.fullmatch(QUANTITY, str(quantity))
     if parts is None:
-        raise ValueError(f"{quantity!r} is no quantity")
+        raise ValueError(f"{quantity!r} is not {PATTERN_RULES[QUANTITY]}")
     unit = parts[2] or ""
     return Decimal(parts[0].removesuffix(unit)) * _UNITS[unit]
 

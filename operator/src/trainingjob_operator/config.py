@@ -1,139 +1,120 @@
-"""The operator's configuration: one table of environment variables, read and checked at start."""
+"""The operator's configuration, read from environment variables and validated at start."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from trainingjob_api.values import DEFAULT_ACCELERATOR_POLICIES, AcceleratorPolicy
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, PositiveInt, ValidationError
+from pydantic_core import ErrorDetails
 
-POLICIES: tuple[str, ...] = get_args(AcceleratorPolicy)
+from trainingjob_api.values import DEFAULT_ACCELERATOR_POLICIES, AcceleratorPolicy, amount
 
 
 class ConfigurationError(Exception):
-    """The environment does not make sense; the text names every variable at fault."""
+    """The environment is not valid; the text names every variable with an error."""
 
 
-def _text(value: str) -> str:
+def _names(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _namespaces(value: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [name for name in value if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)]
+    if wrong:
+        raise ValueError(f"must list each namespace by its name, patterns are not supported: {', '.join(wrong)}")
     return value
 
 
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def _namespaces(value: str) -> tuple[str, ...]:
-    names = _names(value)
-    wrong = [name for name in names if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)]
-    if wrong:
-        raise ValueError(f"must list each namespace by its name, patterns are not supported, unlike {', '.join(wrong)}")
-    return names
-
-
-def _policy(value: str) -> str:
-    if value not in POLICIES:
-        raise ValueError(f"must be one of {', '.join(POLICIES)}")
+def _quantity(value: str | int) -> str | int:
+    amount(value)
     return value
 
 
-def _positive(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError("must be a whole number above 0")
-    return int(value)
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Namespaces = Annotated[Names, AfterValidator(_namespaces)]
+ResourceQuantity = Annotated[str | int, AfterValidator(_quantity)]
+Texts = Json[Mapping[str, str]]
+Resources = Json[Mapping[Literal["requests", "limits"], Mapping[str, ResourceQuantity]]]
 
 
-def _object(value: str) -> Mapping[str, Any]:
-    try:
-        parsed = json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"must be JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise ValueError("must be a JSON object")
-    return parsed
+class Configuration(BaseModel):
+    """The settings that hold for every TrainingJob."""
 
+    model_config = ConfigDict(frozen=True)
 
-def _texts(value: str) -> Mapping[str, str]:
-    parsed = _object(value)
-    wrong = [name for name, text in parsed.items() if not isinstance(text, str)]
-    if wrong:
-        raise ValueError(f"must have strings as values, unlike {', '.join(wrong)}")
-    return parsed
-
-
-def _resources(value: str) -> Mapping[str, Any]:
-    parsed = _object(value)
-    if not parsed.keys() <= {"requests", "limits"} or not all(isinstance(part, dict) for part in parsed.values()):
-        raise ValueError('must have the form {"requests": {...}, "limits": {...}}')
-    return parsed
-
-
-def _setting(variable: str, parse: Callable[[str], Any], default: str | None, description: str) -> Any:
-    return field(metadata={"variable": variable, "parse": parse, "default": default, "description": description})
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What the one who deploys the operator decides, the same for every TrainingJob."""
-
-    image_cpu: str = _setting("TRAINER_IMAGE_CPU", _text, None, "Image of the trainer for attempts on the CPU")
-    images_accelerator: Mapping[str, str] = _setting(
-        "TRAINER_IMAGES_ACCELERATOR", _texts, "{}", "JSON object: image of the trainer by accelerator resource"
+    image_cpu: str = Field(alias="TRAINER_IMAGE_CPU", description="Image of the trainer for attempts on the CPU")
+    images_accelerator: Texts = Field(
+        {}, alias="TRAINER_IMAGES_ACCELERATOR", description="JSON object: image of the trainer by accelerator resource"
     )
-    image_pull_secrets: tuple[str, ...] = _setting(
-        "IMAGE_PULL_SECRETS", _names, "", "Names of Secrets in the TrainingJob's namespace, separated by commas"
+    image_pull_secrets: Names = Field(
+        (),
+        alias="IMAGE_PULL_SECRETS",
+        description="Names of Secrets in the TrainingJob's namespace, separated by commas",
     )
-    service_account: str = _setting(
-        "TRAINER_SERVICE_ACCOUNT", _text, "default", "Service account of the pods; no token of it is mounted"
+    service_account: str = Field(
+        "default", alias="TRAINER_SERVICE_ACCOUNT", description="Service account of the pods; its token is not mounted"
     )
-    pod_labels: Mapping[str, str] = _setting("TRAINER_POD_LABELS", _texts, "{}", "JSON object: more labels of the pods")
-    pod_annotations: Mapping[str, str] = _setting(
-        "TRAINER_POD_ANNOTATIONS",
-        _texts,
-        '{"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}',
-        "JSON object: annotations of the pods; the default keeps meshes out, whose sidecars outlive the trainer",
+    pod_labels: Texts = Field({}, alias="TRAINER_POD_LABELS", description="JSON object: additional labels of the pods")
+    pod_annotations: Texts = Field(
+        {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
+        alias="TRAINER_POD_ANNOTATIONS",
+        description="JSON object: annotations of the pods; the default disables the sidecars of service meshes, "
+        "which keep a pod running after the trainer has ended",
     )
-    database_secret: str = _setting(
-        "DATABASE_SECRET_NAME", _text, "trainingjob-database", "Secret of the database where the spec names none"
+    database_secret: str = Field(
+        "trainingjob-database",
+        alias="DATABASE_SECRET_NAME",
+        description="Secret of the database if the spec names none",
     )
-    store_secret: str = _setting(
-        "STORE_SECRET_NAME", _text, "trainingjob-store", "Secret of the object store where the spec names none"
+    store_secret: str = Field(
+        "trainingjob-store",
+        alias="STORE_SECRET_NAME",
+        description="Secret of the object store if the spec names none",
     )
-    policy_gru: str = _setting(
-        "ACCELERATOR_POLICY_GRU",
-        _policy,
+    policy_gru: AcceleratorPolicy = Field(
         DEFAULT_ACCELERATOR_POLICIES["gru"],
-        "Required, Preferred or Disabled, where a gru spec says nothing",
+        alias="ACCELERATOR_POLICY_GRU",
+        description="Required, Preferred or Disabled, if a gru spec has no accelerator policy",
     )
-    policy_xgb: str = _setting(
-        "ACCELERATOR_POLICY_XGB", _policy, DEFAULT_ACCELERATOR_POLICIES["xgb"], "The same for xgb"
+    policy_xgb: AcceleratorPolicy = Field(
+        DEFAULT_ACCELERATOR_POLICIES["xgb"], alias="ACCELERATOR_POLICY_XGB", description="The same for xgb"
     )
-    resources: Mapping[str, Any] = _setting(
-        "TRAINER_RESOURCES",
-        _resources,
-        '{"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}',
-        "JSON object: resources of the trainer's container where the spec says nothing",
+    resources: Resources = Field(
+        {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+        alias="TRAINER_RESOURCES",
+        description="JSON object: resources of the trainer's container if the spec has none",
     )
-    start_timeout: int = _setting(
-        "START_TIMEOUT_SECONDS", _positive, "1800", "How long a pod that has a node may take to start the trainer"
+    start_timeout: PositiveInt = Field(
+        1800,
+        alias="START_TIMEOUT_SECONDS",
+        description="How long a pod may take to start the trainer after it has a node",
     )
-    grace_period: int = _setting(
-        "TERMINATION_GRACE_PERIOD_SECONDS", _positive, "120", "How long a trainer may take to save a checkpoint"
+    grace_period: PositiveInt = Field(
+        120, alias="TERMINATION_GRACE_PERIOD_SECONDS", description="How long a trainer may take to save a checkpoint"
     )
-    progress_interval: int = _setting(
-        "PROGRESS_INTERVAL_SECONDS", _positive, "10", "How often each running trainer is asked how far it is"
+    progress_interval: PositiveInt = Field(
+        10,
+        alias="PROGRESS_INTERVAL_SECONDS",
+        description="How often the progress of each running trainer is read",
     )
-    namespaces: tuple[str, ...] = _setting(
-        "WATCH_NAMESPACES", _namespaces, "", "Namespaces to watch, separated by commas; empty: all"
+    namespaces: Namespaces = Field(
+        (), alias="WATCH_NAMESPACES", description="Namespaces to watch, separated by commas; empty: all"
     )
-    concurrency: int = _setting("CONCURRENCY", _positive, "32", "TrainingJobs that are worked on at the same time")
-    lease_namespace: str = _setting(
-        "POD_NAMESPACE", _text, "", "Namespace of the Lease that says which replica acts; empty: every one does"
+    concurrency: PositiveInt = Field(
+        32, alias="CONCURRENCY", description="TrainingJobs that are reconciled at the same time"
     )
-    identity: str = _setting("POD_NAME", _text, "trainingjob-operator", "Name of this replica in the Lease")
-    metrics_port: int = _setting("METRICS_PORT", _positive, "8080", "Port of /metrics, /healthz and /readyz")
+    lease_namespace: str = Field(
+        "",
+        alias="POD_NAMESPACE",
+        description="Namespace of the Lease for leader election; empty: every replica is a leader",
+    )
+    identity: str = Field("trainingjob-operator", alias="POD_NAME", description="Name of this replica in the Lease")
+    metrics_port: PositiveInt = Field(
+        8080, alias="METRICS_PORT", description="Port of /metrics, /healthz and /readyz", le=65535
+    )
 
     def policy(self, model: str) -> str:
         """The accelerator policy for a model type whose spec names none."""
@@ -141,27 +122,36 @@ class Configuration:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Configuration:
-        """Read the table's variables; one that is set to nothing counts as absent.
+        """Read the variables; an empty variable counts as absent.
 
         Raises:
-            ConfigurationError: Some variable is missing or makes no sense.
+            ConfigurationError: Variables are missing or not valid.
         """
-        values, faults = {}, []
-        for entry in fields(cls):
-            variable, default = entry.metadata["variable"], entry.metadata["default"]
-            text = environment.get(variable) or default
-            if text is None:
-                faults.append(f"{variable} is missing: {entry.metadata['description']}")
-                continue
-            try:
-                values[entry.name] = entry.metadata["parse"](text)
-            except ValueError as error:
-                faults.append(f"{variable} {error}")
-        if faults:
-            raise ConfigurationError("; ".join(faults))
-        return cls(**values)
+        try:
+            return cls.model_validate({variable: text for variable, text in environment.items() if text})
+        except ValidationError as invalid:
+            raise ConfigurationError("; ".join(_describe(error) for error in invalid.errors())) from invalid
 
     @classmethod
     def table(cls) -> list[tuple[str, str | None, str]]:
-        """Name, default (None: must be set) and meaning of every variable, for documentation."""
-        return [(e.metadata["variable"], e.metadata["default"], e.metadata["description"]) for e in fields(cls)]
+        """Variable, default (None: required) and meaning, for the documentation."""
+        return [
+            (field.alias or name, None if field.is_required() else _text(field.default), field.description or "")
+            for name, field in cls.model_fields.items()
+        ]
+
+
+def _describe(error: ErrorDetails) -> str:
+    variable, *path = map(str, error["loc"])
+    if error["type"] == "missing":
+        field = next(field for field in Configuration.model_fields.values() if field.alias == variable)
+        return f"{variable} is missing: {field.description}"
+    where = f" ({'.'.join(path)})" if path else ""
+    message = error["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return f"{variable}{where}: {message.replace('dictionary', 'JSON object')}"
+
+
+def _text(default: Any) -> str:
+    if isinstance(default, dict):
+        return json.dumps(default)
+    return ",".join(default) if isinstance(default, tuple) else str(default)

@@ -20,17 +20,19 @@ def test_defaults_suffice_but_for_the_image() -> None:
         ("TRAINER_IMAGES_ACCELERATOR", '{"nvidia.com/gpu": 1}'),
         ("TRAINER_POD_LABELS", "[]"),
         ("TRAINER_RESOURCES", '{"cpu": "1"}'),
+        ("TRAINER_RESOURCES", '{"limits": {"cpu": "1x"}}'),
         ("ACCELERATOR_POLICY_GRU", "Sometimes"),
         ("START_TIMEOUT_SECONDS", "0"),
         ("CONCURRENCY", "1.5"),
+        ("METRICS_PORT", "65536"),
         ("WATCH_NAMESPACES", "pumps,team-*"),
         ("WATCH_NAMESPACES", "!pumps"),
     ],
 )
 def test_every_variable_at_fault_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=variable) as caught:
-        Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "METRICS_PORT": "x", variable: value})
-    assert "METRICS_PORT" in str(caught.value)
+        Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "PROGRESS_INTERVAL_SECONDS": "x", variable: value})
+    assert "PROGRESS_INTERVAL_SECONDS" in str(caught.value)
 
 
 def test_the_table_names_every_variable_once() -> None:

@@ -126,6 +126,7 @@ def test_nothing_of_the_accelerator_block_applies_on_the_cpu() -> None:
         ({"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}, "2"),
         ({"limits": {"cpu": 3}}, "3"),
         ({"limits": {"cpu": "100m"}}, "1"),
+        ({"limits": {"cpu": "0.0005M"}}, "500"),
         ({"limits": {"memory": "1Gi"}}, None),
     ],
 )
