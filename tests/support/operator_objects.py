@@ -1,7 +1,7 @@
-"""Objects as the API server gives them, and a small world that lives by the API's and the Job controller's rules.
+"""A simulation of one TrainingJob with its Jobs and pods, by the rules of the API server and the Job controller.
 
-The world takes the operator's decisions as the reconciler does, step by step, so that a test can stop it between any
-two of them. It is what the pure core is tried in, thousands of times a second.
+It executes the steps of the operator like the reconciler, one at a time, so that a test can stop between any two. Tests
+of the pure core run in it thousands of times a second.
 """
 
 import copy
@@ -14,6 +14,7 @@ from typing import Any
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.text import timestamp
 from trainingjob_operator.config import Configuration
+from trainingjob_operator.core.deadlines import deadlines
 from trainingjob_operator.core.decide import decide
 from trainingjob_operator.core.decision import (
     CreateJob,
@@ -27,6 +28,7 @@ from trainingjob_operator.core.decision import (
 from trainingjob_operator.core.job import build_job
 from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Pod, TrainingJob
 from trainingjob_operator.core.snapshot import CreateError, Explanation, Progress, Snapshot
+from trainingjob_operator.core.specification import read_specification
 from trainingjob_operator.core.step import WriteStatus, next_step
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -83,7 +85,7 @@ class World:
         return list(self.pods.values())[-1]
 
     def snapshot(self, *, fresh: bool = True) -> Snapshot:
-        """What an operator knows that has heard of everything."""
+        """The snapshot of an operator that has received every event."""
         return Snapshot(
             TrainingJob.parse(self.raw),
             tuple(Job.parse(raw) for raw in self.jobs.values()),
@@ -97,6 +99,11 @@ class World:
     def decide(self) -> Decision:
         """What the operator decides now."""
         return decide(self.snapshot(), self.now, self.configuration)
+
+    def deadlines(self) -> list[tuple[str, datetime]]:
+        """Reason and time of every deadline that applies."""
+        found = deadlines(self.snapshot(), read_specification(self.raw["spec"]), self.configuration)
+        return [(str(deadline.reason), deadline.due) for deadline in found]
 
     def step(self) -> Decision | None:
         """Executes one step of the operator; returns the decision behind it, None if there is nothing to do."""

@@ -22,7 +22,7 @@ def watching() -> tuple[WatchHealth, Clock]:
     return health, clock
 
 
-def test_all_watches_are_complete_once_each_was_heard_of() -> None:
+def test_the_watches_have_started_once_each_was_active() -> None:
     health, _ = watching()
     health.record_activity(JOBS)
     assert not health.started
@@ -30,14 +30,14 @@ def test_all_watches_are_complete_once_each_was_heard_of() -> None:
     assert health.started
 
 
-def test_nothing_expected_is_neither_complete_nor_a_fault() -> None:
+def test_without_watches_nothing_has_started_and_there_is_no_fault() -> None:
     health, clock = watching()
     health.expect([])
     clock.now += 2 * SILENT_SECONDS
     assert (health.started, health.fault()) == (False, None)
 
 
-def test_only_a_silent_watch_is_a_fault_and_its_last_answer_is_told() -> None:
+def test_a_silent_watch_is_a_fault_that_names_its_last_response() -> None:
     health, clock = watching()
     clock.now += SILENT_SECONDS
     health.record_activity(JOBS)
@@ -57,7 +57,7 @@ def test_a_restart_does_not_hide_that_a_watch_is_silent() -> None:
     assert not health.started
 
 
-def test_other_paths_are_nobody_elses_watch() -> None:
+def test_requests_for_other_paths_are_ignored() -> None:
     health, clock = watching()
     clock.now += SILENT_SECONDS + 1
     health.record_activity("/api/v1/namespaces")

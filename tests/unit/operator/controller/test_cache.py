@@ -18,7 +18,7 @@ def family() -> tuple[TrainingJob, Job, Pod]:
 
 
 @given(st.permutations([0, 1, 2]), st.booleans())
-def test_a_family_is_found_together_in_whatever_order_it_is_heard_of(order: list[int], twice: bool) -> None:
+def test_a_snapshot_is_complete_in_any_order_of_the_events(order: list[int], twice: bool) -> None:
     cache, members = Cache(), family()
     for index in order * (2 if twice else 1):
         cache.put(members[index])
@@ -27,11 +27,11 @@ def test_a_family_is_found_together_in_whatever_order_it_is_heard_of(order: list
     assert (snapshot.trainingjob, snapshot.jobs, snapshot.all_pods) == (members[0], (members[1],), (members[2],))
 
 
-def test_every_member_names_the_trainingjob_to_look_at() -> None:
+def test_each_event_gives_the_trainingjob_to_reconcile() -> None:
     assert {Cache().put(member) for member in family()} == {KEY}
 
 
-def test_older_news_and_repeated_news_change_nothing() -> None:
+def test_older_and_repeated_versions_change_nothing() -> None:
     cache, (trainingjob, _, _) = Cache(), family()
     newer = replace(trainingjob, version=trainingjob.version + 1)
     assert cache.put(newer) == KEY
@@ -42,7 +42,7 @@ def test_older_news_and_repeated_news_change_nothing() -> None:
     assert snapshot.trainingjob.version == newer.version
 
 
-def test_an_echo_of_what_was_deleted_does_not_bring_it_back() -> None:
+def test_an_outdated_event_does_not_restore_a_deleted_object() -> None:
     cache, (trainingjob, job, _) = Cache(), family()
     cache.put(trainingjob)
     cache.put(job)
@@ -53,7 +53,7 @@ def test_an_echo_of_what_was_deleted_does_not_bring_it_back() -> None:
     assert snapshot.jobs == ()
 
 
-def test_a_list_removes_what_vanished_unheard_and_keeps_what_came_after_it() -> None:
+def test_a_list_removes_objects_that_are_missing_and_older_than_the_list() -> None:
     cache, (trainingjob, job, pod) = Cache(), family()
     for member in (trainingjob, job, pod):
         cache.put(member)
@@ -66,14 +66,14 @@ def test_a_list_removes_what_vanished_unheard_and_keeps_what_came_after_it() -> 
     assert cache.put(replace(job, version=499)) is None, "an echo from before the list"
 
 
-def test_a_list_of_one_namespace_says_nothing_about_another() -> None:
+def test_a_list_of_one_namespace_does_not_affect_another() -> None:
     cache, (trainingjob, _, _) = Cache(), family()
     cache.put(trainingjob)
     assert cache.replace(TrainingJob, "elsewhere", [], 500) == set()
     assert cache.snapshot(KEY) is not None
 
 
-def test_a_list_of_one_family_says_nothing_about_another() -> None:
+def test_a_list_for_one_trainingjob_does_not_affect_another() -> None:
     cache, (trainingjob, job, _) = Cache(), family()
     other_parent = replace(trainingjob, uid="other", name="other")
     other_job = replace(job, uid="other-job", owner="other", parent="other")
@@ -86,7 +86,7 @@ def test_a_list_of_one_family_says_nothing_about_another() -> None:
     assert (snapshot.jobs, other.jobs) == ((), (other_job,))
 
 
-def test_a_pod_is_found_by_its_label_when_its_job_is_gone_and_no_longer_controls_it() -> None:
+def test_an_orphaned_pod_is_found_by_its_label() -> None:
     cache, (trainingjob, job, pod) = Cache(), family()
     for known in (trainingjob, job, pod):
         cache.put(known)
@@ -102,7 +102,7 @@ def test_a_pod_is_found_by_its_label_when_its_job_is_gone_and_no_longer_controls
     assert snapshot.all_pods == ()
 
 
-def test_a_pod_that_is_labelled_anew_changes_its_family() -> None:
+def test_a_pod_with_a_changed_label_belongs_to_another_trainingjob() -> None:
     cache, (trainingjob, _, pod) = Cache(), family()
     cache.put(trainingjob)
     cache.put(pod)
@@ -112,7 +112,7 @@ def test_a_pod_that_is_labelled_anew_changes_its_family() -> None:
     assert snapshot.all_pods == ()
 
 
-def test_a_namesake_that_was_created_anew_takes_the_place_of_the_old_one() -> None:
+def test_a_recreated_trainingjob_replaces_the_old_one() -> None:
     cache, (trainingjob, job, _) = Cache(), family()
     known: list[Resource] = [trainingjob, job]
     for member in known:

@@ -27,7 +27,7 @@ def test_a_key_waits_once_however_often_it_is_added() -> None:
     play(story)
 
 
-def test_a_key_is_never_worked_on_twice_at_a_time_and_comes_again_afterwards() -> None:
+def test_a_key_that_is_added_while_it_is_processed_is_queued_afterwards() -> None:
     async def story(queue: WorkQueue) -> None:
         queue.add(A)
         await queue.get()
@@ -50,7 +50,7 @@ def test_the_earliest_of_several_times_counts() -> None:
     play(story)
 
 
-def test_trouble_backs_off_longer_each_time_until_it_is_forgotten() -> None:
+def test_the_rate_limit_doubles_its_delay_until_the_key_is_forgotten() -> None:
     async def story(queue: WorkQueue) -> None:
         loop = asyncio.get_running_loop()
         for longest in (0.2, 0.4):
@@ -65,7 +65,7 @@ def test_trouble_backs_off_longer_each_time_until_it_is_forgotten() -> None:
     play(story)
 
 
-def test_every_waiting_worker_gets_its_key_even_if_another_one_is_cancelled() -> None:
+def test_a_waiting_worker_gets_the_key_of_a_cancelled_one() -> None:
     async def story(queue: WorkQueue) -> None:
         first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
         await asyncio.sleep(0)

@@ -17,7 +17,7 @@ def events_of(world: World) -> list[tuple[str, bool]]:
     raise AssertionError("it does not settle")
 
 
-def test_the_life_of_a_run_is_told_in_a_few_events() -> None:
+def test_a_run_has_one_event_for_each_transition() -> None:
     world = World()
     assert events_of(world) == [("Accepted", False)]
     assert events_of(world.add_pod().bind().run()) == [("Training", False)]
@@ -25,14 +25,14 @@ def test_the_life_of_a_run_is_told_in_a_few_events() -> None:
     assert events_of(world) == [("Completed", False)]
 
 
-def test_trouble_is_a_warning() -> None:
+def test_a_failure_is_a_warning() -> None:
     assert events_of(World().settle().add_pod().find_no_node()) == [("Unschedulable", True)]
     world = World().start()
     world.end_pod(17).end_job("Failed", "PodFailurePolicy")
     assert events_of(world) == [("Diverged", True)]
 
 
-def test_two_operators_that_see_the_same_record_it_under_the_same_name() -> None:
+def test_two_operators_give_equal_events_the_same_name() -> None:
     world = World().start()
     said = transition({}, world.status)
     assert said is not None

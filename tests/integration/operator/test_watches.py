@@ -10,7 +10,7 @@ from kubernetes.config import new_client_from_config
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from controlplane.api_proxy import ApiProxy, Mode, api_proxy, write_kubeconfig_through
+from support.api_proxy import ApiProxy, Mode, api_proxy, write_kubeconfig_through
 from support.operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")

@@ -45,7 +45,7 @@ def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return token
 
 
-def test_a_pod_logs_in_with_its_service_account_and_prints_nothing(
+def test_a_pod_authenticates_with_its_service_account_and_prints_nothing(
     service_account: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     connection = Connection()
@@ -54,7 +54,7 @@ def test_a_pod_logs_in_with_its_service_account_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_token_of_a_service_account_is_read_anew_at_once(service_account: Path) -> None:
+def test_the_token_of_a_service_account_is_read_again_at_once(service_account: Path) -> None:
     connection = Connection()
     refused = connection.authorization()
     assert not connection.renew(refused)
@@ -64,7 +64,7 @@ def test_a_token_of_a_service_account_is_read_anew_at_once(service_account: Path
     assert connection.renew(refused), "another call that was refused with the old token has a new one too"
 
 
-def test_a_token_of_a_kubeconfig_is_read_anew_at_once(kubeconfig: Path) -> None:
+def test_the_token_of_a_kubeconfig_is_read_again_at_once(kubeconfig: Path) -> None:
     connection = Connection()
     refused = connection.authorization()
     write_kubeconfig(kubeconfig, "second")
@@ -73,7 +73,7 @@ def test_a_token_of_a_kubeconfig_is_read_anew_at_once(kubeconfig: Path) -> None:
     assert connection.prefix == "/k8s/clusters/one"
 
 
-def test_a_token_that_cannot_be_read_keeps_the_old_one(service_account: Path) -> None:
+def test_the_old_token_is_kept_if_the_new_one_cannot_be_read(service_account: Path) -> None:
     connection = Connection()
     refused = connection.authorization()
     service_account.unlink()
@@ -81,7 +81,7 @@ def test_a_token_that_cannot_be_read_keeps_the_old_one(service_account: Path) ->
     assert connection.authorization() == "bearer first"
 
 
-def test_without_credentials_the_message_says_what_to_set(service_account: Path) -> None:
+def test_without_credentials_the_message_names_what_to_set(service_account: Path) -> None:
     service_account.unlink()
     with pytest.raises(LoginError, match="set KUBECONFIG"):
         Connection()

@@ -30,24 +30,24 @@ def test_stage_epochs_and_losses_are_read() -> None:
 
 
 @given(st.floats(), st.floats(), st.floats())
-def test_figures_that_make_no_sense_are_left_out(ratio: float, epoch: float, loss: float) -> None:
+def test_invalid_values_are_left_out(ratio: float, epoch: float, loss: float) -> None:
     progress = parse(told(progress_ratio=ratio, epoch=epoch, loss=loss), "pod-1", NOW)
     assert progress.ratio is None or 0 <= progress.ratio <= 1
     assert progress.epoch is None or 0 <= progress.epoch < 2**31
     assert progress.loss is None or abs(progress.loss) < float("inf")
 
 
-def test_another_programs_metrics_say_nothing() -> None:
+def test_the_metrics_of_another_program_give_no_progress() -> None:
     progress = parse("# TYPE up gauge\nup 1\n", "pod-1", NOW)
     assert (progress.stage, progress.ratio, progress.epoch) == (None, None, None)
 
 
-def test_what_is_no_metrics_text_is_refused() -> None:
+def test_a_text_that_is_not_metrics_is_rejected() -> None:
     with pytest.raises(ValueError):
         parse("<html>{not metrics</html> x y z", "pod-1", NOW)
 
 
 @given(st.lists(st.sampled_from(["trainingjob_epoch", *'{}="\\\n #,1é\0', "NaN", "# TYPE", " gauge"]), max_size=25))
-def test_whatever_a_pod_answers_is_read_or_refused(parts: list[str]) -> None:
+def test_any_response_of_a_pod_is_parsed_or_rejected(parts: list[str]) -> None:
     with contextlib.suppress(ValueError):
         parse("".join(parts), "pod-1", NOW)

@@ -23,7 +23,7 @@ OTHER_VERSIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("spec", OTHER_VERSIONS.values(), ids=OTHER_VERSIONS)
-def test_a_spec_of_another_version_is_run_and_passed_on_as_it_is(spec: dict[str, Any]) -> None:
+def test_a_spec_of_another_version_is_passed_to_the_trainer_unchanged(spec: dict[str, Any]) -> None:
     world = World(**spec).start()
     (container,) = world.job["spec"]["template"]["spec"]["containers"]
     (text,) = [variable["value"] for variable in container["env"] if variable["name"] == "TRAINING_JOB"]
@@ -34,7 +34,7 @@ def test_a_spec_of_another_version_is_run_and_passed_on_as_it_is(spec: dict[str,
     assert world.condition("Succeeded") == ("True", "Completed")
 
 
-def test_an_unknown_field_of_the_model_is_part_of_what_makes_specs_equal() -> None:
+def test_an_unknown_field_of_the_model_is_part_of_the_hash() -> None:
     known = {"machine": "M-1", "model": {"type": "gru"}}
     newer = {"machine": "M-1", "model": {"type": "gru", "gru": {"layers": 3}}}
     assert spec_hash(newer) != spec_hash(known)

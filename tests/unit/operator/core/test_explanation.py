@@ -11,7 +11,7 @@ from trainingjob_operator.core.decision import Explain, Requeue
 from trainingjob_operator.core.explanation import LONG_DEBOUNCE, VALIDITY
 
 
-def test_a_job_without_a_pod_is_explained_after_a_while_and_again_when_the_words_are_old() -> None:
+def test_a_job_without_a_pod_is_explained_after_a_delay_and_then_periodically() -> None:
     world = World().settle()
     assert world.decide() == Requeue(START + LONG_DEBOUNCE)
     world.explanation_text = "pods is forbidden: exceeded quota"
@@ -25,7 +25,7 @@ def test_a_job_without_a_pod_is_explained_after_a_while_and_again_when_the_words
     assert world.pass_time(1).settle().message.endswith("maximum memory usage per Container is 1Gi")
 
 
-def test_where_nobody_says_why_the_status_says_where_to_look() -> None:
+def test_without_an_explanation_the_status_names_a_command() -> None:
     world = World().settle().pass_time(LONG_DEBOUNCE.total_seconds()).settle()
     assert f"kubectl describe job {world.job['metadata']['name']} -n pumps" in world.message
 
@@ -39,7 +39,7 @@ def test_a_retry_that_gets_no_pod_is_explained_too() -> None:
     assert world.condition("Succeeded") == ("Unknown", "Training")
 
 
-def test_what_is_said_of_a_held_job_is_kueues_and_not_told_of_a_released_one() -> None:
+def test_the_explanation_of_a_queued_job_is_dropped_after_its_admission() -> None:
     world = World(scheduling={"queueName": "team"}).settle()
     assert (world.status["phase"], world.message) == ("Queued", "Queue team holds the Job; no deadline applies")
     world.explanation_text = "LocalQueue team doesn't exist"
@@ -53,7 +53,7 @@ def test_what_is_said_of_a_held_job_is_kueues_and_not_told_of_a_released_one() -
     assert world.touch_job().settle().status["phase"] == "Pending"
 
 
-def test_without_the_right_to_read_workloads_the_status_says_where_to_look() -> None:
+def test_without_the_right_to_read_workloads_the_status_names_a_command() -> None:
     world = World(scheduling={"queueName": "team"}).settle().pass_time(LONG_DEBOUNCE.total_seconds()).settle()
     uid = world.job["metadata"]["uid"]
     assert f"kubectl describe workloads -n pumps -l kueue.x-k8s.io/job-uid={uid}" in world.message
@@ -61,20 +61,20 @@ def test_without_the_right_to_read_workloads_the_status_says_where_to_look() -> 
 
 
 @pytest.mark.parametrize(("policy", "told"), [("Preferred", True), ("Required", False), ("Disabled", False)])
-def test_a_preferred_accelerator_in_a_queue_says_that_it_is_not_given_up_there(policy: str, told: bool) -> None:
+def test_the_status_says_that_a_queued_job_does_not_fall_back(policy: str, told: bool) -> None:
     world = World(scheduling={"queueName": "team"}, accelerator={"policy": policy}).settle()
     world.explanation_text = "insufficient quota for nvidia.com/gpu"
     assert ("The run falls back" in world.pass_time(1e6).settle().message) is told
     assert world.status["phase"] == "Queued"
 
 
-def test_a_job_that_somebody_else_suspends_asks_nobody() -> None:
+def test_a_job_that_a_user_suspends_needs_no_explanation() -> None:
     world = World().settle()
     world.job["spec"]["suspend"] = True
     assert world.pass_time(1e6).settle().message == "The Job is suspended, not by the operator; no deadline applies"
 
 
-def test_the_newest_event_explains() -> None:
+def test_the_newest_event_is_used() -> None:
     older = {"message": "exceeded quota", "lastTimestamp": "2026-03-01T12:00:00Z"}
     newer = {"message": "must specify memory", "eventTime": "2026-03-01T12:00:01.000000Z", "lastTimestamp": None}
     assert explanation.from_events([newer, older]) == "must specify memory"
@@ -111,7 +111,7 @@ def workload(active: bool = True, **conditions: tuple[str, str]) -> dict[str, An
         ),
     ],
 )
-def test_kueues_words_are_found_in_its_workload(workloads: list[dict[str, Any]], expected: str) -> None:
+def test_the_message_of_the_workload_is_used(workloads: list[dict[str, Any]], expected: str) -> None:
     assert expected in explanation.from_workloads(workloads)
 
 

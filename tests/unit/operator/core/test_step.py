@@ -170,7 +170,7 @@ def finish(world: World) -> None:
     policy=st.sampled_from(["Disabled", "Preferred", "Required"]),
     names=st.lists(st.sampled_from(sorted(ACTIONS)), max_size=40),
 )
-def test_every_story_keeps_the_promises_and_comes_to_an_end(policy: str, names: list[str]) -> None:
+def test_any_sequence_of_events_keeps_the_invariants_and_settles(policy: str, names: list[str]) -> None:
     world = World(accelerator={"policy": policy}, runPolicy={"schedulingTimeoutSeconds": 900})
     for step, name in enumerate(names):
         claim, ended = (world.status.get("run", 0), world.status.get("attempt", 0)), verdict(world)

@@ -6,10 +6,10 @@ import yaml
 
 from trainingjob_operator.controller.access import RIGHTS, can_watch, describe
 
-ROLES = Path(__file__).parents[3] / "manifests" / "base" / "operator_roles.yaml"
+ROLES = Path(__file__).parents[4] / "manifests" / "base" / "operator_roles.yaml"
 
 
-def test_what_is_checked_is_what_the_cluster_role_grants() -> None:
+def test_the_checked_rights_are_those_of_the_cluster_role() -> None:
     (role,) = [each for each in yaml.safe_load_all(ROLES.read_text()) if each["kind"] == "ClusterRole"]
     granted = {
         (group, resource): tuple(rule["verbs"])
@@ -20,13 +20,13 @@ def test_what_is_checked_is_what_the_cluster_role_grants() -> None:
     assert granted == RIGHTS
 
 
-def test_only_a_right_to_list_or_watch_keeps_a_namespace_from_being_watched() -> None:
+def test_a_namespace_is_not_watched_only_without_the_right_to_list_or_watch() -> None:
     assert can_watch((("create", "jobs"), ("patch", "trainingjobs/status")))
     assert not can_watch((("list", "pods"),))
     assert "it is not watched" not in describe("pumps", (("create", "jobs"),))
 
 
-def test_a_missing_right_is_told_with_what_to_do() -> None:
+def test_the_message_about_a_missing_right_names_the_solution() -> None:
     assert describe("pumps", (("list", "pods"), ("watch", "pods"))) == (
         "In namespace pumps the operator may not list/watch pods; it is not watched: bind the ClusterRole "
         "trainingjob-operator to the operator's service account by a RoleBinding in that namespace"

@@ -5,7 +5,7 @@ import pytest
 from trainingjob_operator.config import Configuration, ConfigurationError
 
 
-def test_defaults_suffice_but_for_the_image() -> None:
+def test_only_the_image_is_required() -> None:
     configuration = Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "WATCH_NAMESPACES": ""})
     assert (configuration.policy("gru"), configuration.policy("xgb")) == ("Preferred", "Disabled")
     assert configuration.namespaces == ()
@@ -29,7 +29,7 @@ def test_defaults_suffice_but_for_the_image() -> None:
         ("WATCH_NAMESPACES", "!pumps"),
     ],
 )
-def test_every_variable_at_fault_is_named(variable: str, value: str) -> None:
+def test_the_message_names_every_variable_with_an_error(variable: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=variable) as caught:
         Configuration.read({"TRAINER_IMAGE_CPU": "trainer:cpu", "PROGRESS_INTERVAL_SECONDS": "x", variable: value})
     assert "PROGRESS_INTERVAL_SECONDS" in str(caught.value)

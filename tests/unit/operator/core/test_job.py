@@ -66,7 +66,7 @@ def test_the_job_is_valid_by_the_strict_schema_of_kubernetes(spec: dict[str, Any
     validate({k: v for k, v in job.items() if k != "status"}, "1.36", strict=True)
 
 
-def test_the_trainer_is_told_a_run_that_it_can_read() -> None:
+def test_the_trainer_can_read_its_training_run() -> None:
     world = World(data={"startDate": "2025-01-01", "endDate": "2025-08-31"}).settle()
     text = variables(world.job["spec"]["template"]["spec"])["TRAINING_JOB"]
     run = TrainingRun.model_validate_json(text)
@@ -78,7 +78,7 @@ def test_the_trainer_is_told_a_run_that_it_can_read() -> None:
 @pytest.mark.parametrize(
     ("reuse", "annotated", "adopt"), [("Equal", False, True), ("Never", False, False), ("Equal", True, False)]
 )
-def test_a_run_may_adopt_unless_it_is_forbidden_or_was_asked_for(reuse: str, annotated: bool, adopt: bool) -> None:
+def test_a_run_adopts_unless_it_must_train_again(reuse: str, annotated: bool, adopt: bool) -> None:
     world = World(reuse=reuse)
     if annotated:
         world.request_retrain("now")
@@ -108,7 +108,7 @@ def test_the_pod_has_no_token_no_privilege_and_a_read_only_root() -> None:
     }
 
 
-def test_nothing_of_the_accelerator_block_applies_on_the_cpu() -> None:
+def test_the_accelerator_settings_do_not_apply_on_the_cpu() -> None:
     block = {"nodeSelector": {"gpu": "yes"}, "tolerations": [{"key": "a"}], "runtimeClassName": "nvidia"}
     pod = pod_of(accelerator={"policy": "Disabled", **block})
     assert not {"nodeSelector", "tolerations", "runtimeClassName"} & pod.keys()
@@ -130,11 +130,11 @@ def test_nothing_of_the_accelerator_block_applies_on_the_cpu() -> None:
         ({"limits": {"memory": "1Gi"}}, None),
     ],
 )
-def test_the_trainer_starts_as_many_threads_as_it_may_use_cpus(resources: dict[str, Any], threads: str | None) -> None:
+def test_the_trainer_starts_one_thread_per_cpu_of_its_limit(resources: dict[str, Any], threads: str | None) -> None:
     assert variables(pod_of(resources=resources)).get("TRAINER_THREADS") == threads
 
 
-def test_children_carry_an_explicit_list_of_labels_and_nothing_of_the_parents() -> None:
+def test_job_and_pod_inherit_no_label_of_the_trainingjob() -> None:
     world = World(scheduling={"queueName": "team"})
     world.raw["metadata"]["labels"] = {"argocd.argoproj.io/instance": "app"}
     world.settle()
@@ -148,7 +148,7 @@ def test_children_carry_an_explicit_list_of_labels_and_nothing_of_the_parents() 
     assert "blockOwnerDeletion" not in owner
 
 
-def test_disruptions_are_ignored_before_any_exit_code_is_looked_at() -> None:
+def test_disruptions_are_ignored_before_any_rule_on_exit_codes() -> None:
     spec = job_of(runPolicy={"backoffLimit": 7, "activeDeadlineSeconds": 60})["spec"]
     ignore, final = spec["podFailurePolicy"]["rules"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
@@ -157,12 +157,12 @@ def test_disruptions_are_ignored_before_any_exit_code_is_looked_at() -> None:
     assert "suspend" not in spec
 
 
-def test_a_job_name_is_a_dns_label_however_long_the_parents_name_and_old_the_object() -> None:
+def test_the_job_name_is_a_dns_label_for_any_trainingjob() -> None:
     assert len(job_name("x" * 63, UID, 999_999, 99_999)) <= 63
     assert job_name("pump", UID, 3, 1) == "pump-1f0c9a3e-3-1"
 
 
-def test_the_pod_keeps_meshes_out_unless_its_annotations_are_configured() -> None:
+def test_the_pod_disables_service_meshes_unless_its_annotations_are_configured() -> None:
     def annotations(**environment: str) -> dict[str, str]:
         metadata: dict[str, Any] = job_of(configured(**environment))["spec"]["template"]["metadata"]
         return metadata.get("annotations") or {}

@@ -14,7 +14,7 @@ from support.operator_process import LABEL_NAME, Operator, TrainingJobs, conditi
 
 pytestmark = pytest.mark.needs("controllers")
 NOWHERE = {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}
-COMPONENT = Path(__file__).parents[2] / "manifests" / "components" / "kueue" / "workload_reader.yaml"
+COMPONENT = Path(__file__).parents[3] / "manifests" / "components" / "kueue" / "workload_reader.yaml"
 KUEUE = "kueue.x-k8s.io"
 
 

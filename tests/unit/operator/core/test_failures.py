@@ -32,7 +32,7 @@ def deleted_by_hand() -> World:
 
 
 @pytest.mark.parametrize("story", [evicted_by_taint, suspended, superseded, deleted_by_hand])
-def test_a_pod_that_outlasts_its_grace_period_is_lost_with_its_node(story: Callable[[], World]) -> None:
+def test_a_pod_that_exceeds_its_grace_period_is_reported_as_node_lost(story: Callable[[], World]) -> None:
     world = story()
     assert world.decide() == Requeue(START + timedelta(seconds=LOST_AFTER))
     world.pass_time(LOST_AFTER - 1).settle()
@@ -46,20 +46,20 @@ def test_a_pod_that_outlasts_its_grace_period_is_lost_with_its_node(story: Calla
 
 
 @pytest.mark.parametrize("story", [evicted_by_taint, suspended, superseded, deleted_by_hand])
-def test_nothing_starts_beside_a_pod_that_may_still_run(story: Callable[[], World]) -> None:
+def test_no_job_is_created_while_an_old_pod_may_still_run(story: Callable[[], World]) -> None:
     world = story().pass_time(1e6).settle()
     assert len(world.created) == 1
     assert world.decide() == Requeue()
 
 
-def test_a_lost_pod_that_ends_after_all_is_followed_by_the_next_one_and_counts_nothing() -> None:
+def test_a_lost_pod_that_ends_late_is_replaced_and_not_counted() -> None:
     world = evicted_by_taint().pass_time(LOST_AFTER).settle()
     world.end_pod(137, disruption="DeletionByPodGC").settle().add_pod().bind().run().settle()
     assert (world.status["phase"], world.status["attempt"], world.status["failures"]) == ("Running", 1, 0)
     assert world.status["lastFailure"]["reason"] == "NodeLost"
 
 
-def test_a_run_that_is_suspended_on_a_lost_node_is_suspended_once_the_pod_is_gone() -> None:
+def test_a_run_on_a_lost_node_is_suspended_once_its_pod_is_gone() -> None:
     world = suspended().pass_time(LOST_AFTER).settle().remove_job().settle()
     assert world.condition("Suspended") == ("True", "Suspended")
     world.edit(runPolicy={"suspend": False}).settle()
@@ -74,7 +74,7 @@ def test_a_run_that_is_suspended_on_a_lost_node_is_suspended_once_the_pod_is_gon
         ("EvictionByEvictionAPI", "Evicted"),
     ],
 )
-def test_a_pod_that_the_cluster_ends_says_so_within_its_grace_period(disruption: str, reason: str) -> None:
+def test_a_disruption_is_reported_within_the_grace_period(disruption: str, reason: str) -> None:
     world = World().start().delete_pod(disruption=disruption).settle()
     assert (world.status["phase"], world.condition("Succeeded")) == ("Running", ("Unknown", reason))
 
@@ -85,13 +85,13 @@ def past_its_deadline() -> World:
     return world.delete_pod().settle()
 
 
-def test_a_trainer_that_is_stopped_at_its_deadline_is_told_before_the_job_ends() -> None:
+def test_an_exceeded_deadline_is_reported_before_the_job_has_ended() -> None:
     world = past_its_deadline()
     assert world.condition("Succeeded") == ("Unknown", "DeadlineExceeded")
     assert "activeDeadlineSeconds = 600 s" in world.message
 
 
-def test_a_deadline_on_a_lost_node_ends_the_run_though_the_job_never_does() -> None:
+def test_a_deadline_on_a_lost_node_fails_the_run_before_the_job_ends() -> None:
     world = past_its_deadline().pass_time(LOST_AFTER)
     assert decide(world.snapshot(fresh=False), world.now, world.configuration) == Relist()
     assert isinstance(world.step(), FinishRun)
@@ -106,7 +106,7 @@ def test_a_deadline_on_a_lost_node_ends_the_run_though_the_job_never_does() -> N
     assert len(world.created) == 2
 
 
-def test_a_pod_that_never_started_on_a_lost_node_is_no_start_timeout() -> None:
+def test_a_pod_that_did_not_start_on_a_lost_node_is_no_start_timeout() -> None:
     world = World().settle().add_pod().bind().delete_pod(disruption="DeletionByTaintManager").pass_time(1e5).settle()
     assert world.condition("Succeeded") == ("Unknown", "NodeLost")
 
@@ -124,13 +124,13 @@ def orphaned() -> World:
     return World().start().orphan_pod().settle()
 
 
-def test_a_job_deleted_without_its_pod_fails_the_run_and_names_the_pod() -> None:
+def test_a_job_that_is_deleted_without_its_pod_fails_the_run_and_names_the_pod() -> None:
     world = orphaned()
     assert world.condition("Failed") == ("True", "JobDeleted")
     assert f"kubectl delete pod {world.pod['metadata']['name']}" in world.message
 
 
-def test_the_next_run_waits_for_the_pod_that_outlived_its_job() -> None:
+def test_the_next_run_waits_for_an_orphaned_pod() -> None:
     world = orphaned().edit(runPolicy={"backoffLimit": 5}).settle()
     assert (world.status["run"], len(world.created)) == (2, 1)
     assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
@@ -141,7 +141,7 @@ def test_the_next_run_waits_for_the_pod_that_outlived_its_job() -> None:
     assert isinstance(world.step(), CreateJob)
 
 
-def test_a_pod_whose_job_was_deleted_faster_than_it_ends_is_waited_for_too() -> None:
+def test_the_next_run_waits_for_a_pod_that_ends_after_its_job_is_gone() -> None:
     world = World().start().delete_pod()
     world.jobs.clear()
     world.settle().edit(runPolicy={"backoffLimit": 5}).settle()

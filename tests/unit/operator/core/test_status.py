@@ -38,7 +38,7 @@ def states(world: World) -> list[str]:
     return [world.condition(kind)[0] for kind in KINDS]
 
 
-def test_the_first_write_says_what_was_observed_and_when_the_run_began() -> None:
+def test_the_first_status_has_observed_generation_and_start_time() -> None:
     world = World(data={"startDate": "2025-01-01", "lookbackDays": None})
     world.step()
     status = world.status
@@ -48,7 +48,7 @@ def test_the_first_write_says_what_was_observed_and_when_the_run_began() -> None
     assert states(world) == ["Unknown", "False", "False", "False", "True", "False"]
 
 
-def test_the_window_of_a_run_stays_as_it_was_accepted_in_every_attempt() -> None:
+def test_the_window_of_a_run_is_the_same_in_every_attempt() -> None:
     world = World().start().pass_time(7 * 86400).edit(resources={"limits": {"memory": "8Gi"}}).settle().remove_job()
     assert world.start().status["data"] == {"end": timestamp(START)}
 
@@ -86,7 +86,7 @@ def test_a_transition_time_changes_only_with_the_status_of_its_condition() -> No
     assert times["Scheduled"] == timestamp(START + timedelta(seconds=100))
 
 
-def test_the_status_takes_over_what_the_trainer_reports() -> None:
+def test_the_status_contains_the_report_of_the_trainer() -> None:
     world = World().start().pass_time(60)
     model = {"name": "model", "uri": "s3://models/m.h5", "sha256": "0" * 64, "sizeBytes": 10}
     world.succeed(
@@ -118,13 +118,13 @@ def test_the_status_takes_over_what_the_trainer_reports() -> None:
     ]
 
 
-def test_the_device_of_a_running_attempt_is_what_it_asked_for() -> None:
+def test_the_device_of_a_running_attempt_is_the_requested_one() -> None:
     assert World().start().status["device"] == {"requested": "Disabled", "used": "CPU", "node": "node-1"}
     device = World(accelerator={"policy": "Required"}).start().status["device"]
     assert (device["used"], device["resourceName"]) == ("GPU", "nvidia.com/gpu")
 
 
-def test_a_new_run_shows_nothing_of_the_old_one_but_its_history() -> None:
+def test_a_new_run_keeps_only_the_history_of_the_old_one() -> None:
     world = World().start().succeed(summary="skill 0.31", metrics={"skill": 0.31}, warnings=["x"])
     world.edit(model={"type": "gru", "seed": 7})
     world.step()
@@ -140,7 +140,7 @@ def test_history_keeps_five_runs() -> None:
     assert [entry["run"] for entry in world.status["history"]] == [8, 7, 6, 5, 4]
 
 
-def test_progress_is_shown_of_the_pod_that_runs_and_of_no_other() -> None:
+def test_only_the_progress_of_the_running_pod_is_shown() -> None:
     world = World().start()
     told = Progress("another", world.now, "Training", 0.42)
     world.progress = told
@@ -161,7 +161,7 @@ def test_progress_is_shown_of_the_pod_that_runs_and_of_no_other() -> None:
     assert "estimatedCompletionTime" not in world.status["progress"]
 
 
-def test_a_trainer_that_tells_nothing_new_costs_no_write() -> None:
+def test_unchanged_progress_needs_no_write() -> None:
     world = World().start()
     pod = world.pod["metadata"]["uid"]
     world.progress = Progress(pod, world.now, "Training", 0.4, 40, 100)
@@ -170,7 +170,7 @@ def test_a_trainer_that_tells_nothing_new_costs_no_write() -> None:
     assert world.settle().writes == before
 
 
-def test_a_pod_that_is_replaced_shows_why_until_the_next_one_runs() -> None:
+def test_the_failure_of_a_pod_is_shown_until_the_next_one_runs() -> None:
     world = World().start()
     world.job["status"]["failed"] = 1
     world.end_pod(137, reason="OOMKilled").pass_time(4).settle()
@@ -184,14 +184,14 @@ def test_a_pod_that_is_replaced_shows_why_until_the_next_one_runs() -> None:
     assert world.status["lastFailure"]["reason"] == "OutOfMemory"
 
 
-def test_a_run_that_goes_well_costs_five_writes() -> None:
+def test_a_successful_run_needs_five_writes() -> None:
     world = World().settle().pass_time(1).add_pod().settle().pass_time(1).bind().settle().pass_time(1).run().settle()
     assert world.writes == 3, "claim, Job, Running"
     world.pass_time(60).end_pod(0, world.report("Succeeded")).settle().pass_time(1).end_job("Complete").settle()
     assert world.writes == 5, "and the end, and the Job's time to live"
 
 
-def test_what_takes_longer_than_it_should_is_told() -> None:
+def test_a_state_that_lasts_is_reported() -> None:
     world = World().settle().pass_time(31).settle()
     assert world.condition("Succeeded") == ("Unknown", "PodNotCreated")
     world.add_pod().pass_time(31).settle()
@@ -201,7 +201,7 @@ def test_what_takes_longer_than_it_should_is_told() -> None:
     assert world.condition("Scheduled")[0] == "True"
 
 
-def test_merge_patch_turns_one_into_the_other() -> None:
+def test_the_merge_patch_gives_the_new_object() -> None:
     old = {"a": 1, "b": {"c": 1, "d": 2}, "e": [1]}
     new = {"a": 1, "b": {"c": 3}, "e": [2], "f": {"g": 1}}
     assert merge_patch(old, new) == {"b": {"c": 3, "d": None}, "e": [2], "f": {"g": 1}}
@@ -233,7 +233,7 @@ reports = st.fixed_dictionaries(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(content=reports, exit_code=st.integers(0, 255), junk=st.none() | st.text())
-def test_whatever_a_trainer_writes_the_status_keeps_to_the_schema(
+def test_the_status_satisfies_the_schema_for_any_report(
     content: dict[str, Any], exit_code: int, junk: str | None
 ) -> None:
     world = World().start()
@@ -248,7 +248,7 @@ def test_whatever_a_trainer_writes_the_status_keeps_to_the_schema(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(words=st.text(max_size=5000))
-def test_whatever_the_cluster_says_the_status_keeps_to_the_schema(words: str) -> None:
+def test_the_status_satisfies_the_schema_for_any_message_of_the_cluster(words: str) -> None:
     world = World().settle().add_pod().find_no_node(words).settle()
     STATUS.validate(world.status)
     world.bind().wait_for("CreateContainerConfigError", words).settle()
