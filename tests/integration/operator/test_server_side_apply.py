@@ -29,6 +29,31 @@ def test_a_field_that_is_taken_out_of_git_is_gone(cluster: Cluster, namespace: s
     assert apply(cluster, namespace, SPEC) == SPEC
 
 
+# A block as somebody else writes it first, and as Git has it then.
+BLOCKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "runPolicy": ({"runPolicy": {"suspend": True}}, {"runPolicy": {"suspend": False}}),
+    "data": ({"data": {"columns": {"Oil_P": "a"}}}, {"data": {"columns": {"Oil_P": "b"}}}),
+    "gru": ({"model": {"gru": {"epochs": 1}}}, {"model": {"type": "gru", "gru": {"epochs": 2}}}),
+    "artifacts": ({"artifacts": {"bucket": "aaa"}}, {"artifacts": {"bucket": "bbb"}}),
+    "accelerator": ({"accelerator": {"policy": "Required"}}, {"accelerator": {"policy": "Disabled"}}),
+    "resources": ({"resources": {"limits": {"cpu": 1}}}, {"resources": {"limits": {"cpu": 2}}}),
+    "scheduling": ({"scheduling": {"queueName": "a"}}, {"scheduling": {"queueName": "b"}}),
+    "gates": ({"gates": [{"metric": "r2", "min": 0}]}, {"gates": [{"metric": "r2", "min": 1}]}),
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_that_others_wrote_too_is_gone_once_it_is_taken_out_of_git(
+    cluster: Cluster, namespace: str, block: str
+) -> None:
+    by_others, by_git = BLOCKS[block]
+    apply(cluster, namespace, SPEC)
+    patch = json.dumps({"spec": by_others})
+    cluster.run_kubectl("patch", "tj", "pump", f"--namespace={namespace}", "--type=merge", f"--patch={patch}")
+    assert apply(cluster, namespace, SPEC | by_git) == SPEC | by_git
+    assert apply(cluster, namespace, SPEC) == SPEC
+
+
 @pytest.mark.needs("controllers")
 def test_a_suspend_that_is_taken_out_of_git_is_over(
     cluster: Cluster, operator: Operator, jobs: TrainingJobs, namespace: str
