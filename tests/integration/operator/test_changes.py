@@ -1,4 +1,4 @@
-"""What a changed TrainingJob leads to: another run, another attempt, or nothing."""
+"""The consequences of an edited TrainingJob: another run, another attempt, or nothing."""
 
 import pytest
 
@@ -8,9 +8,7 @@ pytestmark = pytest.mark.needs("controllers")
 RETRAIN = f"{GROUP}/retrain-requested-at"
 
 
-def test_a_suspended_run_stops_after_its_checkpoint_and_goes_on_in_the_next_attempt(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_suspended_run_continues_in_a_new_attempt(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     pod = jobs.running()
@@ -29,7 +27,7 @@ def test_a_suspended_run_stops_after_its_checkpoint_and_goes_on_in_the_next_atte
     assert "jobDeletionReason" not in status
 
 
-def test_a_trainingjob_that_is_created_suspended_starts_when_it_may(operator: Operator, jobs: TrainingJobs) -> None:
+def test_a_trainingjob_that_is_created_suspended_starts_when_resumed(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply(runPolicy={"suspend": True})
     jobs.wait_phase("Suspended")
@@ -53,9 +51,7 @@ def test_a_changed_spec_supersedes_the_unfinished_run(operator: Operator, jobs: 
     assert status["trigger"] == "SpecChanged"
 
 
-def test_changed_resources_lead_to_the_next_attempt_of_the_unfinished_run(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_changed_resources_start_a_new_attempt_of_the_unfinished_run(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     jobs.running()
@@ -69,7 +65,7 @@ def test_changed_resources_lead_to_the_next_attempt_of_the_unfinished_run(
     assert pod.spec.containers[0].resources.requests == {"memory": "2Gi"}
 
 
-def test_a_finished_run_is_repeated_only_for_a_changed_model_changed_gates_or_a_request(
+def test_only_a_changed_model_changed_gates_or_a_request_repeat_a_finished_run(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     operator.start()
@@ -102,7 +98,7 @@ def test_any_edit_of_a_failed_trainingjob_starts_a_new_run(operator: Operator, j
     assert "lastFailure" not in status
 
 
-def test_a_preferred_accelerator_that_no_node_has_gives_way_to_the_cpu_for_the_run(
+def test_a_run_falls_back_to_the_cpu_if_no_node_has_the_preferred_accelerator(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     operator.start()
@@ -122,9 +118,7 @@ def test_a_preferred_accelerator_that_no_node_has_gives_way_to_the_cpu_for_the_r
     assert "FellBackToCPU" in jobs.events()
 
 
-def test_a_trainer_that_sees_no_accelerator_gives_way_to_the_cpu_only_where_it_is_preferred(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_exit_code_15_falls_back_to_the_cpu_only_with_policy_preferred(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply("preferred", accelerator={"policy": "Preferred"})
     jobs.apply("required", accelerator={"policy": "Required"})
@@ -142,7 +136,7 @@ def test_a_trainer_that_sees_no_accelerator_gives_way_to_the_cpu_only_where_it_i
     assert condition(status, "Failed") == ("True", "AcceleratorMissing")
 
 
-def test_a_job_that_a_queue_holds_is_queued_and_no_clock_runs(operator: Operator, jobs: TrainingJobs) -> None:
+def test_a_job_in_a_queue_is_queued_and_has_no_deadline(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply(
         scheduling={"queueName": "team", "nodeSelector": {"kubernetes.io/hostname": "nowhere"}},
@@ -164,7 +158,7 @@ def test_a_job_that_a_queue_holds_is_queued_and_no_clock_runs(operator: Operator
     assert condition(status, "Failed") == ("True", "SchedulingTimeout")
 
 
-def test_a_job_that_the_api_server_never_takes_fails_the_run_with_its_words(
+def test_a_job_that_the_api_server_rejects_fails_the_run_with_its_message(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     operator.start(TRAINER_RESOURCES='{"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}')
@@ -174,7 +168,7 @@ def test_a_job_that_the_api_server_never_takes_fails_the_run_with_its_words(
     assert "must be less than or equal to cpu limit" in status["lastFailure"]["message"]
 
 
-def test_a_quota_delays_the_job_and_fails_nothing(operator: Operator, jobs: TrainingJobs) -> None:
+def test_a_quota_delays_the_job_and_does_not_fail_the_run(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.set_quota({"count/jobs.batch": "0"})
     jobs.apply()
@@ -185,9 +179,7 @@ def test_a_quota_delays_the_job_and_fails_nothing(operator: Operator, jobs: Trai
     jobs.succeed(jobs.running())
 
 
-def test_a_deleted_trainingjob_takes_its_job_along_and_a_new_one_of_that_name_starts_afresh(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_recreated_trainingjob_starts_with_a_new_run_1(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     jobs.running()

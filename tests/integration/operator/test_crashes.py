@@ -1,4 +1,4 @@
-"""Operators that are killed, doubled, restarted and stopped: nothing is lost, nothing is done twice."""
+"""Operators that are killed, restarted, stopped or run twice: nothing is lost, and nothing is done twice."""
 
 import random
 import signal
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs("controllers")
 TRAINING_JOBS = 40
 
 
-def test_operators_that_are_killed_again_and_again_two_at_a_time_create_one_job_per_attempt(
+def test_two_operators_that_are_killed_repeatedly_create_one_job_per_attempt(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     rng = random.Random(7)
@@ -35,7 +35,7 @@ def test_operators_that_are_killed_again_and_again_two_at_a_time_create_one_job_
     assert jobs.job_names_ever() == {status["jobName"]: 1 for status in statuses}
 
 
-def test_a_restart_writes_nothing_whatever_state_things_are_in(operator: Operator, jobs: TrainingJobs) -> None:
+def test_a_restart_writes_nothing_in_any_state(operator: Operator, jobs: TrainingJobs) -> None:
     process = operator.start()
     jobs.apply("running")
     jobs.running("running")
@@ -61,7 +61,9 @@ def test_a_restart_writes_nothing_whatever_state_things_are_in(operator: Operato
     assert operator.writes(second) == {"PATCH trainingjobs": 1}
 
 
-def test_what_happened_while_no_operator_ran_is_made_up_for(operator: Operator, jobs: TrainingJobs) -> None:
+def test_changes_during_an_outage_of_the_operator_are_handled_afterwards(
+    operator: Operator, jobs: TrainingJobs
+) -> None:
     process = operator.start()
     jobs.apply("ends")
     ends = jobs.running("ends")
@@ -90,7 +92,7 @@ def test_sigterm_ends_the_operator_cleanly(operator: Operator, jobs: TrainingJob
     assert "Traceback" not in process.log.read_text()
 
 
-def test_an_operator_that_is_configured_wrongly_says_what_is_wrong_and_ends(operator: Operator) -> None:
+def test_an_invalid_configuration_ends_the_operator_with_a_message(operator: Operator) -> None:
     process = operator.start(wait=False, TRAINER_IMAGE_CPU="", CONCURRENCY="many")
     assert process.process.wait(20) == 1
     said = process.log.read_text()
@@ -98,9 +100,7 @@ def test_an_operator_that_is_configured_wrongly_says_what_is_wrong_and_ends(oper
     assert "CONCURRENCY: must be" in said
 
 
-def test_of_two_operators_with_a_lease_one_acts_and_the_other_takes_over_when_it_dies(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_second_replica_becomes_leader_when_the_leader_is_killed(operator: Operator, jobs: TrainingJobs) -> None:
     first, second = (operator.start(POD_NAMESPACE=SYSTEM_NAMESPACE, POD_NAME=name) for name in ("first", "second"))
     jobs.apply("before")
     jobs.succeed(jobs.running("before"))

@@ -1,4 +1,4 @@
-"""Whole files of a TrainingJob: the trainer takes exactly what the API server takes."""
+"""Complete TrainingJobs: the trainer accepts exactly what the API server accepts."""
 
 import json
 from urllib.parse import urlencode
@@ -35,5 +35,5 @@ def test_the_api_server_accepts_what_the_trainer_accepts(cluster: Cluster, case:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_the_api_server_refuses_what_the_trainer_refuses(cluster: Cluster, case: str) -> None:
+def test_the_api_server_rejects_what_the_trainer_rejects(cluster: Cluster, case: str) -> None:
     assert refusal(cluster, WRONG[case][0]) is not None

@@ -1,4 +1,4 @@
-"""Pods that do not end when they should, and pods that outlive their Job or their trainer, on a real Job controller."""
+"""Pods that do not end in time, and pods that outlive their Job or their trainer, with a real Job controller."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ def set_node(core: CoreV1Api, node: str, *, ready: str, taints: list[dict[str, s
     core.patch_node(node, {"spec": {"taints": taints}})
 
 
-def test_a_dead_node_is_told_and_nothing_starts_until_its_pods_are_gone(
+def test_a_dead_node_is_reported_and_no_job_starts_until_its_pods_are_gone(
     operator: Operator, jobs: TrainingJobs, core: CoreV1Api
 ) -> None:
     operator.start(**GRACE)
@@ -89,7 +89,7 @@ def test_a_finalizer_that_keeps_the_pod_of_a_suspended_run_is_named(
     jobs.wait_phase("Suspended")
 
 
-def test_a_job_deleted_without_its_pod_is_followed_by_no_second_trainer(
+def test_no_second_trainer_starts_while_an_orphaned_pod_runs(
     operator: Operator, jobs: TrainingJobs, cluster: Cluster, core: CoreV1Api
 ) -> None:
     operator.start()
@@ -135,7 +135,7 @@ def test_a_trainer_that_succeeds_beside_a_sidecar_ends_the_run_and_its_job(
     assert jobs.status()["phase"] == "Succeeded"
 
 
-def test_a_trainer_that_fails_beside_a_sidecar_fails_or_is_tried_again_as_without(
+def test_a_trainer_that_fails_beside_a_sidecar_fails_the_run_or_is_retried(
     operator: Operator, jobs: TrainingJobs, core: CoreV1Api
 ) -> None:
     operator.start()

@@ -1,4 +1,4 @@
-"""An operator that watches some namespaces, and has not got its rights in all of them."""
+"""An operator that watches some namespaces, and lacks rights in one of them."""
 
 import secrets
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def narrow(
     processes.stop()
 
 
-def test_a_namespace_without_rights_is_named_and_keeps_nobody_from_another_one(
+def test_a_namespace_without_rights_is_reported_and_does_not_affect_another(
     cluster: Cluster, narrow: Operator, jobs: TrainingJobs, second_namespace: str
 ) -> None:
     process = narrow.start()

@@ -1,4 +1,4 @@
-"""From a TrainingJob to its end: one Job per attempt, and a status that says what happened."""
+"""A TrainingJob from its creation to its result: one Job per attempt, and the status of each step."""
 
 import json
 
@@ -10,7 +10,7 @@ from support.operator_process import Operator, TrainingJobs, condition, trainer_
 pytestmark = pytest.mark.needs("controllers")
 
 
-def test_a_trainingjob_becomes_one_job_and_ends_succeeded_with_what_the_trainer_reports(
+def test_a_trainingjob_creates_one_job_and_succeeds_with_the_report_of_the_trainer(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     process = operator.start()
@@ -47,7 +47,7 @@ def test_a_trainingjob_becomes_one_job_and_ends_succeeded_with_what_the_trainer_
     assert operator.writes(process) == {"PATCH trainingjobs": 3, "POST jobs": 1, "PATCH jobs": 1}
 
 
-def test_the_trainer_is_told_its_run_and_no_token_is_mounted(operator: Operator, jobs: TrainingJobs) -> None:
+def test_the_pod_has_the_training_run_and_no_token(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     created = jobs.apply(artifacts={"bucket": "elsewhere"})
     pod = jobs.running()
@@ -62,7 +62,7 @@ def test_the_trainer_is_told_its_run_and_no_token_is_mounted(operator: Operator,
     assert pod.spec.containers[0].resources.requests["cpu"] == "1"
 
 
-def test_events_tell_the_transitions(operator: Operator, jobs: TrainingJobs) -> None:
+def test_each_transition_has_an_event(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     jobs.succeed(jobs.running())
@@ -88,9 +88,7 @@ def test_progress_of_the_running_trainer_is_shown(operator: Operator, jobs: Trai
     assert status["progress"]["display"] == "100%"
 
 
-def test_a_failure_that_no_retry_mends_ends_the_run_with_the_trainers_words(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_final_failure_fails_the_run_with_the_message_of_the_trainer(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     pod = jobs.running()
@@ -104,7 +102,7 @@ def test_a_failure_that_no_retry_mends_ends_the_run_with_the_trainers_words(
     assert len(jobs.jobs()) == 1
 
 
-def test_an_infrastructure_failure_is_tried_again_within_the_same_job(operator: Operator, jobs: TrainingJobs) -> None:
+def test_an_infrastructure_failure_is_retried_within_the_same_job(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply(runPolicy={"backoffLimit": 1})
     jobs.node.run_out_of_memory(jobs.running())
@@ -129,7 +127,7 @@ def test_an_eviction_never_counts_as_a_failure(operator: Operator, jobs: Trainin
     assert len(jobs.jobs()) == 1
 
 
-def test_a_job_that_vanishes_is_reported_and_not_created_again(operator: Operator, jobs: TrainingJobs) -> None:
+def test_a_deleted_job_is_reported_and_not_created_again(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     jobs.running()
@@ -141,7 +139,7 @@ def test_a_job_that_vanishes_is_reported_and_not_created_again(operator: Operato
     assert jobs.jobs() == []
 
 
-def test_a_finished_job_expires_only_after_the_end_is_stored_and_is_never_run_again(
+def test_a_finished_job_gets_a_ttl_after_the_status_and_is_not_run_again(
     operator: Operator, jobs: TrainingJobs
 ) -> None:
     process = operator.start()
@@ -155,9 +153,7 @@ def test_a_finished_job_expires_only_after_the_end_is_stored_and_is_never_run_ag
     assert jobs.jobs() == []
 
 
-def test_a_job_that_is_complete_without_a_readable_report_gets_one_more_attempt(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_complete_job_without_a_readable_report_gets_one_more_attempt(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start()
     jobs.apply()
     jobs.node.finish(jobs.running(), 0, "the last lines of a log")
@@ -183,9 +179,7 @@ def test_a_pod_without_a_node_is_queued_until_the_scheduling_timeout(operator: O
     jobs.wait_gone(status["jobName"])
 
 
-def test_a_pod_that_does_not_start_fails_the_run_and_frees_what_it_holds(
-    operator: Operator, jobs: TrainingJobs
-) -> None:
+def test_a_pod_that_does_not_start_fails_the_run_and_is_deleted(operator: Operator, jobs: TrainingJobs) -> None:
     operator.start(START_TIMEOUT_SECONDS="3")
     jobs.apply()
     jobs.node.fail_to_pull_image(jobs.node.pod(jobs.namespace))

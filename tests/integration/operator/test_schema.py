@@ -1,4 +1,4 @@
-"""What the API server refuses of a TrainingJob, with which words, and what it accepts, prints and selects."""
+"""What the API server rejects in a TrainingJob, with which message, and what it accepts, prints and selects."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""A TrainingJob that lies in Git and is applied as Argo CD does it with the sync option ServerSideApply=true."""
+"""A TrainingJob in Git, applied like Argo CD does with the sync option ServerSideApply=true."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def apply(cluster: Cluster, namespace: str, spec: dict[str, Any]) -> dict[str, A
     return stored
 
 
-def test_a_field_that_is_taken_out_of_git_is_gone(cluster: Cluster, namespace: str) -> None:
+def test_a_field_that_is_removed_from_the_manifest_is_removed(cluster: Cluster, namespace: str) -> None:
     spec = {**SPEC, "model": {"type": "gru", "seed": 7}, "reuse": "Never", "runPolicy": {"suspend": True}}
     assert apply(cluster, namespace, spec) == spec
     assert apply(cluster, namespace, SPEC) == SPEC
@@ -55,7 +55,7 @@ def test_a_block_that_others_wrote_too_is_gone_once_it_is_taken_out_of_git(
 
 
 @pytest.mark.needs("controllers")
-def test_a_suspend_that_is_taken_out_of_git_is_over(
+def test_a_suspend_that_is_removed_from_the_manifest_ends(
     cluster: Cluster, operator: Operator, jobs: TrainingJobs, namespace: str
 ) -> None:
     operator.start()
@@ -65,7 +65,7 @@ def test_a_suspend_that_is_taken_out_of_git_is_over(
     jobs.succeed(jobs.running())
 
 
-def test_a_misspelled_field_is_refused_by_its_name(cluster: Cluster, namespace: str) -> None:
+def test_a_misspelled_field_is_rejected_by_name(cluster: Cluster, namespace: str) -> None:
     with pytest.raises(ProgramError) as refused:
         apply(cluster, namespace, {**SPEC, "model": {"type": "gru", "gru": {"epoch": 5}}})
     assert ".spec.model.gru.epoch: field not declared in schema" in refused.value.said

@@ -1,4 +1,4 @@
-"""A Job that waits for a queue, for the Job controller, for a quota or for a webhook: why, and no clock runs."""
+"""A Job that waits for a queue, the Job controller, a quota or a webhook: the reason, and no deadline."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def is_kept(batch: BatchV1Api, namespace: str, job_name: str) -> bool:
     return False
 
 
-def test_no_clock_runs_between_the_release_of_a_job_and_its_start(
+def test_no_deadline_applies_between_the_admission_of_a_job_and_its_start(
     operator: Operator, jobs: TrainingJobs, cluster: Cluster, applied: Any
 ) -> None:
     operator.start()
@@ -85,7 +85,7 @@ def test_no_clock_runs_between_the_release_of_a_job_and_its_start(
     assert condition(status, "Failed") == ("True", "SchedulingTimeout")
 
 
-def test_a_job_that_gets_no_pod_says_what_forbids_it(operator: Operator, jobs: TrainingJobs, cluster: Cluster) -> None:
+def test_the_status_says_why_a_job_gets_no_pod(operator: Operator, jobs: TrainingJobs, cluster: Cluster) -> None:
     operator.start()
     limits = [{"type": "Container", "max": {"memory": "1Mi"}, "defaultRequest": {"memory": "1Mi"}}]
     body = {"metadata": {"name": "small"}, "spec": {"limits": limits}}
@@ -133,7 +133,7 @@ def workloads(cluster: Cluster, namespace: str, applied: Any) -> Any:
     return make
 
 
-def test_a_job_that_a_queue_holds_says_what_kueue_says_where_that_may_be_read(
+def test_the_status_has_the_message_of_kueue_if_the_operator_may_read_it(
     operator: Operator, jobs: TrainingJobs, cluster: Cluster, applied: Any, workloads: Any
 ) -> None:
     operator.start()
@@ -150,7 +150,7 @@ def test_a_job_that_a_queue_holds_says_what_kueue_says_where_that_may_be_read(
     jobs.wait(lambda status: message(status).endswith("LocalQueue team doesn't exist"))
 
 
-def test_a_webhook_that_is_down_delays_the_job_and_is_told(
+def test_a_webhook_that_is_down_delays_the_job_and_is_reported(
     operator: Operator, jobs: TrainingJobs, applied: Any
 ) -> None:
     operator.start()

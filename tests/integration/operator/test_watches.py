@@ -1,4 +1,4 @@
-"""Watches that are refused, silent or broken: the operator says so, and is right again when they are."""
+"""Watches that are rejected, silent or broken: the operator reports it, and recovers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def watched(namespace: str) -> list[str]:
     ]
 
 
-def test_changes_become_known_by_watches_that_never_restart(operator: Operator, jobs: TrainingJobs) -> None:
+def test_the_watches_report_changes_without_a_restart(operator: Operator, jobs: TrainingJobs) -> None:
     process = operator.start()
     jobs.apply()
     jobs.succeed(jobs.running())
@@ -52,7 +52,7 @@ def test_changes_become_known_by_watches_that_never_restart(operator: Operator, 
     assert operator.metric(process, "trainingjob_operator_watch_restarts_total") == 0
 
 
-def test_watches_that_are_refused_together_for_a_while_go_on_afterwards(
+def test_the_watches_continue_after_all_were_rejected_for_a_while(
     proxy: ApiProxy, behind: Operator, jobs: TrainingJobs
 ) -> None:
     process = behind.start()
@@ -68,7 +68,7 @@ def test_watches_that_are_refused_together_for_a_while_go_on_afterwards(
     assert behind.probe(process, "/readyz") == (200, "ok")
 
 
-def test_silent_watches_fail_both_probes_until_they_are_heard_again(
+def test_silent_watches_fail_both_probes_until_they_are_active_again(
     proxy: ApiProxy, behind: Operator, jobs: TrainingJobs
 ) -> None:
     process = behind.start()
@@ -88,9 +88,7 @@ def test_silent_watches_fail_both_probes_until_they_are_heard_again(
     jobs.running()
 
 
-def test_watches_that_end_again_and_again_fail_both_probes(
-    proxy: ApiProxy, behind: Operator, jobs: TrainingJobs
-) -> None:
+def test_watches_that_end_repeatedly_fail_both_probes(proxy: ApiProxy, behind: Operator, jobs: TrainingJobs) -> None:
     process = behind.start()
     proxy.set_mode(Mode.BREAK_WATCHES)
     wait_until(
@@ -103,7 +101,7 @@ def test_watches_that_end_again_and_again_fail_both_probes(
     assert behind.metric(process, "trainingjob_operator_watch_restarts_total") > 0
 
 
-def test_a_token_that_is_revoked_is_read_anew_at_once(
+def test_a_revoked_token_is_read_again_at_once(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, jobs: TrainingJobs
 ) -> None:
     kubeconfig = tmp_path / "bound.kubeconfig"

@@ -1,4 +1,4 @@
-"""The operator's environment."""
+"""The operator's environment variables."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rights that the operator checks, and what it says of those that are missing."""
+"""The rights that the operator checks, and the messages about missing ones."""
 
 from pathlib import Path
 

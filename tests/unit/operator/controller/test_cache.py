@@ -1,4 +1,4 @@
-"""What is known of the cluster, in whatever order it is heard."""
+"""The cache, for any order of the events."""
 
 from dataclasses import replace
 

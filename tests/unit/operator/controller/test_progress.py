@@ -1,4 +1,4 @@
-"""What a trainer's metrics say."""
+"""Parsing of a trainer's metrics."""
 
 import contextlib
 from datetime import UTC, datetime

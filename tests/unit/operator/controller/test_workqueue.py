@@ -1,4 +1,4 @@
-"""Which TrainingJob is looked at when."""
+"""When the work queue returns which key."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

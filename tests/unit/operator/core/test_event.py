@@ -1,4 +1,4 @@
-"""Which changes of a status are worth an Event."""
+"""Which changes of the status are reported as Events."""
 
 from support.operator_objects import World
 from trainingjob_operator.core.event import build_event, transition

@@ -1,4 +1,4 @@
-"""Why a Job has no pod: when it is asked, and in whose words it is told."""
+"""Why a Job has no pod: when it is read, and how the status reports it."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A pod that should be gone and is not: what the status says, and that nothing starts beside it."""
+"""Pods that do not end in time: what the status says, and that no other pod is started."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whatever happens, and wherever an operator dies: never two Jobs for an attempt nor two trainers, and it ends."""
+"""For any sequence of events, and wherever an operator stops: at most one Job and trainer per attempt, and an end."""
 
 from collections.abc import Callable
 
