@@ -78,13 +78,13 @@ def under_load() -> dict[str, float]:
         began = post_all(here.cluster, TRAININGJOBS, map(training_job, _names("many", AT_ONCE)))
         standing = AT_ONCE + IDLE
         found |= _children_of_many(here, began, standing)
-        _wait_told(here, process, standing)
+        _wait_reported(here, process, standing)
         found["statuses"] = time.perf_counter() - began
         here.operator.kill(process)
         process, found["restart"] = _restarted(here.operator, standing)
         found["restart writes"] = sum(here.operator.writes(process).values())
         post_all(here.cluster, TRAININGJOBS, map(training_job, _names("more", STANDING - standing)))
-        _wait_told(here, process, STANDING)
+        _wait_reported(here, process, STANDING)
         found["megabytes"] = _resident_megabytes(process)
         return found
 
@@ -132,11 +132,11 @@ def _idle_seconds(here: Place, process: Server) -> float:
         request(client, "POST", TRAININGJOBS, training_job(name))
         next(event for event in events if event["type"] == "ADDED")
         seconds.append(time.perf_counter() - began)
-        _wait_told(here, process, number)
+        _wait_reported(here, process, number)
     return statistics.median(seconds)
 
 
-def _wait_told(here: Place, process: Server, number: int) -> None:
+def _wait_reported(here: Place, process: Server, number: int) -> None:
     """Waits until the status of so many TrainingJobs says that there is no node for them."""
     wait_until(
         lambda: here.operator.metric(process, "trainingjob_operator_trainingjobs", phase="Queued") >= number,
@@ -147,12 +147,12 @@ def _wait_told(here: Place, process: Server, number: int) -> None:
 
 
 def _restarted(operator: Operator, number: int) -> tuple[Server, float]:
-    """Starts the operator beside what stands, and waits until it has looked at all of it."""
+    """Starts the operator beside what stands, and waits until it has reconciled all of it."""
     began = time.perf_counter()
     process = operator.start()
     wait_until(
         lambda: operator.metric(process, "trainingjob_operator_reconciliations_total") >= number,
-        "everything that stands is looked at",
+        "everything that stands is reconciled",
     )
     return process, time.perf_counter() - began
 
