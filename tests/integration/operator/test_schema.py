@@ -235,7 +235,7 @@ INVALID = {
     ),
     "two gates on one metric": (
         "machine: M\nmodel: {type: gru}\ngates: [{metric: r2, min: 0}, {metric: r2, max: 1}]",
-        ["spec.gates[1]", "Duplicate value"],
+        ["spec.gates must name each metric once"],
     ),
     "an unknown policy": (
         "machine: M\nmodel: {type: gru}\naccelerator: {policy: Maybe}",

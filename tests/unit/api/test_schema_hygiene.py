@@ -52,10 +52,11 @@ def test_every_list_and_map_says_how_it_merges() -> None:
 def test_each_block_of_the_spec_has_one_owner() -> None:
     # Where fields have owners of their own, a block that somebody else created and Git then changed becomes null when
     # it is taken out of Git, and the API server refuses null. The block of spec.model stays: its type is required.
-    objects = {path: node for path, node in NODES.items() if path.startswith("spec.") and node.get("type") == "object"}
-    atomic = [path for path, node in objects.items() if node.get("x-kubernetes-map-type") == "atomic"]
-    inside = tuple(f"{path}." for path in atomic)
-    assert [path for path in objects if path not in ("spec.model", *atomic) and not path.startswith(inside)] == []
+    blocks = {p: node for p, node in NODES.items() if p.startswith("spec.") and node.get("type") in ("object", "array")}
+    kinds = ("x-kubernetes-map-type", "x-kubernetes-list-type")
+    atomic = [path for path, node in blocks.items() if "atomic" in map(node.get, kinds)]
+    inside = tuple(f"{path}{separator}" for path in atomic for separator in (".", "[]", "{}"))
+    assert [path for path in blocks if path not in ("spec.model", *atomic) and not path.startswith(inside)] == []
 
 
 def test_no_node_has_a_default() -> None:
