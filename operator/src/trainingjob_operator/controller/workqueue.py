@@ -27,6 +27,7 @@ class WorkQueue:
         self._due: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._steps: dict[Key, int] = {}
+        self._unsettled: set[Key] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._getters: deque[asyncio.Future[None]] = deque()
 
@@ -62,7 +63,9 @@ class WorkQueue:
         return self._due.get(key, float("inf"))
 
     def add_next_step(self, key: Key) -> bool:
-        """Process the key again at once, because the last step was not the last one.
+        """Process the key again before all others, because the step that is being processed was not the last one.
+
+        A burst of new TrainingJobs then creates the first Jobs before it accepts the last TrainingJobs.
 
         Returns:
             False if there were more than ``MAX_STEPS`` steps in a row; the key is then rate limited.
@@ -71,7 +74,7 @@ class WorkQueue:
         if steps > MAX_STEPS:
             self.add_rate_limited(key)
             return False
-        self.add(key)
+        self._unsettled.add(key)
         return True
 
     def forget(self, key: Key) -> None:
@@ -100,7 +103,13 @@ class WorkQueue:
     def done(self, key: Key) -> None:
         """Processing of the key has ended, with success or not."""
         self._processing.discard(key)
-        if key in self._readded:
+        if key in self._unsettled:
+            self._unsettled.discard(key)
+            self._readded.discard(key)
+            self._queued.add(key)
+            self._ready.appendleft(key)
+            self._notify()
+        elif key in self._readded:
             self._readded.discard(key)
             self.add(key)
 
