@@ -25,7 +25,7 @@ from demo.story import condition, ending, is_over
 pytestmark = pytest.mark.needs("controllers", "node")
 
 MACHINE = "MOTOBOMBA-007"
-CONSUMER = Path(__file__).parents[1] / "trainer" / "consumer_program.py"
+CONSUMER = Path(__file__).parents[1] / "integration" / "trainer" / "consumer_program.py"
 PATIENCE_SECONDS = 240
 TRAINING_OF_A_MINUTE = {"epochs": 400, "earlyStoppingPatience": 400, "stepsPerEpoch": 20}
 LONG_TRAINING = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
