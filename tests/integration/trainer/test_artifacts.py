@@ -231,4 +231,4 @@ def test_a_message_counts_the_tries_that_were_made(object_store: Server, bucket:
         store = ObjectStore.from_environment(behind.environment() | {"S3_REGION": "here"}, bucket, patience_seconds=1)
         with pytest.raises(TrainingError) as failure:
             store.put("key", b"content")
-        assert f"at try {proxy.answered} " in failure.value.message
+        assert f"after {proxy.answered} tries " in failure.value.message

@@ -70,7 +70,7 @@ def test_a_refusal_that_only_a_person_can_mend_is_final_in_any_language(
         monkeypatch.setenv("PGPORT", str(port))
         error = refusal()
     assert (error.reason, error.exit_code, error.transient) == ("RegistryFailed", ExitCode.REGISTRY, False)
-    assert "Check the database's Secret" in error.message
+    assert "Check the database Secret" in error.message
 
 
 def test_a_wrong_password_is_final_where_the_server_speaks_another_language(

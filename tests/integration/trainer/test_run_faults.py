@@ -197,7 +197,7 @@ def test_a_model_that_the_store_takes_half_is_withdrawn(installation: Installati
         # Only the pickle names the class.
         proxy.altered = (b"xgboost.sklearn", b"xgboost.changed")
         run = installation.training_run(small_spec("xgb", installation.bucket))
-        with pytest.raises(TrainingError, match="read back twice with another content") as failure:
+        with pytest.raises(TrainingError, match="content read back differs from the stored content") as failure:
             lost.execute(run, 5)
     assert failure.value.reason == "ArtifactStoreFailed"
     assert top_of_bucket(installation) == set()

@@ -1,1 +1,1 @@
-"""PostgreSQL and S3: telemetry in, models and their registration out."""
+"""Access to PostgreSQL and S3: reads telemetry, stores models and registers them."""

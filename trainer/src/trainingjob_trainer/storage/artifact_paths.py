@@ -1,4 +1,4 @@
-"""What a publication consists of: the names of its objects, their order, and the manifest over them. No I/O."""
+"""The objects of a published model: their keys, their order and the manifest that lists them. No I/O."""
 
 import json
 import re
@@ -18,13 +18,13 @@ _TIMESTAMP_LENGTH = len("2025_01_31_23_59_59")
 
 @dataclass(frozen=True)
 class ArtifactPaths:
-    """Where the objects of one model lie.
+    """The keys of the objects of one model.
 
     Attributes:
         model_type: The value of ``spec.model.type``.
         machine: Name of the machine.
         timestamp: UTC, to the second.
-        rejected: Whether the model failed a gate: then no object of it has a name that readers look for.
+        rejected: Whether the model failed a gate. None of its objects then has a key that readers look for.
     """
 
     model_type: str
@@ -34,7 +34,7 @@ class ArtifactPaths:
 
     @property
     def folder(self) -> str:
-        """Prefix of everything but what readers look for."""
+        """Prefix of all objects except those that readers look for."""
         top = "rejected" if self.rejected else "runs"
         return f"{top}/{self.machine}/{self.timestamp.strftime(TIMESTAMP)}/"
 
@@ -50,14 +50,14 @@ class ArtifactPaths:
 
     @property
     def top_keys(self) -> tuple[str, ...]:
-        """Keys of what readers look for, in the order in which they are stored; none for a rejected model."""
+        """Keys that readers look for, in the order in which they are stored; none for a rejected model."""
         if self.rejected:
             return ()
         return (*self.companions.values(), self.address)
 
     @property
     def companions(self) -> dict[str, str]:
-        """Keys of what readers look for besides the model, by the name under which the registry has them."""
+        """The other keys that readers look for, by their name in the metrics of the registry."""
         names = self._contract_names
         return {f"{role}_path": self.key(role, names[role].suffix) for role in names if role != "model"}
 
@@ -70,7 +70,7 @@ class ArtifactPaths:
         return f"{self.folder}{role.removesuffix(suffix.replace('.', '-'))}{suffix}"
 
     def storing_order(self, role: str) -> int:
-        """Position of a role among the files: what readers look for comes last, the model at the end."""
+        """Sort key of a role: the files that readers look for come last, and the model is the very last."""
         return 2 if role == "model" else int(role in self._contract_names)
 
     @property
@@ -79,15 +79,15 @@ class ArtifactPaths:
 
 
 def manifest_key_of(address: str, machine: str, model_type: str) -> str:
-    """Key of the manifest beside a registered model.
+    """Key of the manifest of a registered model.
 
     Args:
-        address: Its ``bucket_address``.
+        address: The ``bucket_address`` of the model.
         machine: Name of the machine.
         model_type: The value of ``spec.model.type``.
 
     Raises:
-        ValueError: The address is not of this machine and model type.
+        ValueError: The address does not belong to this machine and model type.
     """
     prefix, suffix = ModelFactory.create(model_type).contract_names["model"]
     timestamp = address.removeprefix(f"{prefix}{machine}_").removesuffix(suffix)
@@ -98,7 +98,7 @@ def manifest_key_of(address: str, machine: str, model_type: str) -> str:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One object of a publication: its role, key, SHA-256 in hex and size in bytes."""
+    """One published object: its role, key, SHA-256 in hex and size in bytes."""
 
     name: str
     key: str
@@ -115,10 +115,10 @@ class Upload:
 
 
 def uploads(paths: ArtifactPaths, files: Sequence[ModelFile]) -> list[Upload]:
-    """The files of a model in the order in which they are stored: what readers look for last, the model at the end.
+    """The files of a model in the order in which they are stored; the model itself is the last.
 
     Args:
-        paths: Where they go.
+        paths: The keys to store them under.
         files: All files but the manifest.
     """
     return [
@@ -136,14 +136,14 @@ def claim_of(uid: str, run: int, attempt: int) -> str:
 
 
 def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run: int) -> list[ArtifactPaths]:
-    """The places that attempts of a run claimed and nobody else did.
+    """The paths that only attempts of this run claimed.
 
     Args:
         keys: Every key under ``runs/<machine>/``.
         model_type: The value of ``spec.model.type``.
         machine: Name of the machine.
         uid: Of the TrainingJob.
-        run: Counts its runs.
+        run: Number of the run.
     """
     claims: dict[str, list[str]] = {}
     for key in keys:
@@ -159,12 +159,12 @@ def claimed_by(keys: Iterable[str], model_type: str, machine: str, uid: str, run
 
 
 def manifest(paths: ArtifactPaths, stored: Sequence[Upload], facts: Mapping[str, Any]) -> bytes:
-    """The manifest: what was trained from what by whom, and every file with its size and SHA-256.
+    """The manifest: the run, its data and versions, and every file with its size and SHA-256.
 
     Args:
-        paths: Where the files lie.
+        paths: The keys of the files.
         stored: Every file.
-        facts: Strict JSON: the run, its data and the versions of what trained it.
+        facts: Strict JSON: the run, its data and the versions of the libraries.
     """
     return json.dumps(
         {
@@ -188,10 +188,10 @@ def manifest(paths: ArtifactPaths, stored: Sequence[Upload], facts: Mapping[str,
 
 
 def files_of(content: bytes) -> list[Artifact]:
-    """The files that a manifest names.
+    """The files that a manifest lists.
 
     Raises:
-        ValueError: It is no manifest.
+        ValueError: The content is not a manifest.
     """
     try:
         return [
@@ -199,4 +199,4 @@ def files_of(content: bytes) -> list[Artifact]:
             for file in json.loads(content)["files"]
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is not readable as a manifest ({error!r})") from error
+        raise ValueError(f"this object is not a valid manifest ({error!r})") from error

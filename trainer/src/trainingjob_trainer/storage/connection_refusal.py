@@ -1,8 +1,8 @@
-"""Why PostgreSQL, or a pooler before it, did not take a connection, and whether that may pass.
+"""Classifies a failed connection to PostgreSQL, or to a connection pooler, as transient or permanent.
 
-psycopg2 keeps only libpq's text of a connection that fails: no SQLSTATE, and the text is in the server's language and
-even in its encoding. The SQLSTATE is in what the server sent, and libpq puts it into the text when it is asked for
-that before the answer comes. psycopg2 gives no such choice, but its asynchronous connection can be reached in between.
+When a connection fails, psycopg2 keeps only libpq's text: it has no SQLSTATE, and it is in the server's language and
+encoding. The server does send the SQLSTATE, and libpq adds it to the text if this is requested before the response
+arrives. psycopg2 has no option for that, but an asynchronous connection can be configured before the response arrives.
 """
 
 import ctypes
@@ -18,17 +18,18 @@ from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 _PQERRORS_SQLSTATE = 3
 _SQLSTATE = re.compile(rb":\s+([0-9A-Z]{5})\s*$", re.MULTILINE)
 
-# psycopg2 links libpq, so that its functions are found through psycopg2's own library.
+# psycopg2 links libpq, so libpq's functions are available through psycopg2's own library.
 _libpq = ctypes.CDLL(_psycopg.__file__)
 _libpq.PQsetErrorVerbosity.argtypes = [ctypes.c_void_p, ctypes.c_int]
 _libpq.PQerrorMessage.argtypes = [ctypes.c_void_p]
 _libpq.PQerrorMessage.restype = ctypes.c_char_p
 
 _FINAL_STATES = {"28000", "28P01", "3D000"}
-"""Role, pg_hba, password, database. Everything else may pass: a server that starts, a limit, a right taken for now."""
+"""Unknown role, pg_hba rule, wrong password, unknown database. All others are transient: a server that starts, a
+connection limit, a revoked right."""
 
 _POOLER_STATE = "08P01"
-"""What poolers send for everything; their own words, which are English, say what it is."""
+"""Poolers send this state for every error; their message, which is always in English, has the cause."""
 
 _POOLER_MAY_PASS = re.compile(r"server_login_retry|query_wait_timeout|max_client_conn", re.IGNORECASE)
 _POOLER_REFUSES = re.compile(
@@ -39,15 +40,16 @@ _CLIENT_REFUSES = re.compile(
     r"|invalid sslmode|invalid port|invalid connection option|invalid integer|no password supplied",
     re.IGNORECASE,
 )
-"""libpq's own words, which in psycopg2's build are English, for what no server can mend."""
+"""Messages of libpq itself about errors on the client's side. In psycopg2's build they are always in English."""
 
 
-def may_pass(text: str, states: tuple[str, ...]) -> bool:
-    """Whether a connection that failed may succeed later without any change.
+def is_transient_refusal(text: str, states: tuple[str, ...]) -> bool:
+    """Whether a failed connection may succeed later without any change.
 
     Args:
         text: libpq's message.
-        states: The SQLSTATEs that servers answered with, one for each that was tried; none when no server answered.
+        states: The SQLSTATEs that the servers returned, one for each address that was tried; empty when no server
+            responded.
     """
     if not states:
         return not _CLIENT_REFUSES.search(text)
@@ -56,11 +58,11 @@ def may_pass(text: str, states: tuple[str, ...]) -> bool:
     return not _FINAL_STATES.issuperset(states)
 
 
-def refusing_states(parameters: Mapping[str, Any], timeout_seconds: float) -> tuple[str, ...]:
-    """Connect once more, and read the SQLSTATEs that the servers answer with.
+def refusal_states(parameters: Mapping[str, Any], timeout_seconds: float) -> tuple[str, ...]:
+    """Connect once more and read the SQLSTATEs that the servers return.
 
     Returns:
-        None of them when no server answers, or the connection succeeds this time.
+        An empty tuple when no server responds, or when the connection succeeds this time.
     """
     try:
         attempt = psycopg2.connect("", async_=True, **parameters)

@@ -1,4 +1,4 @@
-"""Writing of telemetry into PostgreSQL by binary COPY, built by numpy: one block of records at a time."""
+"""Writes telemetry to PostgreSQL by binary COPY. numpy encodes one block of rows at a time."""
 
 import io
 import os
@@ -27,12 +27,13 @@ Kept = NDArray[np.bool_]
 
 
 def copy_rows(session: connection, table: str, frame: pd.DataFrame) -> int:
-    """Append telemetry to a table, each row under a fresh id.
+    """Append telemetry to a table. Each row gets a new id.
 
     Args:
-        session: Its transaction is left open.
-        table: Has ``timestamp``, ``motor_pump`` and the frame's other columns as ``real`` or ``double precision``.
-        frame: ``timestamp`` (``datetime64``, UTC), ``motor_pump`` (text) and numbers, of which NaN becomes NULL.
+        session: An open connection; the caller commits.
+        table: A table with ``timestamp``, ``motor_pump`` and the frame's other columns as ``real`` or
+            ``double precision``.
+        frame: ``timestamp`` (``datetime64``, UTC), ``motor_pump`` (text) and numbers; NaN is stored as NULL.
 
     Returns:
         Rows written.
@@ -52,13 +53,13 @@ def copy_rows(session: connection, table: str, frame: pd.DataFrame) -> int:
             block = frame.iloc[start : start + _ROWS_AT_ONCE]
             fields = [_field(name, block[name], types[name]) for name in columns]
             if with_id:
-                fields.append(_of_fixed_length(_uuids(len(block))))
+                fields.append(_with_length_prefix(_uuids(len(block))))
             cursor.copy_expert(command, io.BytesIO(_HEADER + _records(fields, len(block)) + _TRAILER))
     return len(frame)
 
 
 def refuse_other_types(table: str, types: Mapping[str, str], columns: list[str]) -> None:
-    """Refuse columns that a table lacks or has in another type.
+    """Refuse columns that the table lacks or that have another type in it.
 
     Raises:
         TrainingError: InvalidConfiguration, naming each of them.
@@ -72,19 +73,19 @@ def refuse_other_types(table: str, types: Mapping[str, str], columns: list[str])
     if wrong:
         raise TrainingError(
             Reason.INVALID_CONFIGURATION,
-            f"table {table} cannot take these columns: {', '.join(wrong)}. Nothing was written.",
+            f"table {table} does not match the data: {', '.join(wrong)}. Nothing was written.",
         )
 
 
 def _field(name: str, values: pd.Series, type_name: str) -> tuple[Bytes, Kept]:
     if name == "timestamp":
         instants = values.to_numpy().astype("datetime64[us]") - _POSTGRES_EPOCH
-        return _of_fixed_length(_as_bytes(instants.astype(">i8")))
+        return _with_length_prefix(_as_bytes(instants.astype(">i8")))
     if name == "motor_pump":
         return _text(values)
     numbers = values.to_numpy(np.float64)
     encoded = numbers.astype(_FLOATS[type_name])
-    return _of_fixed_length(_as_bytes(encoded), ~np.isnan(numbers))
+    return _with_length_prefix(_as_bytes(encoded), ~np.isnan(numbers))
 
 
 def _text(values: pd.Series) -> tuple[Bytes, Kept]:
@@ -95,8 +96,8 @@ def _text(values: pd.Series) -> tuple[Bytes, Kept]:
     return data, np.arange(width + 4) < lengths[:, None] + 4
 
 
-def _of_fixed_length(data: Bytes, present: Kept | None = None) -> tuple[Bytes, Kept]:
-    """Bytes of a field behind their length word; an absent one is a length of -1 and nothing."""
+def _with_length_prefix(data: Bytes, present: Kept | None = None) -> tuple[Bytes, Kept]:
+    """The bytes of a field after their length; a missing value is a length of -1 without bytes."""
     rows, width = data.shape
     if present is None:
         present = np.ones(rows, np.bool_)

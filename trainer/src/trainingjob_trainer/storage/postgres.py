@@ -1,4 +1,4 @@
-"""PostgreSQL: connections that outlast transient trouble, the catalogue, and the tables that are ours to create."""
+"""PostgreSQL: connections with retries, column types from the catalogue, and creation of the trainer's tables."""
 
 import logging
 import os
@@ -15,22 +15,23 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.storage.connection_refusal import may_pass, refusing_states
-from trainingjob_trainer.storage.server_settings import postgres_parameters, postgres_place
+from trainingjob_trainer.storage.connection_refusal import is_transient_refusal, refusal_states
+from trainingjob_trainer.storage.server_settings import describe_server, postgres_parameters
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 90.0
-"""How long transient trouble is retried within one attempt; the Job retries after that."""
+"""How long transient errors are retried within one attempt. After that, the Job starts the next attempt."""
 
 STATEMENT_TIMEOUT_SECONDS = 1800
 IDLE_TIMEOUT_SECONDS = 600
-"""A registration is idle while the store takes the model; of a lost node it must not hold the run for hours."""
+"""A registration's transaction is idle while the model is uploaded. If its node is lost, the lock on the run must not
+stay for hours."""
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _INIT_LOCK = 0x7472_6A62  # Any number that no other program uses for an advisory lock.
 
-_NO_ANSWER = "timeout expired"
+_TIMED_OUT = "timeout expired"
 _READ_ONLY = "25006"
 _LOCK_NOT_AVAILABLE = "55P03"
 _TRANSIENT_STATES = ("08", "53", "57P", "40", _READ_ONLY, _LOCK_NOT_AVAILABLE)
@@ -39,7 +40,7 @@ Result = TypeVar("Result")
 
 
 class _TransientError(Exception):
-    """Trouble that may be over at the next try."""
+    """An error after which a retry may succeed."""
 
 
 def with_connection(
@@ -49,37 +50,37 @@ def with_connection(
     read_only: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Result:
-    """Run work in one transaction on a new connection, all of it again after transient trouble.
+    """Run work in one transaction on a new connection; repeat all of it after a transient error.
 
     The server is the one that libpq's environment variables name (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD,
-    PGSSLMODE, PGSSLROOTCERT). The log says which that is, and tells every try that fails. Settings are made for the
-    transaction alone: through a pooler, the next transaction of the server's session may be somebody else's.
+    PGSSLMODE, PGSSLROOTCERT). The log has the server and every failed try. Settings are local to the transaction:
+    behind a connection pooler, another client may use the same server session for its next transaction.
 
     Args:
-        work: Gets the connection; what it does is committed when it returns. It may be called more than once, also
-            when a commit was lost on its way back, so it must be safe to repeat.
+        work: Receives the connection. The transaction is committed when it returns. It may be called more than once,
+            even after a successful commit whose response was lost, so it must be idempotent.
         reason: Reason of the TrainingError when PostgreSQL refuses, ``DataUnavailable`` or ``RegistryFailed``.
-        read_only: Whether one unchanging, read-only view of the data is wanted.
-        patience_seconds: How long to go on trying.
+        read_only: Whether to use a read-only snapshot (repeatable read).
+        patience_seconds: How long to retry.
 
     Raises:
-        TrainingError: With ``reason``, transient when the server could not be used in time; InvalidConfiguration when
-            the environment cannot be right.
+        TrainingError: With ``reason``, transient when the server was not available in time; InvalidConfiguration when
+            an environment variable is invalid.
     """
     parameters = postgres_parameters(os.environ)
-    place = postgres_place(parameters)
-    _announce(place)
+    server = describe_server(parameters)
+    _log_server(server)
 
-    def tell(state: RetryCallState) -> None:
+    def log_failure(state: RetryCallState) -> None:
         wait = state.next_action.sleep if state.next_action else 0.0
         error = state.outcome.exception() if state.outcome else None
-        logger.warning("%s: try %d failed, the next in %.1f s: %s", place, state.attempt_number, wait, error)
+        logger.warning("%s: try %d failed, next try in %.1f s: %s", server, state.attempt_number, wait, error)
 
     retrying = Retrying(
         retry=retry_if_exception_type(_TransientError),
         wait=wait_random_exponential(multiplier=0.5, max=10),
         stop=stop_after_delay(patience_seconds),
-        before_sleep=tell,
+        before_sleep=log_failure,
         reraise=True,
     )
     try:
@@ -88,24 +89,24 @@ def with_connection(
         tries, seconds = retrying.statistics["attempt_number"], retrying.statistics["delay_since_first_attempt"]
         raise TrainingError(
             reason,
-            f"{place}: could not be used, given up at try {tries} after {seconds:.0f} s: {error}. Check that the "
-            "server is up and that the database's Secret names it.",
+            f"{server}: not available, gave up after {tries} tries in {seconds:.0f} s: {error}. Check that the server "
+            "is up and that the database Secret has the right host and port.",
             transient=True,
         ) from error
     return result
 
 
 @cache
-def _announce(place: str) -> None:
-    """Say once in a process what is going to be used: the first answer may take long."""
-    logger.info("using %s", place)
+def _log_server(server: str) -> None:
+    """Log the server once per process, before the first connection, which may take long."""
+    logger.info("using %s", server)
 
 
 def _try_once(
     work: Callable[[connection], Result], parameters: Mapping[str, str], reason: Reason, read_only: bool
 ) -> Result:
-    session = _connected(parameters, reason)
-    with closing(session), _told(reason, session, read_only):
+    session = _connect(parameters, reason)
+    with closing(session), _explain_errors(reason, session, read_only):
         if read_only:
             session.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with session.cursor() as cursor:
@@ -119,7 +120,7 @@ def _try_once(
         return result
 
 
-def _connected(parameters: Mapping[str, str], reason: Reason) -> connection:
+def _connect(parameters: Mapping[str, str], reason: Reason) -> connection:
     options: dict[str, Any] = {
         **parameters,
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
@@ -134,23 +135,23 @@ def _connected(parameters: Mapping[str, str], reason: Reason) -> connection:
         return session
     except psycopg2.Error as error:
         text = _one_line(error)
-        states = () if _NO_ANSWER in text else refusing_states(options, _CONNECT_TIMEOUT_SECONDS)
+        states = () if _TIMED_OUT in text else refusal_states(options, _CONNECT_TIMEOUT_SECONDS)
     except UnicodeDecodeError:
-        # Before a connection is made, a server speaks in its own encoding, and psycopg2 expects UTF-8.
-        states = refusing_states(options, _CONNECT_TIMEOUT_SECONDS)
+        # Until a connection is established, a server uses its own encoding, but psycopg2 expects UTF-8.
+        states = refusal_states(options, _CONNECT_TIMEOUT_SECONDS)
         text = f"the server refuses the connection (SQLSTATE {', '.join(states)}), in an encoding that is not UTF-8"
-    if may_pass(text, states):
+    if is_transient_refusal(text, states):
         raise _TransientError(text)
-    raise TrainingError(reason, f"{postgres_place(parameters)}: {text}. Check the database's Secret.")
+    raise TrainingError(reason, f"{describe_server(parameters)}: {text}. Check the database Secret.")
 
 
 @contextmanager
-def _told(reason: Reason, session: connection, read_only: bool) -> Iterator[None]:
-    """Turn what PostgreSQL says into what the person who must act can use."""
+def _explain_errors(reason: Reason, session: connection, read_only: bool) -> Iterator[None]:
+    """Convert errors of PostgreSQL into a TrainingError with advice, or into a transient error."""
     try:
         yield
     except errors.QueryCanceled as error:
-        message = f"PostgreSQL ended a statement, which may take {STATEMENT_TIMEOUT_SECONDS} s: {_one_line(error)}"
+        message = f"PostgreSQL cancelled a statement (limit {STATEMENT_TIMEOUT_SECONDS} s): {_one_line(error)}"
         raise TrainingError(reason, message, transient=True) from error
     except errors.UndefinedTable as error:
         hint = "Run `trainingjob-trainer init-db` once as an owner of the database, or correct the name."
@@ -159,11 +160,11 @@ def _told(reason: Reason, session: connection, read_only: bool) -> Iterator[None
         if read_only:
             raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
         raise _TransientError(
-            f"{_one_line(error)}: the server or the database is read-only, as a standby is, or a server during a "
-            "failover; the database's Secret must name the primary"
+            f"{_one_line(error)}: the server or the database is read-only, like a standby or a server during a "
+            "failover; the database Secret must have the host of the primary"
         ) from error
     except psycopg2.Error as error:
-        # A connection that breaks during COPY says nothing but is closed afterwards.
+        # When a connection breaks during COPY, the error has no code, but the connection is closed afterwards.
         if is_transient(error) or session.closed:
             raise _TransientError(_one_line(error)) from error
         raise TrainingError(reason, f"PostgreSQL refused: {_one_line(error)}") from error
@@ -181,17 +182,17 @@ def _one_line(error: psycopg2.Error) -> str:
 
 
 def table_identifier(table: str) -> sql.Identifier:
-    """The name of a table, schema-qualified or not, quoted as it stands."""
+    """The quoted name of a table, with or without a schema."""
     return sql.Identifier(*table.split("."))
 
 
 def column_types(session: connection, table: str) -> Mapping[str, str]:
     """The columns of a table and their types (``float8``, ``timestamptz``, ...), in the order of the table.
 
-    A column of a domain has the type that the domain is made of.
+    A column whose type is a domain has the domain's base type.
 
     Raises:
-        TrainingError: DataUnavailable when there is no such table, or it may not be seen.
+        TrainingError: DataUnavailable when the table does not exist or the user has no access to it.
     """
     with session.cursor() as cursor:
         cursor.execute(
@@ -202,16 +203,16 @@ def column_types(session: connection, table: str) -> Mapping[str, str]:
     if not types:
         raise TrainingError(
             Reason.DATA_UNAVAILABLE,
-            f"database {session.info.dbname} has no table {table} that user {session.info.user} may see. Upper and "
-            "lower case count; name the schema if it is not the usual one.",
+            f"database {session.info.dbname} has no table {table} that user {session.info.user} can access. Names are "
+            "case-sensitive; include the schema if it is not in the search_path.",
         )
     return types
 
 
 def create_tables(session: connection) -> None:
-    """Create the tables that are missing: ``processed_data``, ``models``, ``training_runs``. None is ever altered."""
+    """Create ``processed_data``, ``models`` and ``training_runs`` where missing. Existing tables are not altered."""
     with session.cursor() as cursor:
-        # Two at once would both see that a table is missing.
+        # Without the lock, two concurrent calls would both find a table missing.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_INIT_LOCK,))
         sensors = sql.SQL(", ").join(
             sql.SQL("{} double precision").format(sql.Identifier(name)) for name in TELEMETRY_COLUMNS

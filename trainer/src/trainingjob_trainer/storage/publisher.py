@@ -1,4 +1,4 @@
-"""Publishing: the files of a model into the object store, complete and verified before anybody is told of them."""
+"""Publishes the files of a model to the object store. All files are verified before readers can find the model."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -19,41 +19,42 @@ _CONTENT_TYPES = {".json": "application/json", ".html": "text/html; charset=utf-
 
 @dataclass(frozen=True)
 class Publication:
-    """The files of a model, of which the last ones wait to be stored until readers may find them.
+    """The stored files of a model, and those that are stored last because they make the model visible to readers.
 
     Attributes:
-        paths: Where they lie.
+        paths: Their keys.
         artifacts: Every file, the manifest last.
-        waiting: What readers look for, the model last; nothing for a rejected model.
+        pending: The files that readers look for, the model last; empty for a rejected model.
     """
 
     paths: ArtifactPaths
     artifacts: Sequence[Artifact]
-    waiting: Sequence[Upload]
+    pending: Sequence[Upload]
 
 
 def reserve(store: ObjectStore, wanted: ArtifactPaths, claim_name: str, claim: bytes) -> ArtifactPaths:
-    """Take a timestamp of a machine that no other publication has, moving on by a second while it is taken.
+    """Reserve a timestamp of a machine for one publication; try later timestamps while the wanted one is taken.
 
-    Every publisher first leaves a claim and then looks: of two at the same moment at least one sees the other and
-    goes on. Those that see each other go on by different steps.
+    Each publisher stores a claim first and then lists the claims of others. If two publishers claim the same
+    timestamp, at least one of them finds the other's claim and tries a later timestamp. If both do, they advance by
+    different numbers of seconds.
 
     Args:
         store: The object store.
-        wanted: The place with the wanted timestamp.
-        claim_name: Name of the claim's file, which is that of the run and attempt.
-        claim: What the claim says; it stays beside the model as a record of the run.
+        wanted: The paths with the wanted timestamp.
+        claim_name: Name of the claim's file, unique for the run and attempt.
+        claim: Content of the claim; it remains beside the model as a record of the run.
 
     Returns:
-        The place with the timestamp that is ours alone.
+        The paths with the reserved timestamp.
     """
     paths = wanted
     while paths.timestamp - wanted.timestamp <= timedelta(seconds=_MAXIMUM_SECONDS_MOVED):
         own = f"{paths.folder}{claim_name}"
         seconds = 1
-        if store.size(paths.address) is None and not _others(store, paths, own):
+        if store.size(paths.address) is None and not _other_keys(store, paths, own):
             store.put(own, claim, _CONTENT_TYPES[".json"])
-            others = _others(store, paths, own)
+            others = _other_keys(store, paths, own)
             if not others:
                 return paths
             store.delete(own)
@@ -61,7 +62,8 @@ def reserve(store: ObjectStore, wanted: ArtifactPaths, claim_name: str, claim: b
         paths = replace(paths, timestamp=paths.timestamp + timedelta(seconds=seconds))
     raise TrainingError(
         Reason.ARTIFACT_STORE_FAILED,
-        f"Every second of the {_MAXIMUM_SECONDS_MOVED} from {wanted.folder} on is taken in bucket {store.bucket!r}.",
+        f"No free timestamp in bucket {store.bucket!r}: all {_MAXIMUM_SECONDS_MOVED} seconds after {wanted.folder} are "
+        "taken by other models.",
     )
 
 
@@ -72,49 +74,49 @@ def publish(
     facts: Mapping[str, Any],
     heartbeat: Callable[[], None],
 ) -> Publication:
-    """Store the files and their manifest, read everything back and compare; but not yet what readers look for.
+    """Store the manifest and all files except those that readers look for; read each object back and compare it.
 
     Args:
         store: The object store.
-        paths: A reserved place.
+        paths: The reserved paths.
         files: All files but the manifest.
-        facts: What the manifest says besides.
+        facts: Further content of the manifest.
         heartbeat: Called after each object.
 
     Raises:
-        TrainingError: ArtifactStoreFailed; what was stored by then is of no consequence, as no row names it.
+        TrainingError: ArtifactStoreFailed. Files stored until then may remain; no registered model refers to them.
     """
     stored = uploads(paths, files)
     content = manifest(paths, stored, facts)
     listed = Upload(Artifact("manifest", paths.manifest_key, sha256(content), len(content)), content)
-    waiting = [upload for upload in stored if upload.artifact.key in paths.top_keys]
-    for upload in [*(upload for upload in stored if upload not in waiting), listed]:
+    pending = [upload for upload in stored if upload.artifact.key in paths.top_keys]
+    for upload in [*(upload for upload in stored if upload not in pending), listed]:
         _store_verified(store, upload)
         heartbeat()
-    return Publication(paths, [*(upload.artifact for upload in stored), listed.artifact], waiting)
+    return Publication(paths, [*(upload.artifact for upload in stored), listed.artifact], pending)
 
 
 def expose(store: ObjectStore, publication: Publication) -> None:
-    """Store what readers look for, read it back and compare.
+    """Store the files that readers look for; read each one back and compare it.
 
     Raises:
-        TrainingError: ArtifactStoreFailed; ``withdraw`` what was stored by then.
+        TrainingError: ArtifactStoreFailed. The caller must then ``withdraw`` the files that were stored.
     """
-    for upload in publication.waiting:
+    for upload in publication.pending:
         _store_verified(store, upload)
 
 
 def withdraw(store: ObjectStore, paths: ArtifactPaths) -> None:
-    """Remove what readers look for, the model first; what is under ``runs/`` stays."""
+    """Remove the files that readers look for, the model first. Files under ``runs/`` stay."""
     for key in reversed(paths.top_keys):
         store.delete(key)
 
 
 def verify(store: ObjectStore, manifest_key: str) -> list[Artifact] | str:
-    """Hold a publication against its manifest.
+    """Compare the stored files with their manifest.
 
     Returns:
-        Every file, the manifest last; or what is wrong, in words.
+        Every file, the manifest last; or a text that says which file is missing or changed.
     """
     content = store.get(manifest_key)
     if content is None:
@@ -128,11 +130,11 @@ def verify(store: ObjectStore, manifest_key: str) -> list[Artifact] | str:
         if found is None:
             return f"{store.uri(file.key)} is missing"
         if sha256(found) != file.sha256:
-            return f"{store.uri(file.key)} is not the file that was stored: its SHA-256 differs from the manifest's"
+            return f"{store.uri(file.key)} was changed: its SHA-256 differs from the one in the manifest"
     return [*files, Artifact("manifest", manifest_key, sha256(content), len(content))]
 
 
-def _others(store: ObjectStore, paths: ArtifactPaths, own: str) -> list[str]:
+def _other_keys(store: ObjectStore, paths: ArtifactPaths, own: str) -> list[str]:
     return [entry.key for entry in store.list(paths.folder) if entry.key != own]
 
 
@@ -144,10 +146,10 @@ def _store_verified(store: ObjectStore, upload: Upload) -> None:
         found = store.get(key)
         if found is not None and sha256(found) == wanted:
             return
-        logger.warning("%s was read back with another content than was stored", store.uri(key))
+        logger.warning("%s: the content read back differs from the stored content", store.uri(key))
     raise TrainingError(
         Reason.ARTIFACT_STORE_FAILED,
-        f"{store.uri(key)} was read back twice with another content than was stored ({upload.artifact.size} bytes). "
-        "Check the object store: it loses or changes what it is given.",
+        f"{store.uri(key)}: the content read back differs from the stored content ({upload.artifact.size} bytes), also "
+        "at the second try. Check the object store: it loses or changes data.",
         transient=True,
     )

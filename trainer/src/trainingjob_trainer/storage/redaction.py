@@ -1,4 +1,4 @@
-"""Keys and passwords taken out of whatever is about to be written: the last line of defence, at the outermost edge."""
+"""Removes keys and passwords from log lines and messages just before they are written."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from trainingjob_trainer.storage.server_settings import SECRETS
 
 _HIDDEN = "[redacted]"
 _SHORTEST = 8
-"""A shorter run of characters is a word as likely as a secret."""
+"""Shorter pieces of a secret may be ordinary words, so they are not replaced."""
 
 _SIGNED = re.compile(
     r"((?:Credential|Signature|X-Amz-Credential|X-Amz-Signature|X-Amz-Security-Token)=)[^\s,&'\"<>]+", re.IGNORECASE
@@ -18,10 +18,10 @@ _PUBLIC = ("PGHOST", "PGDATABASE", "PGUSER")
 
 
 def redact(text: str, environment: Mapping[str, str]) -> str:
-    """Replace the secrets of the environment, and the signature of any S3 request, by ``[redacted]``.
+    """Replace the secrets of the environment, and signatures of S3 requests, by ``[redacted]``.
 
-    A secret is also found where what is no printable ASCII in it was escaped. One that equals the host, the database
-    or the user is none, and stays.
+    Each run of printable ASCII characters of a secret is replaced separately, so a secret is also found where its
+    other characters were escaped. A piece that equals the host, the database or the user is not replaced.
     """
     public = {environment.get(name, "") for name in _PUBLIC}
     pieces = {
@@ -30,15 +30,15 @@ def redact(text: str, environment: Mapping[str, str]) -> str:
         for piece in re.split(r"[^!-~]+", environment.get(name, ""))
         if len(piece) >= _SHORTEST and piece not in public
     }
-    # The longest first, as one may be a part of another.
+    # The longest first, because one may be part of another.
     for piece in sorted(pieces, key=len, reverse=True):
         text = text.replace(piece, _HIDDEN)
     return _SIGNED.sub(rf"\1{_HIDDEN}", text)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats log records, tracebacks included, without the secrets of this process's environment."""
+    """Formats log records and tracebacks without the secrets of this process's environment."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one text."""
+        """Format the record and redact it."""
         return redact(super().format(record), os.environ)

@@ -1,4 +1,4 @@
-"""The registry: ``models``, which readers use, and ``training_runs``, which makes registration happen once."""
+"""The registry: table ``models`` for readers, and table ``training_runs``, which makes registration idempotent."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from psycopg2.extensions import connection, cursor
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.postgres import PATIENCE_SECONDS, with_connection
-from trainingjob_trainer.storage.registry_refusal import explained
+from trainingjob_trainer.storage.registry_refusal import explain_refusals
 
 Outcome = Literal["registered", "rejected", "adopted"]
 
@@ -20,14 +20,14 @@ _COLUMNS = "uid, run, outcome, bucket_address, model_id, metrics"
 
 @dataclass(frozen=True)
 class RunKey:
-    """What makes a run this run, and what makes it equal to another.
+    """Identifies a run (``uid``, ``run``), and decides which runs are equal (the other attributes).
 
     Attributes:
-        uid: Of the TrainingJob; with ``run`` the key of the registry.
-        run: Counts the runs of the TrainingJob.
+        uid: UID of the TrainingJob; with ``run`` the primary key of ``training_runs``.
+        run: Number of the run of the TrainingJob, from 1.
         spec_hash: Equal for runs that train the same model on the same selection of data.
-        trainer_revision: Number of the way that models are made; another number makes another kind of model.
-        fingerprint: Of the telemetry.
+        trainer_revision: Revision of the training method; models of different revisions are not equal.
+        fingerprint: Fingerprint of the telemetry.
     """
 
     uid: str
@@ -39,15 +39,15 @@ class RunKey:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as the registry has it.
+    """A row of ``training_runs``.
 
     Attributes:
-        uid: With ``run`` its key.
-        run: Counts the runs of its TrainingJob.
-        outcome: What became of it.
-        bucket_address: Name of the model's object, without the bucket.
-        model_id: The id of its row in ``models``; None where that table has no id, or the model was rejected.
-        metrics: As registered.
+        uid: UID of the TrainingJob; with ``run`` the primary key.
+        run: Number of the run of the TrainingJob, from 1.
+        outcome: How the run ended.
+        bucket_address: Key of the model's object, without the bucket.
+        model_id: The id of its row in ``models``; None when that table has no id, or the model was rejected.
+        metrics: The registered metrics.
     """
 
     uid: str
@@ -60,12 +60,12 @@ class RecordedRun:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """What readers find of a model in ``models``; the column names are the contract's.
+    """A row of ``models``. Readers depend on the column names.
 
     Attributes:
         machine_name: The machine.
         model_type: ``gru`` or ``xgb``.
-        bucket_address: Name of the model's object, without the bucket.
+        bucket_address: Key of the model's object, without the bucket.
         data_start_date: First instant of the data used.
         data_end_date: Last instant of the data used.
         metrics: Strict JSON: no number in it is infinite or NaN.
@@ -80,18 +80,18 @@ class ModelRow:
 
 
 def try_registration(key: RunKey, model: ModelRow, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Register a model and take it back, so that what cannot be registered is not trained.
+    """Register a model and roll back, to find out before the training whether the registration will succeed.
 
-    Every statement is the one that ``save_model_metadata`` executes, and every constraint is checked, deferred ones
-    too; the transaction is rolled back. What a trigger does outside the transaction stays done, and a sequence goes on.
+    It executes the same statements as ``save_model_metadata``, and checks every constraint, including deferred ones;
+    then it rolls the transaction back. Values of sequences, and effects of triggers outside the transaction, remain.
 
     Args:
-        key: Of the run; its fingerprint may be unknown yet.
+        key: Key of the run; its fingerprint may still be unknown.
         model: A row like the one that will be registered.
-        patience_seconds: How long to go on trying.
+        patience_seconds: How long to retry.
 
     Raises:
-        TrainingError: RegistryFailed, naming the table, the column, constraint or right, and what to do.
+        TrainingError: RegistryFailed; the message has the table, the column, constraint or right, and what to do.
     """
 
     def attempt(session: connection) -> None:
@@ -103,23 +103,24 @@ def try_registration(key: RunKey, model: ModelRow, *, patience_seconds: float = 
 
 
 def withdraw_unregistered(uid: str, run: int, addresses: Iterable[str], remove: Callable[[str], object]) -> None:
-    """Remove models that no reader is told of, while nobody can register the run that they are of.
+    """Remove models of a run that are not registered, and block registration of that run meanwhile.
 
-    An attempt of the run that is just being registered is waited for.
+    If another attempt of the run is being registered, this call waits for it.
 
     Args:
-        uid: With ``run`` the key of the run.
-        run: Counts the runs of the TrainingJob.
-        addresses: Of models that attempts of the run left; those that the registry names stay.
-        remove: Removes what lies at an address; may be called again for the same one.
+        uid: UID of the TrainingJob.
+        run: Number of the run of the TrainingJob, from 1.
+        addresses: Addresses of models that attempts of the run stored; registered ones are kept.
+        remove: Removes the model at an address; it must be idempotent.
 
     Raises:
-        TrainingError: RegistryFailed; or what ``remove`` raises.
+        TrainingError: RegistryFailed; any exception of ``remove`` is passed on.
     """
     key = RunKey(uid, run, spec_hash="", trainer_revision=0, fingerprint="")
 
-    def hold(session: connection) -> None:
+    def remove_while_locked(session: connection) -> None:
         with session.cursor() as rows:
+            # The uncommitted row blocks every other transaction that would record this run.
             if _record(session, key, RecordedRun(uid, run, "rejected", "", None, {})):
                 for address in addresses:
                     rows.execute("SELECT EXISTS (SELECT FROM models WHERE bucket_address = %s)", (address,))
@@ -127,11 +128,11 @@ def withdraw_unregistered(uid: str, run: int, addresses: Iterable[str], remove: 
                         remove(address)
         session.rollback()
 
-    with_connection(hold, reason=Reason.REGISTRY_FAILED)
+    with_connection(remove_while_locked, reason=Reason.REGISTRY_FAILED)
 
 
 def find_run(uid: str, run: int) -> RecordedRun | None:
-    """Look for this very run: an attempt before this one may have got as far as the registry.
+    """Find this run, which an earlier attempt may have registered.
 
     Raises:
         TrainingError: RegistryFailed.
@@ -140,7 +141,7 @@ def find_run(uid: str, run: int) -> RecordedRun | None:
 
 
 def find_equal_run(key: RunKey) -> RecordedRun | None:
-    """Look for the newest registered model of equal spec hash, recipe and fingerprint that readers still find.
+    """Find the newest run with equal spec hash, trainer revision and fingerprint whose model is still registered.
 
     Raises:
         TrainingError: RegistryFailed.
@@ -151,31 +152,31 @@ def find_equal_run(key: RunKey) -> RecordedRun | None:
 def save_model_metadata(
     key: RunKey, model: ModelRow, before_commit: Callable[[], object] = lambda: None
 ) -> RecordedRun:
-    """Register a model: one row in ``models``, one in ``training_runs``, together or not at all, once for each run.
+    """Register a model once per run: one row in ``models`` and one in ``training_runs``, in one transaction.
 
     Args:
-        key: Of the run.
-        model: What readers shall find.
-        before_commit: Makes the model readable; called when the rows are accepted and nobody sees them yet, and not
-            at all when the run was recorded before. It may be called again after transient trouble.
+        key: Key of the run.
+        model: The row for readers.
+        before_commit: Makes the model's files visible to readers. It is called after the rows are inserted and before
+            they are committed; not when the run is already recorded. It may be called again after a transient error.
 
     Returns:
-        The run as recorded; when it was recorded before, that record, and nothing is written.
+        The recorded run. If the run was already recorded, that record; nothing is written then.
 
     Raises:
-        TrainingError: RegistryFailed; or what ``before_commit`` raises, and nothing is registered then.
+        TrainingError: RegistryFailed. Any exception of ``before_commit`` is passed on. Nothing is registered then.
     """
 
     def write(session: connection) -> RecordedRun:
         if _register(session, key, model):
             before_commit()
-        return _known(session, key)
+        return _recorded_run(session, key)
 
     return with_connection(write, reason=Reason.REGISTRY_FAILED)
 
 
 def record_rejected(key: RunKey, bucket_address: str, metrics: Mapping[str, Any]) -> RecordedRun:
-    """Record that a model failed a gate; ``models`` stays as it is. A run recorded before keeps its record.
+    """Record that a model failed a gate; ``models`` is not changed. A run that is already recorded keeps its record.
 
     Raises:
         TrainingError: RegistryFailed.
@@ -184,7 +185,7 @@ def record_rejected(key: RunKey, bucket_address: str, metrics: Mapping[str, Any]
 
 
 def record_adopted(key: RunKey, equal: RecordedRun) -> RecordedRun:
-    """Record that a run took the model of an equal one; ``models`` stays as it is.
+    """Record that a run adopted the model of an equal run; ``models`` is not changed.
 
     Raises:
         TrainingError: RegistryFailed.
@@ -195,26 +196,26 @@ def record_adopted(key: RunKey, equal: RecordedRun) -> RecordedRun:
 def _record_only(key: RunKey, run: RecordedRun) -> RecordedRun:
     def write(session: connection) -> RecordedRun:
         _record(session, key, run)
-        return _known(session, key)
+        return _recorded_run(session, key)
 
     return with_connection(write, reason=Reason.REGISTRY_FAILED)
 
 
 def _register(session: connection, key: RunKey, model: ModelRow) -> bool:
-    """Insert the rows of a model and check what is deferred; False when the run was recorded before."""
+    """Insert the rows of a model and check deferred constraints; return False when the run is already recorded."""
     run = RecordedRun(key.uid, key.run, "registered", model.bucket_address, None, model.metrics)
     if not _record(session, key, run):
         return False
     model_id = _insert_model(session, model)
-    with explained(session, "UPDATE", "training_runs", {"model_id": model_id}), session.cursor() as rows:
+    with explain_refusals(session, "UPDATE", "training_runs", {"model_id": model_id}), session.cursor() as rows:
         rows.execute("UPDATE training_runs SET model_id = %s WHERE uid = %s AND run = %s", (model_id, key.uid, key.run))
-    with explained(session, "INSERT", "models", {}), session.cursor() as rows:
+    with explain_refusals(session, "INSERT", "models", {}), session.cursor() as rows:
         rows.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return True
 
 
 def _record(session: connection, key: RunKey, run: RecordedRun) -> bool:
-    """Insert the run; False when its key is there. Of two at once the second waits for the first."""
+    """Insert the run; return False when its key exists. A concurrent insert of the same key waits for the first."""
     row = {
         "uid": key.uid,
         "run": key.run,
@@ -224,17 +225,17 @@ def _record(session: connection, key: RunKey, run: RecordedRun) -> bool:
         "outcome": run.outcome,
         "bucket_address": run.bucket_address,
         "model_id": run.model_id,
-        "metrics": _strict(run.metrics),
+        "metrics": _strict_json(run.metrics),
     }
-    with explained(session, "INSERT", "training_runs", row), session.cursor() as rows:
+    with explain_refusals(session, "INSERT", "training_runs", row), session.cursor() as rows:
         rows.execute(f"{_insert('training_runs', row)} ON CONFLICT (uid, run) DO NOTHING", row)
         return rows.rowcount == 1
 
 
 def _insert_model(session: connection, model: ModelRow) -> str | None:
-    row = vars(model) | {"metrics": _strict(model.metrics)}
-    with explained(session, "INSERT", "models", row), session.cursor() as rows:
-        # The id is told where there is one that we may see.
+    row = vars(model) | {"metrics": _strict_json(model.metrics)}
+    with explain_refusals(session, "INSERT", "models", row), session.cursor() as rows:
+        # Return the id only if the table has one and this user may read it.
         rows.execute(
             "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('models') AND attname = 'id' "
             "AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'SELECT')"
@@ -250,11 +251,13 @@ def _insert(table: str, row: Mapping[str, object]) -> str:
     return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})"
 
 
-def _known(session: connection, key: RunKey) -> RecordedRun:
+def _recorded_run(session: connection, key: RunKey) -> RecordedRun:
     run = _find(session, key.uid, key.run)
     if run is None:
         raise TrainingError(
-            Reason.REGISTRY_FAILED, f"training_runs lost run {key.run} of {key.uid} in its own transaction."
+            Reason.REGISTRY_FAILED,
+            f"table training_runs: run {key.run} of {key.uid} is missing right after its INSERT. Check the "
+            "triggers and rules of the table.",
         )
     return run
 
@@ -262,11 +265,11 @@ def _known(session: connection, key: RunKey) -> RecordedRun:
 def _find(session: connection, uid: str, run: int) -> RecordedRun | None:
     with session.cursor() as rows:
         rows.execute(f"SELECT {_COLUMNS} FROM training_runs WHERE uid = %s AND run = %s", (uid, run))
-        return _recorded(rows)
+        return _fetch_run(rows)
 
 
 def _find_equal(session: connection, key: RunKey) -> RecordedRun | None:
-    with explained(session, "SELECT", "models", {}), session.cursor() as rows:
+    with explain_refusals(session, "SELECT", "models", {}), session.cursor() as rows:
         rows.execute(
             f"SELECT {_COLUMNS} FROM training_runs WHERE spec_hash = %s AND fingerprint = %s AND recipe = %s "
             "AND outcome = 'registered' "
@@ -274,13 +277,13 @@ def _find_equal(session: connection, key: RunKey) -> RecordedRun | None:
             "ORDER BY recorded_at DESC, uid, run DESC LIMIT 1",
             (key.spec_hash, key.fingerprint, key.trainer_revision),
         )
-        return _recorded(rows)
+        return _fetch_run(rows)
 
 
-def _recorded(rows: cursor) -> RecordedRun | None:
+def _fetch_run(rows: cursor) -> RecordedRun | None:
     row = rows.fetchone()
     return None if row is None else RecordedRun(*row)
 
 
-def _strict(metrics: Mapping[str, Any]) -> str:
+def _strict_json(metrics: Mapping[str, Any]) -> str:
     return json.dumps(metrics, allow_nan=False, ensure_ascii=False)

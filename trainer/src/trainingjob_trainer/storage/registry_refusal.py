@@ -1,4 +1,4 @@
-"""Why a table of the registry does not take a row, in words for the owner of the database."""
+"""Explains to the owner of the database why a registry table refuses a statement, and how to correct it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,17 +43,17 @@ class Refusal:
 
     Attributes:
         database: Name of the database.
-        user: The role that we are.
+        user: The role that executes the statement.
         action: ``SELECT``, ``INSERT`` or ``UPDATE``.
         table: The table, as the statement names it.
         columns: The columns that the statement fills.
         state: The SQLSTATE.
-        words: What the server says.
-        column: The column that it names, if any.
-        constraint: The constraint that it names, if any.
-        detail: What the server says besides.
-        sequences: Those that fill columns of the table and are closed to us.
-        short: Columns that are shorter than our value: name, their length, the value's.
+        server_message: The server's message.
+        column: The column that the server names, if any.
+        constraint: The constraint that the server names, if any.
+        detail: The server's further details, if any.
+        sequences: Sequences of the table's columns that the user may not use.
+        short: Columns that are too short for the value: name, their length, the value's length.
     """
 
     database: str
@@ -62,7 +62,7 @@ class Refusal:
     table: str
     columns: tuple[str, ...]
     state: str
-    words: str
+    server_message: str
     column: str | None = None
     constraint: str | None = None
     detail: str | None = None
@@ -71,10 +71,10 @@ class Refusal:
 
 
 def refusal_message(refusal: Refusal) -> str:
-    """What was refused, by which table, column, constraint or right, and what the owner of the database can do."""
+    """Say which statement was refused, why, and what the owner of the database can do."""
     what = f"database {refusal.database}, table {refusal.table}: {refusal.action} by user {refusal.user} is refused"
     advice = _ADVICE.get(refusal.state, _correct_the_table)
-    return f"{what}: {refusal.words}. {advice(refusal)}"
+    return f"{what}: {refusal.server_message}. {advice(refusal)}"
 
 
 def _grant(refusal: Refusal) -> str:
@@ -91,26 +91,25 @@ def _grant(refusal: Refusal) -> str:
 
 def _fill_the_column(refusal: Refusal) -> str:
     return (
-        f"Column {refusal.column} must have a value and has no default, and it is none of those that the trainer "
-        f"fills ({', '.join(refusal.columns)}). Give it a default, or let it be null."
+        f"Column {refusal.column} is NOT NULL and has no default, and the trainer does not fill it; it fills "
+        f"{', '.join(refusal.columns)}. Give the column a default, or allow NULL."
     )
 
 
 def _loosen(refusal: Refusal) -> str:
-    return f"Change or drop constraint {refusal.constraint}, or put right what it asks for."
+    return f"Change or drop constraint {refusal.constraint}, or add the data that it requires."
 
 
 def _allow_more_rows(refusal: Refusal) -> str:
     return (
-        f"{refusal.detail} Every training adds a row. Drop constraint {refusal.constraint}, or remove the row that is "
-        "there."
+        f"{refusal.detail} Every training adds a row. Drop constraint {refusal.constraint}, or remove the existing row."
     )
 
 
 def _lengthen(refusal: Refusal) -> str:
     if not refusal.short:
         return _correct_the_table(refusal)
-    columns = [f"{name} holds {length} characters and gets {needed}" for name, length, needed in refusal.short]
+    columns = [f"{name} holds {length} characters but {needed} are needed" for name, length, needed in refusal.short]
     commands = [f"ALTER TABLE {refusal.table} ALTER COLUMN {name} TYPE text" for name, _, _ in refusal.short]
     return f"Column {', column '.join(columns)}. Run {'; '.join(commands)}."
 
@@ -136,14 +135,14 @@ _ADVICE: Mapping[str, Callable[[Refusal], str]] = {
 
 
 @contextmanager
-def explained(session: connection, action: str, table: str, row: Mapping[str, object]) -> Iterator[None]:
-    """Explain what PostgreSQL refuses inside; what may pass, and a broken connection, are raised as they are.
+def explain_refusals(session: connection, action: str, table: str, row: Mapping[str, object]) -> Iterator[None]:
+    """Convert a refusal of a statement in the context into a TrainingError; transient errors are passed on.
 
     Args:
-        session: Its transaction is rolled back when a statement is refused.
+        session: An open connection; its transaction is rolled back when a statement is refused.
         action: ``SELECT``, ``INSERT`` or ``UPDATE``.
         table: The table.
-        row: Column to value, as written; empty for SELECT.
+        row: The written value of each column; empty for SELECT.
 
     Raises:
         TrainingError: RegistryFailed.
@@ -161,7 +160,7 @@ def explained(session: connection, action: str, table: str, row: Mapping[str, ob
             table=error.diag.table_name or table,
             columns=tuple(row),
             state=error.pgcode or "",
-            words=error.diag.message_primary or "no reason is given",
+            server_message=error.diag.message_primary or "the server gives no reason",
             column=error.diag.column_name,
             constraint=error.diag.constraint_name,
             detail=error.diag.message_detail,

@@ -1,4 +1,4 @@
-"""A row like the one that a run will register, to try the registry with before anything is trained."""
+"""A sample of the row that a run will register, to test the registration before the training."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,13 @@ _SIZE_BYTES = 4096
 
 
 def sample_model(run: TrainingRun, paths: ArtifactPaths, period: tuple[datetime, datetime] | None = None) -> ModelRow:
-    """What the run would register if it ended now.
+    """The row that the run would register if it ended now.
 
     Args:
-        run: Gives every value that is known before it has trained.
-        paths: One that the run could publish to now.
-        period: First and last instant of the data; None, while they are not loaded, is the run's window, or the last
-            day where that is open.
+        run: The run; it has all values that are known before the training.
+        paths: Paths that the run could publish to now.
+        period: First and last instant of the data; None before the data are loaded. The run's window is used then, or
+            one day where the window is open.
     """
     end = min(run.window.end or paths.timestamp, paths.timestamp)
     start = min(run.window.start or end, end - timedelta(days=1))

@@ -1,6 +1,6 @@
-"""Loading of one machine's telemetry from PostgreSQL: only what is needed, sorted by the server, streamed in binary.
+"""Loads the telemetry of one machine from PostgreSQL by binary COPY: needed columns only, sorted by the server.
 
-COPY gives every row as one record of the same length, because NULL is sent as NaN; numpy reads records in blocks.
+NULL is sent as NaN, so every row is a record of the same length, and numpy decodes the records in blocks.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 20
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _POSTGRES_EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
-# As double precision: PostgreSQL refuses to make 1e-60 a real, or of a numeric 1e400 or 1e-400 a double precision.
+# Values are cast to double precision: PostgreSQL cannot cast 1e-60 to real, nor the numeric 1e400 or 1e-400 to float8.
 _CASTS = {
     "float8": "{0}",
     "bool": "{0}::integer::float8",
@@ -35,19 +35,19 @@ _CASTS = {
     "WHEN abs({0}) < 1e-300 THEN 0 ELSE {0}::float8 END",
 }
 _NUMERIC_TYPES = ("float4", "float8", "numeric", "int2", "int4", "int8", "bool")
-_ARGUMENTS_OF_A_FUNCTION = 100
+_MAXIMUM_FUNCTION_ARGUMENTS = 100
 _INSTANTS = {"timestamptz": '"timestamp"', "timestamp": "\"timestamp\" AT TIME ZONE 'UTC'"}
-# A clock that was never set says year 1 or a year BC. Beyond 9999 no date can be written.
+# A clock that was never set gives year 1 or a year BC. Python cannot represent a year after 9999.
 _PLAUSIBLE = "\"timestamp\" >= '1970-01-01' AND \"timestamp\" < '10000-01-01'"
 _IMPLAUSIBLE = "(\"timestamp\" < '1970-01-01' OR \"timestamp\" >= '10000-01-01')"
 _IGNORED = "rows before 1970 or after 9999, ignored"
 
 
 def load_telemetry(spec: TrainingJobSpec, window: Window) -> Telemetry:
-    """Load the telemetry of the spec's machine, retried after transient trouble.
+    """Load the telemetry of the spec's machine; transient errors are retried.
 
     Raises:
-        TrainingError: DataUnavailable when table or server cannot be used, InsufficientData without any row.
+        TrainingError: DataUnavailable when the table or the server cannot be used, InsufficientData without any row.
     """
     return with_connection(
         lambda session: read_telemetry(session, spec, window), reason=Reason.DATA_UNAVAILABLE, read_only=True
@@ -55,19 +55,19 @@ def load_telemetry(spec: TrainingJobSpec, window: Window) -> Telemetry:
 
 
 def read_telemetry(session: connection, spec: TrainingJobSpec, window: Window) -> Telemetry:
-    """Read the telemetry of the spec's machine over an open connection.
+    """Read the telemetry of the spec's machine from an open connection.
 
     Args:
-        session: Its transaction should be read-only.
-        spec: Says machine, table, and by the model which columns.
-        window: Half open; a side that is None is open.
+        session: A connection, preferably with a read-only transaction.
+        spec: The machine and the table; the model decides which columns are read.
+        window: Half-open; a side that is None is unbounded.
 
     Raises:
         TrainingError: DataUnavailable when the table cannot be used, InsufficientData without any row.
     """
     types = column_types(session, spec.data.table)
     columns = wanted_columns(spec, types)
-    rows = _Rows(columns, hashlib.sha256("\n".join((spec.machine, *columns)).encode()))
+    rows = _RowDecoder(columns, hashlib.sha256("\n".join((spec.machine, *columns)).encode()))
     query = _query(spec, window, types, columns)
     with session.cursor() as cursor, io.BufferedWriter(rows, _BLOCK_BYTES) as stream:
         cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query), stream)
@@ -75,7 +75,7 @@ def read_telemetry(session: connection, spec: TrainingJobSpec, window: Window) -
     timestamps, values = rows.arrays()
     ignored = _ignored_rows(session, spec, window, types)
     if not len(timestamps):
-        raise TrainingError(Reason.INSUFFICIENT_DATA, _nothing_found(session, spec, ignored))
+        raise TrainingError(Reason.INSUFFICIENT_DATA, _no_rows_message(session, spec, ignored))
     return Telemetry(
         spec.machine,
         timestamps,
@@ -91,17 +91,17 @@ def _warnings(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str, ...
     if types["timestamp"] != "timestamp":
         return ()
     return (
-        f"Column timestamp of table {spec.data.table} has no time zone: its instants are taken as UTC. If they are "
-        "local time, periods are shifted and a clock change repeats an hour; make it timestamptz.",
+        f"Column timestamp of table {spec.data.table} has no time zone, so its values are read as UTC. If they are "
+        "local time, periods are shifted and a clock change repeats an hour; change the type to timestamptz.",
     )
 
 
 def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str, ...]:
-    """The numeric columns of the table that the spec's model may use, in the order of the table.
+    """The numeric columns that the spec's model may use, in the order of the table.
 
     Args:
-        spec: Its model type says which columns it needs.
-        types: Column to type.
+        spec: The spec; its model type selects the columns.
+        types: The type of each column.
     """
     numeric = [name for name, type_name in types.items() if type_name in _NUMERIC_TYPES and name not in KEY_COLUMNS]
     return ModelFactory.create(spec.model.type).columns(spec, numeric)
@@ -110,7 +110,7 @@ def wanted_columns(spec: TrainingJobSpec, types: Mapping[str, str]) -> tuple[str
 def _unreadable_columns(
     session: connection, spec: TrainingJobSpec, types: Mapping[str, str]
 ) -> Mapping[str, UnreadableColumn]:
-    """The columns that the model would be trained on, were they numeric."""
+    """The columns that the model would use if they were numeric."""
     sensors = ModelFactory.create(spec.model.type).sensors(spec).union(spec.data.columns.values())
     names = [name for name, type_name in types.items() if name in sensors and type_name not in _NUMERIC_TYPES]
     if not names:
@@ -128,10 +128,10 @@ def _unreadable_columns(
 
 
 def _ignored_rows(session: connection, spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) -> int:
-    """How many rows of the window have an instant that no machine can have seen."""
+    """Number of rows in the window with an implausible timestamp."""
     if window.start is not None and window.end is not None:
         return 0
-    conditions = [*_of_window(spec, window, types), sql.SQL(_IMPLAUSIBLE)]
+    conditions = [*_window_conditions(spec, window, types), sql.SQL(_IMPLAUSIBLE)]
     query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
         table_identifier(spec.data.table), sql.SQL(" AND ").join(conditions)
     )
@@ -141,7 +141,7 @@ def _ignored_rows(session: connection, spec: TrainingJobSpec, window: Window, ty
     return int(count)
 
 
-def _of_window(spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) -> list[sql.Composable]:
+def _window_conditions(spec: TrainingJobSpec, window: Window, types: Mapping[str, str]) -> list[sql.Composable]:
     instant = sql.SQL(_INSTANTS[types["timestamp"]])
     conditions: list[sql.Composable] = [sql.SQL("motor_pump = {}").format(sql.Literal(spec.machine))]
     if window.start is not None:
@@ -155,17 +155,18 @@ def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], colu
     if types.get("timestamp") not in _INSTANTS or "motor_pump" not in types or not columns:
         raise TrainingError(
             Reason.DATA_UNAVAILABLE,
-            f"table {spec.data.table} cannot be read as telemetry: it needs timestamp (timestamptz), motor_pump and "
+            f"table {spec.data.table} does not hold telemetry: it must have timestamp (timestamptz), motor_pump and "
             f"numeric columns; it has {', '.join(f'{name} ({type_name})' for name, type_name in types.items())}.",
         )
     instant = sql.SQL(_INSTANTS[types["timestamp"]])
     names = {name: sql.Identifier(name) for name in columns}
     casts = {name: sql.SQL(_CASTS.get(types[name], "{}::float8")).format(names[name]) for name in columns}
-    conditions = [*_of_window(spec, window, types), sql.SQL(_PLAUSIBLE)]
-    # Without an id the values themselves decide between rows of one instant.
-    last = [sql.Identifier("id")] if "id" in types else list(names.values())
+    conditions = [*_window_conditions(spec, window, types), sql.SQL(_PLAUSIBLE)]
+    # Without an id, the values decide the order of rows with equal timestamps.
+    tie_breakers = [sql.Identifier("id")] if "id" in types else list(names.values())
     return sql.SQL(
-        'SELECT {instant}, {values} FROM {table} WHERE {conditions} ORDER BY "timestamp", {number_of_values}, {last}'
+        "SELECT {instant}, {values} FROM {table} WHERE {conditions} "
+        'ORDER BY "timestamp", {number_of_values}, {tie_breakers}'
     ).format(
         instant=instant,
         values=sql.SQL(", ").join(sql.SQL("coalesce({}, 'NaN')").format(cast) for cast in casts.values()),
@@ -173,16 +174,16 @@ def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], colu
         conditions=sql.SQL(" AND ").join(conditions),
         number_of_values=sql.SQL(" + ").join(
             sql.SQL("num_nonnulls({})").format(
-                sql.SQL(", ").join(list(names.values())[start : start + _ARGUMENTS_OF_A_FUNCTION])
+                sql.SQL(", ").join(list(names.values())[start : start + _MAXIMUM_FUNCTION_ARGUMENTS])
             )
-            for start in range(0, len(names), _ARGUMENTS_OF_A_FUNCTION)
+            for start in range(0, len(names), _MAXIMUM_FUNCTION_ARGUMENTS)
         ),
-        last=sql.SQL(", ").join(last),
+        tie_breakers=sql.SQL(", ").join(tie_breakers),
     )
 
 
-class _Rows(io.RawIOBase):
-    """Takes the bytes of a binary COPY and keeps them as arrays, block by block."""
+class _RowDecoder(io.RawIOBase):
+    """A stream that decodes the bytes of a binary COPY into arrays, block by block."""
 
     def __init__(self, columns: Sequence[str], digest: "hashlib._Hash") -> None:
         self.digest = digest
@@ -191,7 +192,7 @@ class _Rows(io.RawIOBase):
         for index in range(len(columns)):
             fields += [(f"length{index}", ">i4"), (f"value{index}", ">f8")]
         self._record = np.dtype(fields)
-        self._rest = b""
+        self._partial_record = b""
         self._awaits_header = True
         self._instants: list[NDArray[np.int64]] = []
         self._values: list[NDArray[np.float32]] = []
@@ -200,14 +201,14 @@ class _Rows(io.RawIOBase):
         return True
 
     def write(self, block: Any, /) -> int:
-        data = self._rest + bytes(block)
+        data = self._partial_record + bytes(block)
         if self._awaits_header:
             if not data.startswith(_HEADER):
-                raise ValueError("PostgreSQL sent something else than its binary COPY format")
+                raise ValueError("the response of PostgreSQL is not in its binary COPY format")
             data = data[len(_HEADER) :]
             self._awaits_header = False
         whole = len(data) - len(data) % self._record.itemsize
-        self._rest = data[whole:]
+        self._partial_record = data[whole:]
         if whole:
             self.digest.update(memoryview(data)[:whole])
             self._keep(np.frombuffer(data, self._record, count=whole // self._record.itemsize))
@@ -221,19 +222,19 @@ class _Rows(io.RawIOBase):
                 lengths_hold &= records[f"length{index}"] == 8
                 values[index] = records[f"value{index}"]
         if not lengths_hold.all():
-            raise ValueError("PostgreSQL sent a row of another length than it was asked for")
+            raise ValueError("PostgreSQL sent a row with an unexpected number or length of fields")
         self._instants.append(records["instant"].astype(np.int64))
         self._values.append(values)
 
     def arrays(self) -> tuple[NDArray[np.datetime64], pd.DataFrame]:
-        if self._rest != _TRAILER:
-            raise ValueError("PostgreSQL's answer ended in the middle of a row")
+        if self._partial_record != _TRAILER:
+            raise ValueError("the response of PostgreSQL ended in the middle of a row")
         instants = np.concatenate([np.empty(0, np.int64), *self._instants])
         values = np.empty((len(self._columns), len(instants)), np.float32)
         row = 0
         self._values.reverse()
         while self._values:
-            # Popped, so that blocks are given back while the whole grows.
+            # pop frees the memory of each block as soon as it is copied.
             block = self._values.pop()
             values[:, row : row + block.shape[1]] = block
             row += block.shape[1]
@@ -241,7 +242,7 @@ class _Rows(io.RawIOBase):
         return _POSTGRES_EPOCH + instants.astype("timedelta64[us]"), frame
 
 
-def _nothing_found(session: connection, spec: TrainingJobSpec, ignored: int) -> str:
+def _no_rows_message(session: connection, spec: TrainingJobSpec, ignored: int) -> str:
     with session.cursor() as cursor:
         table = table_identifier(spec.data.table)
         cursor.execute(
@@ -252,8 +253,8 @@ def _nothing_found(session: connection, spec: TrainingJobSpec, ignored: int) -> 
         )
         first, last = cursor.fetchone() or (None, None)
     if first is None:
-        return f"machine {spec.machine}: table {spec.data.table} has no row of it. Upper and lower case count."
+        return f"machine {spec.machine}: table {spec.data.table} has no row of this machine. Names are case-sensitive."
     found = f"machine {spec.machine}: table {spec.data.table} has rows from {first} to {last}"
     if ignored:
-        return f"{found}; all {ignored} in this period lie before 1970 or after 9999 and are ignored."
-    return f"{found}, none in this period."
+        return f"{found}; all {ignored} rows of this period are before 1970 or after 9999 and are ignored."
+    return f"{found}, but none in this period."

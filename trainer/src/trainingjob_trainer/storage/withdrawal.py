@@ -1,4 +1,4 @@
-"""Models at the top of the bucket that were never registered: found by their claims, and taken away."""
+"""Finds models that were published but never registered, by their claims, and removes them."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,14 @@ from trainingjob_trainer.storage.publisher import withdraw
 
 
 def claimed_paths(run: TrainingRun, store: ObjectStore) -> list[ArtifactPaths]:
-    """Where attempts of the run published, or began to."""
+    """The paths that attempts of the run reserved."""
     machine = run.spec.machine
     keys = (entry.key for entry in store.list(f"runs/{machine}/"))
     return claimed_by(keys, run.spec.model.type, machine, run.uid, run.run)
 
 
 def withdraw_unregistered(run: TrainingRun, store: ObjectStore, paths: Iterable[ArtifactPaths]) -> None:
-    """Remove from the top of the bucket what attempts of the run put there, unless the run is registered.
+    """Remove the files at the top of the bucket that attempts of the run stored, unless the run is registered.
 
     Raises:
         TrainingError: ArtifactStoreFailed or RegistryFailed.
