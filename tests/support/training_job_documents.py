@@ -124,9 +124,9 @@ WRONG: Mapping[str, tuple[str, str]] = {
     ),
     "a key that comes twice": (
         with_spec("gates: [], gates: []"),
-        "line 4: the key gates comes twice in one mapping, first in line 4",
+        "line 4: the key gates is already in this mapping, in line 4",
     ),
-    "spec twice": (HEAD + NAME + SPEC + SPEC, "line 5: the key spec comes twice in one mapping, first in line 4"),
+    "spec twice": (HEAD + NAME + SPEC + SPEC, "line 5: the key spec is already in this mapping, in line 4"),
     "a field in snake case": (
         with_gru("sequence_length: 5"),
         "spec.model.gru.sequence_length: there is no such field; sequenceLength is probably meant",

@@ -70,8 +70,8 @@ def test_right_lines_are_imported_beside_bad_ones_when_asked_for(session: connec
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (HEADER, "nothing was imported: there is no row below the header"),
-        (HEADER + "\n\n", "nothing was imported: there is no row below the header"),
+        (HEADER, "nothing was imported: there is no row after the header"),
+        (HEADER + "\n\n", "nothing was imported: there is no row after the header"),
         (HEADER + "yesterday,ITU-415,1,\nnever,ITU-415,1,\n", "nothing was imported. 2 lines are refused"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_file_whose_rows_are_in_the_table_is_refused_with_their_number_by_mach
     with pytest.raises(TrainingError) as refusal:
         import_csv(path, table)
     assert refusal.value.reason == "DataUnavailable"
-    assert f"1 of its 3 rows are in {table} already, by machine and timestamp (ITU-415: 1)" in refusal.value.message
+    assert f"1 of its 3 rows are already in {table}, by machine and timestamp (ITU-415: 1)" in refusal.value.message
     assert "--existing skip imports the other 2; --existing add" in refusal.value.message
     assert select(session, f"SELECT count(*) FROM {table}") == [(1,)]
 

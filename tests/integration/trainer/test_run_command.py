@@ -98,11 +98,11 @@ def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment
     assert command(servers, "import", file).returncode == 0
     again = command(servers, "import", file)
     assert (again.returncode, again.stdout) == (ExitCode.DATA, "")
-    assert "1000 of its 1000 rows are in processed_data already" in again.stderr
+    assert "1000 of its 1000 rows are already in processed_data" in again.stderr
     skipped = command(servers, "import", "--existing", "skip", file)
     assert skipped.stdout.splitlines() == [
-        "A: 0 rows in processed_data; 500 were there already",
-        "B: 0 rows in processed_data; 500 were there already",
+        "A: 0 rows imported into processed_data; 500 rows skipped, already in the table",
+        "B: 0 rows imported into processed_data; 500 rows skipped, already in the table",
     ]
     file.write_text(file.read_text().replace(",A,", ",A,N/A", 1))
     assert command(servers, "import", file).returncode == ExitCode.DATA
@@ -219,7 +219,7 @@ def test_help_tells_the_exit_codes_and_what_import_refuses(servers: Environment)
     codes = " ".join(command(servers, "--help").stdout.split())
     assert [code for code in ExitCode if not re.search(rf"\b{int(code)} [a-z]", codes)] == []
     told = " ".join(command(servers, "import", "--help").stdout.split())
-    assert "rows are in the table already, nothing is imported and the exit code is 11" in told
+    assert "rows are already in the table, nothing is imported and the exit code is 11" in told
 
 
 def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(

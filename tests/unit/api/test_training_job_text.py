@@ -112,8 +112,8 @@ def test_it_refuses_what_the_api_server_refuses_and_says_what_to_write_instead(c
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"{YAML}---{YAML}", "it holds 2 (its documents are training.pumphealth.io/v1alpha1 TrainingJob, training"),
-        ("apiVersion: apps/v1\nkind: Deployment\n", "it holds 0 (its documents are apps/v1 Deployment)"),
+        (f"{YAML}---{YAML}", "it has 2 (its documents are training.pumphealth.io/v1alpha1 TrainingJob, training"),
+        ("apiVersion: apps/v1\nkind: Deployment\n", "it has 0 (its documents are apps/v1 Deployment)"),
         (f"{YAML}---\n- a\n", "document 2 must be a mapping"),
         (YAML.replace("machine: MOTOBOMBA-007", "machine: my.h5"), "spec.machine: must not contain '.h5'"),
         (YAML.replace("2025-01-01", "2025-02-30"), "spec.data.startDate: must be a date that exists"),
@@ -123,8 +123,8 @@ def test_it_refuses_what_the_api_server_refuses_and_says_what_to_write_instead(c
         ("[" * 5000, "nested too deeply"),
         (r'a: "\UFFFFFFFF"', "not YAML"),
         ("a: !!binary TQ==", "line 1: not YAML"),
-        ("a: !!int five", "line 1: not YAML: 'five' is no number"),
-        ("a: !!bool five", "line 1: not YAML: 'five' is no boolean"),
+        ("a: !!int five", "line 1: not YAML: 'five' is not a number"),
+        ("a: !!bool five", "line 1: not YAML: 'five' is not a boolean"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(text: str, told: str) -> None:

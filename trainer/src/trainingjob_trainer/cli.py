@@ -1,4 +1,4 @@
-"""The command line. Every command imports what it needs by itself, so that ``--help`` answers at once."""
+"""The command line. Each command imports its modules when it is called, so that ``--help`` is fast."""
 
 import logging
 import os
@@ -31,16 +31,17 @@ _CHECKPOINT_DAYS = 30
 _SIMULATED_FROM = datetime(2025, 1, 1)
 
 app = typer.Typer(
-    help="Train the gru and xgb models of one motor-pump, store them in S3 and register them in PostgreSQL.",
-    epilog="PostgreSQL is found by PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE; the object store by "
-    "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with MINIO_. "
+    help="Train the gru and xgb models of motor-pumps, store them in S3 and register them in PostgreSQL.",
+    epilog="Environment variables: PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE for PostgreSQL; "
+    "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with prefix MINIO_, for "
+    "the object store. "
     "Exit codes: 0 done, 2 wrong usage, 10 configuration, 11 data, 12 object store, 13 registry, 14 stopped, "
-    "15 accelerator missing, 16 gate failed, 17 diverged, 1 anything else. Each error is a line "
+    "15 accelerator missing, 16 gate failed, 17 diverged, 1 any other error. Each error is a line "
     "`error: REASON: MESSAGE` on stderr.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Its boxes break words at the edge of the terminal.
+    # Rich's boxes break words at the edge of the terminal.
     rich_markup_mode=None,
 )
 
@@ -60,7 +61,7 @@ Table = Annotated[str, typer.Option(help="Telemetry table.")]
 
 @app.callback()
 def log_to_stderr() -> None:
-    """Log to stderr, for every command alike."""
+    """Log to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -68,7 +69,7 @@ def log_to_stderr() -> None:
 
 @app.command()
 def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
-    """Train one model, publish and register it, or adopt an equal one."""
+    """Train one model, publish it and register it; or adopt an equal model that is registered."""
     from trainingjob_trainer.run.process import RuntimeConfig, launch
 
     if file is None:
@@ -90,7 +91,7 @@ def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, me
 
 
 def _read_environment(termination_path: Path) -> "TrainingRun":
-    """The run that ``TRAINING_JOB`` holds; one that cannot be read ends the command, with a termination message."""
+    """Read the run from ``TRAINING_JOB``; when it is invalid, write a termination message and exit."""
     from trainingjob_trainer.documents.training_job import read_training_run
     from trainingjob_trainer.run.process import write_termination
     from trainingjob_trainer.run.result import result_of
@@ -132,16 +133,15 @@ def _read(file: Path) -> "TrainingRun":
 
 @app.command()
 def check(file: JobFile) -> None:
-    """Load, clean and count the data of a TrainingJob, and train nothing.
+    """Load, clean and count the data of a TrainingJob without training.
 
-    The file is refused where the API server would refuse it (exit code 10), and so are data that cannot be trained on
-    (exit code 11).
+    The exit code is 10 when the API server would refuse the file, and 11 when the data cannot be used for training.
     """
-    from trainingjob_trainer.tools.check import check as found
+    from trainingjob_trainer.tools.check import check as check_data
 
     with _exit_on_error():
         training_run = _read(file)
-        typer.echo(found(training_run.spec, training_run.window))
+        typer.echo(check_data(training_run.spec, training_run.window))
 
 
 def _machine_names(names: list[str]) -> list[str]:
@@ -157,7 +157,7 @@ def _machine_names(names: list[str]) -> list[str]:
 
 def _since_1970(start: datetime) -> datetime:
     if start.year < 1970:
-        raise typer.BadParameter("rows before 1970 are never trained on.")
+        raise typer.BadParameter("must be 1970 or later, because earlier rows are not used for training.")
     return start
 
 
@@ -166,16 +166,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     machine: Annotated[
         list[str], typer.Option(help="Name of a machine; may be given several times.", callback=_machine_names)
     ],
-    rows: Annotated[int, typer.Option(min=1, help="Rows of each machine.")] = 20_000,
+    rows: Annotated[int, typer.Option(min=1, help="Number of rows of each machine.")] = 20_000,
     start: Annotated[
         datetime, typer.Option(help="First instant, UTC, from 1970 on.", callback=_since_1970)
     ] = _SIMULATED_FROM,
     step: Annotated[float, typer.Option(min=0.1, help="Mean seconds between two rows.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another history.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 42,
     table: Table = "processed_data",
-    csv: Annotated[Path | None, typer.Option(help="Write this CSV file instead of the database.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write to this CSV file instead of the database.")] = None,
 ) -> None:
-    """Write plausible telemetry, with starts, stops, drifts before failures, gaps and false readings."""
+    """Write simulated telemetry with starts, stops, drifts before failures, gaps and false readings."""
     from functools import partial
     from itertools import chain
 
@@ -206,53 +206,56 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, gzipped or not, with a header.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV file with a header, optionally gzipped.", exists=True, dir_okay=False)
+    ],
     table: Table = "processed_data",
-    skip_refused: Annotated[bool, typer.Option(help="Import the right rows when others are refused.")] = False,
+    skip_refused: Annotated[bool, typer.Option(help="Import the valid rows when others are refused.")] = False,
     existing: Annotated[
-        ExistingRows, typer.Option(help="What to do with rows whose machine and timestamp are in the table already.")
+        ExistingRows, typer.Option(help="What to do with rows whose machine and timestamp are already in the table.")
     ] = ExistingRows.REFUSE,
 ) -> None:
-    """Append the rows of a CSV file to the telemetry table: all, or none and the numbers of the lines refused.
+    """Append the rows of a CSV file to the telemetry table in one transaction.
 
-    The header names the columns as the table does. Each row has a timestamp with a zone, from 1970 on, a motor_pump
-    that spec.machine may name, and numbers, or nothing where there is no value. When a line is refused, when there is
-    no row, or when rows are in the table already, nothing is imported and the exit code is 11.
+    The header has the names of the table's columns. Each row has a timestamp with a time zone, from 1970 on, a
+    motor_pump that is a valid spec.machine, and numbers; an empty field is a missing value. When a line is refused,
+    when there is no row, or when rows are already in the table, nothing is imported and the exit code is 11. The
+    message has the numbers of the refused lines.
     """
     from trainingjob_trainer.tools.importer import import_csv
 
     with _exit_on_error():
         imported = import_csv(file, table, skip_refused=skip_refused, existing=existing)
     for name in sorted({*imported.rows, *imported.existing}):
-        there = f"; {imported.existing[name]} were there already" if imported.existing[name] else ""
-        typer.echo(f"{name}: {imported.rows[name]} rows in {table}{there}")
+        skipped = f"; {imported.existing[name]} rows skipped, already in the table" if imported.existing[name] else ""
+        typer.echo(f"{name}: {imported.rows[name]} rows imported into {table}{skipped}")
     if imported.refusals.first:
-        typer.echo(imported.refusals.told(), err=True)
+        typer.echo(imported.refusals.summary(), err=True)
 
 
 @app.command("init-db")
 def init_db(
-    bucket: Annotated[str | None, typer.Option(help="Create this bucket too, unless it is there.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="Also create this bucket if it does not exist.")] = None,
 ) -> None:
-    """Create the tables processed_data, models and training_runs where they are missing; alter nothing."""
+    """Create the missing ones of the tables processed_data, models and training_runs; alter no existing table."""
     from trainingjob_trainer.storage.object_store import ObjectStore
     from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
     with _exit_on_error():
         with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
-        typer.echo("Tables processed_data, models and training_runs are there.")
+        typer.echo("Tables processed_data, models and training_runs exist.")
         if bucket is not None:
             store = ObjectStore.from_environment(os.environ, bucket)
             created = store.create_bucket()
             expiring = store.expire("checkpoints/", _CHECKPOINT_DAYS)
-            typer.echo(f"Bucket {bucket} {'was created' if created else 'is there'}.")
+            typer.echo(f"Bucket {bucket} {'was created' if created else 'exists already'}.")
             if expiring:
-                typer.echo(f"Checkpoints of runs that were given up are removed after {_CHECKPOINT_DAYS} days.")
+                typer.echo(f"Checkpoints of abandoned runs are removed after {_CHECKPOINT_DAYS} days.")
 
 
 @contextmanager
 def _exit_on_error() -> Iterator[None]:
-    """End the command with the message and the exit code of a TrainingError."""
+    """Exit with the message and the exit code of a TrainingError."""
     try:
         yield
     except TrainingError as error:
@@ -260,7 +263,7 @@ def _exit_on_error() -> Iterator[None]:
 
 
 def _exit(reason: str, message: str, code: ExitCode) -> typer.Exit:
-    """Tell each fault on a line of its own; an indented line goes on with the fault before it."""
-    told = re.sub(r"^(?=\S)", f"error: {reason}: ", redact(message, os.environ), flags=re.MULTILINE)
-    typer.echo(told, err=True)
+    """Print each fault on its own line; an indented line continues the previous fault."""
+    lines = re.sub(r"^(?=\S)", f"error: {reason}: ", redact(message, os.environ), flags=re.MULTILINE)
+    typer.echo(lines, err=True)
     return typer.Exit(code)

@@ -81,18 +81,18 @@ NOT_A_NUMBER = ("NAN", "nan", "None", "'N/A'", "null", "-", "1_000", "0x1F", "1.
         ("2025-01-01T00:00:00Z,ITU-415,,NaN", "Eng_RPM_variation_percentage is not a finite number"),
         ("2025-01-01T00:00:00,ITU-415,480,", "timestamp has no time zone"),
         ("2025-02-30T00:00:00Z,ITU-415,480,", "timestamp cannot be read"),
-        ("0001-01-01T00:00:00+23:00,ITU-415,480,", "timestamp lies before 1970"),
-        ("0001-01-01T00:00:00Z,ITU-415,480,", "timestamp lies before 1970"),
-        ("0044-03-15 00:00:00+00 BC,ITU-415,480,", "timestamp lies before 1970"),
-        ("1970-01-01T00:00:00+01:00,ITU-415,480,", "timestamp lies before 1970"),
+        ("0001-01-01T00:00:00+23:00,ITU-415,480,", "timestamp is before 1970"),
+        ("0001-01-01T00:00:00Z,ITU-415,480,", "timestamp is before 1970"),
+        ("0044-03-15 00:00:00+00 BC,ITU-415,480,", "timestamp is before 1970"),
+        ("1970-01-01T00:00:00+01:00,ITU-415,480,", "timestamp is before 1970"),
         ("9999-12-31T23:00:00-05:00,ITU-415,480,", "timestamp cannot be read"),
         (",ITU-415,480,", r"timestamp cannot be read .*: ''$"),
         ("2025-01-01T00:00:00Z,,480,", "motor_pump must be at most 63 letters"),
         ("2025-01-01T00:00:00Z,ITU 415,480,", "motor_pump must be at most 63 letters"),
         ("2025-01-01T00:00:00Z,weights-1,480,", "motor_pump must not contain 'weights'"),
         ("2025-01-01T00:00:00Z,PUMP.h5,480,", r"motor_pump must not contain '\.h5'"),
-        ("2025-01-01T00:00:00Z,ITU-415,480", "wrong number of fields: 3, not 4"),
-        ("2025-01-01T00:00:00Z,ITU-415,480,,", "wrong number of fields: 5, not 4"),
+        ("2025-01-01T00:00:00Z,ITU-415,480", "wrong number of fields: 3 instead of 4"),
+        ("2025-01-01T00:00:00Z,ITU-415,480,,", "wrong number of fields: 5 instead of 4"),
         ('2025-01-01T00:00:00Z,ITU-415,480,"', "a quote is not closed"),
         ('2025-01-01T00:00:00Z,ITU-415,"480"1,', "not CSV: text follows a closing quote"),
         ('2025-01-01T00:00:00Z,ITU-415,"480\n",', "a quoted field runs over 2 lines"),
@@ -108,7 +108,7 @@ def test_a_line_that_is_not_right_is_refused_by_its_number_and_what_stands_there
     assert len(frame) == 2
     assert [refusal.line for refusal in refusals.first] == [3]
     assert refusals.counts.total() == 1
-    assert re.search(told, refusals.first[0].why)
+    assert re.search(told, refusals.first[0].reason)
 
 
 def test_all_refusals_are_counted_by_kind_and_the_first_are_listed(path: Path) -> None:
@@ -116,12 +116,12 @@ def test_all_refusals_are_counted_by_kind_and_the_first_are_listed(path: Path) -
     _, refusals = read(path, content)
     assert refusals.counts.total() == 31
     assert [refusal.line for refusal in refusals.first] == list(range(3, 43, 2))
-    assert refusals.told().startswith("31 lines are refused (30 x Oil_P is not a finite number")
+    assert refusals.summary().startswith("31 lines are refused (30 x Oil_P is not a finite number")
 
 
 def test_one_line_is_refused_in_the_singular(path: Path) -> None:
     _, refusals = read(path, HEADER + GOOD + "never,ITU-415,1,\n")
-    assert refusals.told().startswith("1 line is refused (1 x timestamp cannot be read")
+    assert refusals.summary().startswith("1 line is refused (1 x timestamp cannot be read")
 
 
 def test_an_open_quote_costs_its_own_line_and_no_other(path: Path) -> None:
@@ -144,7 +144,7 @@ def test_lines_with_open_quotes_one_after_the_other_are_each_refused_by_number(p
         ("", "is empty"),
         ("\n", "line 1 must name the columns"),
         ("timestamp,Oil_P\n", "motor_pump is missing"),
-        ("timestamp,motor_pump,Oil_P,Oil_P\n", "Oil_P comes twice"),
+        ("timestamp,motor_pump,Oil_P,Oil_P\n", "Oil_P is repeated"),
         ("timestamp,motor_pump,oil_p\n", "'oil_p' is probably meant to be Oil_P"),
         ("Timestamp,Motor-Pump,Oil_P\n", "'Timestamp' is probably meant to be timestamp; 'Motor-Pump' is probably"),
         ("timestamp,motor_pump, Oil_P\n", "' Oil_P' is probably meant to be Oil_P"),
@@ -192,9 +192,9 @@ WHOLE = (HEADER + GOOD).encode()
         (bz2.compress(WHOLE), "is compressed by bzip2: decompress it"),
         (lzma.compress(WHOLE), "is compressed by xz: decompress it"),
         (_tar(), "is a tar archive: unpack it"),
-        (gzip.compress(_tar()), "the file inside it is a tar archive"),
-        (gzip.compress(gzip.compress(WHOLE)), "the file inside it is compressed by gzip"),
-        (gzip.compress(WHOLE.decode().encode("utf-16")), "the file inside it is UTF-16 text"),
+        (gzip.compress(_tar()), "the compressed file is a tar archive"),
+        (gzip.compress(gzip.compress(WHOLE)), "the compressed file is compressed by gzip"),
+        (gzip.compress(WHOLE.decode().encode("utf-16")), "the compressed file is UTF-16 text"),
     ],
 )
 def test_another_format_is_named_with_what_to_do(path: Path, content: bytes, told: str) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong in a TrainingJob, in words for the person who wrote it: one line for each field."""
+"""Converts validation errors of a TrainingJob into one line of text for each invalid field."""
 
 import json
 import re
@@ -36,24 +36,24 @@ _KINDS = {
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Each fault as one line: the path of the field, and what it must be instead of what it is.
+    """Describe each fault in one line: the path of the field, what it must be, and what it is.
 
     Args:
-        error: Of the validation of the model's JSON.
-        model: What was validated; its schema tells known fields and the patterns.
+        error: The error from validating JSON against the model.
+        model: The model; its schema has the known fields and the patterns.
     """
-    told: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for fault in error.errors(include_url=False):
         if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
-            continue  # It counts only the values that are right; the others are told by themselves.
-        path, node = _located(model, fault["loc"])
-        # Of a union every branch complains; the first one speaks for all.
-        told.setdefault(path, f"{path}: {_words(fault, node)}" if path else _words(fault, node))
-    return list(told.values())
+            continue  # pydantic counts only the valid values here; the invalid ones have faults of their own.
+        path, node = _path_and_schema(model, fault["loc"])
+        # Each branch of a union reports a fault; the first one is enough.
+        lines.setdefault(path, f"{path}: {_description(fault, node)}" if path else _description(fault, node))
+    return list(lines.values())
 
 
-def _located(model: type[BaseModel], steps: Sequence[int | str]) -> tuple[str, Mapping[str, Any]]:
-    """The path of a fault as one writes it, and the schema there; of an unknown field the schema around it."""
+def _path_and_schema(model: type[BaseModel], steps: Sequence[int | str]) -> tuple[str, Mapping[str, Any]]:
+    """The path of a fault in the usual notation, and the schema of its field; for an unknown field, of its parent."""
     schema = _schema(model)
     node: Mapping[str, Any] = schema
     path = ""
@@ -63,7 +63,7 @@ def _located(model: type[BaseModel], steps: Sequence[int | str]) -> tuple[str, M
             path, node = f"{path}[{step}]", node.get("items", {})
             continue
         if "anyOf" in node:
-            break  # Not a step in the file, but the name of a branch.
+            break  # This step is the name of a branch of the union, not a field in the file.
         path = f"{path}.{step}".lstrip(".")
         child = node.get("properties", {}).get(step) or node.get("additionalProperties")
         if not isinstance(child, Mapping):
@@ -78,7 +78,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same without a reference, and without the null that stands for an absent field."""
+    """The schema with its reference resolved, and without the null of an optional field."""
     branches = [branch for branch in node.get("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:
         return _resolved(branches[0], schema)
@@ -87,13 +87,13 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
     return node
 
 
-def _words(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
+def _description(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
     if "anyOf" in node and (rule := _rule_of_any(node)):
         value = fault["input"]
         quoted = any(re.fullmatch(branch.get("pattern", "(?!)"), str(value)) for branch in node["anyOf"])
-        return f"must be {rule}, {_instead(value)}{': put it in quotes' if quoted else ''}"
-    words = _WORDS.get(fault["type"])
-    return words(fault, node) if words else fault["msg"].removeprefix("Value error, ")
+        return f"must be {rule}, {_not_this(value)}{': put it in quotes' if quoted else ''}"
+    describe = _DESCRIPTIONS.get(fault["type"])
+    return describe(fault, node) if describe else fault["msg"].removeprefix("Value error, ")
 
 
 def _rule_of_any(node: Mapping[str, Any]) -> str | None:
@@ -121,16 +121,16 @@ def _other_choice(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
 def _other_pattern(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
     pattern, value = node["pattern"], fault["input"]
     rule = PATTERN_RULES.get(pattern)
-    said = f"must be {rule}, not {_shown(value)}" if rule else f"does not fit: {_shown(value)}"
-    return f"{said}{_moment_hint(value)}" if pattern == MOMENT else f"{said} (as a regular expression: {pattern})"
+    text = f"must be {rule}, not {_shown(value)}" if rule else f"does not match: {_shown(value)}"
+    return f"{text}{_moment_hint(value)}" if pattern == MOMENT else f"{text} (as a regular expression: {pattern})"
 
 
 def _other_kind(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
     kind, value = fault["type"], fault["input"]
-    return f"must be {_KINDS[kind]}, {_instead(value)}{_quoting(kind, value)}"
+    return f"must be {_KINDS[kind]}, {_not_this(value)}{_quoting(kind, value)}"
 
 
-def _beyond(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
+def _out_of_bounds(fault: ErrorDetails, node: Mapping[str, Any]) -> str:
     bound, words = _BOUNDS[fault["type"]]
     return f"must be {words} {fault['ctx'][bound]:g}, not {_shown(fault['input'])}"
 
@@ -162,7 +162,7 @@ def _moment_hint(value: str) -> str:
     return f"; in UTC that is {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _instead(value: Any) -> str:
+def _not_this(value: Any) -> str:
     if value is None:
         return "and is empty"
     if isinstance(value, Mapping):
@@ -190,12 +190,12 @@ def _shown(value: Any) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
-_WORDS: Mapping[str, Callable[[ErrorDetails, Mapping[str, Any]], str]] = {
+_DESCRIPTIONS: Mapping[str, Callable[[ErrorDetails, Mapping[str, Any]], str]] = {
     "missing": _missing,
     "extra_forbidden": _unknown_field,
     "literal_error": _other_choice,
     "string_pattern_mismatch": _other_pattern,
     **dict.fromkeys(_KINDS, _other_kind),
-    **dict.fromkeys(_BOUNDS, _beyond),
+    **dict.fromkeys(_BOUNDS, _out_of_bounds),
     **dict.fromkeys(("string_too_long", "string_too_short", "too_long", "too_short"), _other_length),
 }

@@ -1,6 +1,6 @@
-"""Names for files that are not what was asked for: archives, spreadsheets, other encodings."""
+"""Detects files of another format than UTF-8 text: archives, spreadsheets, other encodings."""
 
-_UNPACK = "unpack it and give the file inside"
+_UNPACK = "unpack it and use the file inside"
 _EXPORT = "save the sheet as CSV (UTF-8, separated by commas)"
 _ENCODE = "save it as UTF-8, for example by `iconv -f UTF-16 -t UTF-8`"
 _SIGNATURES = (
@@ -16,7 +16,7 @@ _SIGNATURES = (
     (b"PGDMP", "a dump of PostgreSQL", "export the table as CSV by `\\copy TABLE TO FILE CSV HEADER`"),
     (b"SQLite format 3\x00", "a SQLite database", "export the table as CSV"),
     (b"%PDF", "a PDF", "export the data as CSV"),
-    # Before UTF-16, whose mark is the beginning of this one.
+    # Before UTF-16, because its byte order mark is a prefix of this one.
     (b"\xff\xfe\x00\x00", "UTF-32 text", _ENCODE.replace("16", "32")),
     (b"\x00\x00\xfe\xff", "UTF-32 text", _ENCODE.replace("16", "32")),
     (b"\xff\xfe", "UTF-16 text", _ENCODE),
@@ -25,14 +25,14 @@ _SIGNATURES = (
 _WORKBOOK_ENTRIES = (b"[Content_Types].xml", b"xl/", b"_rels/")
 
 BYTES_NEEDED = 1024
-"""How much of the beginning of a file is enough."""
+"""Number of bytes at the start of a file that ``other_format`` needs."""
 
 
 def other_format(start: bytes) -> str | None:
-    """Name what a file is instead of UTF-8 text, and what to do; None when it may be UTF-8 text.
+    """Describe the format of a file that is not UTF-8 text, and what to do; None when it may be UTF-8 text.
 
     Args:
-        start: The first bytes of the file, ``BYTES_NEEDED`` where it is that long.
+        start: The first ``BYTES_NEEDED`` bytes of the file, or all of a shorter one.
     """
     start = start[:BYTES_NEEDED]
     if start.startswith(b"PK\x03\x04") and any(entry in start for entry in _WORKBOOK_ENTRIES):

@@ -1,4 +1,4 @@
-"""A TrainingJob as one writes it for kubectl: object metadata around the spec, refused where the API server refuses."""
+"""A TrainingJob manifest with object metadata and spec, validated like the API server validates it."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ ObjectName = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63
 
 
 class Metadata(Part):
-    """The object metadata that a person writes; what the server sets is accepted as ``kubectl get`` prints it."""
+    """Object metadata. Fields that the server sets are accepted too, so that output of ``kubectl get`` is valid."""
 
     name: ObjectName
     namespace: ObjectName | None = None
@@ -57,7 +57,7 @@ class Metadata(Part):
 
 
 class TrainingJobManifest(Part):
-    """One TrainingJob; a status is passed over, as the API server does when an object is created."""
+    """One TrainingJob. A status is ignored, as the API server does when an object is created."""
 
     api_version: ApiVersion
     kind: Kind

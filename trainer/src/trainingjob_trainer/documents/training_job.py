@@ -1,4 +1,4 @@
-"""From text to TrainingRun: the operator's JSON, or a TrainingJob's YAML resolved as the operator would resolve it."""
+"""Reads a TrainingRun from the operator's JSON, or from the YAML of a TrainingJob, resolved like the operator does."""
 
 import json
 import uuid
@@ -21,10 +21,10 @@ from trainingjob_trainer.errors import TrainingError
 
 
 def read_training_run(text: str) -> TrainingRun:
-    """Read what the operator hands over in ``TRAINING_JOB``.
+    """Read the JSON that the operator passes in ``TRAINING_JOB``.
 
     Raises:
-        TrainingError: InvalidConfiguration, naming each field that is wrong.
+        TrainingError: InvalidConfiguration; the message has each invalid field.
     """
     try:
         return TrainingRun.model_validate_json(text, by_alias=True, by_name=False)
@@ -35,16 +35,16 @@ def read_training_run(text: str) -> TrainingRun:
 
 
 def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
-    """Read the YAML of one TrainingJob as the first run of a new object, to train without a cluster.
+    """Read the YAML of one TrainingJob as the first run of a new object, for training without a cluster.
 
-    What the API server refuses is refused here too.
+    Manifests that the API server refuses are refused here too.
 
     Args:
-        text: A file that one would apply with kubectl; other kinds of object in it are passed over.
-        now: The moment at which the run counts as accepted; the present by default.
+        text: A file as for ``kubectl apply``; objects of other kinds in it are ignored.
+        now: The time at which the run is accepted; the current time by default.
 
     Raises:
-        TrainingError: InvalidConfiguration, with a line for each field that is wrong.
+        TrainingError: InvalidConfiguration, with one line for each invalid field.
     """
     content = json.dumps(_without_nulls(_training_job(read_documents(text))))
     try:
@@ -68,31 +68,31 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
 
 
 def _training_job(documents: list[Any]) -> dict[str, Any]:
-    """The one document that is, or was meant to be, a TrainingJob."""
+    """The one document that is a TrainingJob, or is probably meant to be one."""
     faults = []
     found = []
     for number, document in enumerate(documents, start=1):
         if not isinstance(document, dict):
             faults.append(f"document {number} must be a mapping with apiVersion, kind, metadata and spec")
-        elif _is_meant(document):
+        elif _is_probably_training_job(document):
             found.append(document)
     if not documents:
-        faults.append("the file is empty; it must hold a TrainingJob")
+        faults.append("the file is empty; it must have a TrainingJob")
     elif not faults and len(found) != 1:
         kinds = ", ".join(f"{document.get('apiVersion')} {document.get('kind')}" for document in documents)
-        faults.append(f"the file must hold one TrainingJob; it holds {len(found)} (its documents are {kinds})")
+        faults.append(f"the file must have one TrainingJob; it has {len(found)} (its documents are {kinds})")
     if faults:
         raise TrainingError(Reason.INVALID_CONFIGURATION, "\n".join(faults))
     return found[0]
 
 
-def _is_meant(document: Mapping[str, Any]) -> bool:
+def _is_probably_training_job(document: Mapping[str, Any]) -> bool:
     version, kind = document.get("apiVersion"), document.get("kind")
     return version is kind is None or str(kind).lower() == KIND.lower() or str(version).startswith(f"{GROUP}/")
 
 
 def _without_nulls(value: Any) -> Any:
-    """The same without fields that are written but empty, which the API server drops too."""
+    """The value without null fields, which the API server removes too."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""YAML as the API server reads it: dates stay text, 1e-3 is a number, and no key comes twice."""
+"""Reads YAML like the API server: dates stay text, 1e-3 is a number, and duplicate keys are an error."""
 
 import json
 import re
@@ -19,14 +19,14 @@ _INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def decode_yaml(content: bytes) -> str:
-    """The text of a YAML file, which must be UTF-8.
+    """Decode a YAML file, which must be UTF-8.
 
     Raises:
-        TrainingError: InvalidConfiguration, naming the format or encoding that it has instead, and what to do.
+        TrainingError: InvalidConfiguration; the message has the actual format or encoding, and what to do.
     """
     other = other_format(content)
     if other is not None:
-        raise TrainingError(Reason.INVALID_CONFIGURATION, f"The file is no YAML in UTF-8; it {other}.")
+        raise TrainingError(Reason.INVALID_CONFIGURATION, f"The file is not YAML in UTF-8; it {other}.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -39,15 +39,15 @@ def decode_yaml(content: bytes) -> str:
 
 
 def read_documents(text: str) -> list[Any]:
-    """Read every document of a YAML text into what JSON could hold; empty documents are left out.
+    """Read every document of a YAML text as JSON values; empty documents are skipped.
 
     Raises:
-        TrainingError: InvalidConfiguration with the line, when it is not YAML or a key comes twice in one mapping.
+        TrainingError: InvalidConfiguration with the line, when it is not YAML or a mapping has a duplicate key.
     """
     try:
         documents = list(yaml.load_all(text, _Loader))
     except yaml.MarkedYAMLError as error:
-        raise TrainingError(Reason.INVALID_CONFIGURATION, _told(error)) from error
+        raise TrainingError(Reason.INVALID_CONFIGURATION, _yaml_error_message(error)) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise TrainingError(
@@ -56,7 +56,7 @@ def read_documents(text: str) -> list[Any]:
     except RecursionError as error:
         raise TrainingError(Reason.INVALID_CONFIGURATION, "The YAML is nested too deeply") from error
     except (ValueError, OverflowError) as error:
-        # Of the scanner, for an escape that is no character.
+        # The scanner raises these for an escape sequence that is not a valid character.
         raise TrainingError(Reason.INVALID_CONFIGURATION, f"The file is not YAML: {error}") from error
     try:
         json.dumps(documents)
@@ -65,7 +65,7 @@ def read_documents(text: str) -> list[Any]:
     return [document for document in documents if document is not None]
 
 
-def _told(error: yaml.MarkedYAMLError) -> str:
+def _yaml_error_message(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     where = f"line {mark.line + 1}: " if mark else ""
     problem = " ".join(str(part) for part in (error.context, error.problem) if part)
@@ -75,11 +75,11 @@ def _told(error: yaml.MarkedYAMLError) -> str:
 
 
 class _RepeatedKeyError(yaml.MarkedYAMLError):
-    """A key stands twice in one mapping."""
+    """A mapping has a duplicate key."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Resolves and constructs only what JSON can hold, by the rules of the API server's parser."""
+    """Resolves and constructs only JSON values, by the rules of the API server's parser."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - of the base class
     yaml_constructors: ClassVar[dict[str | None, Callable[..., Any]]] = {
@@ -97,7 +97,7 @@ class _Loader(yaml.SafeLoader):
                 continue
             line = key.start_mark.line + 1
             if key.value in first:
-                problem = f"the key {key.value} comes twice in one mapping, first in line {first[key.value]}"
+                problem = f"the key {key.value} is already in this mapping, in line {first[key.value]}"
                 raise _RepeatedKeyError(problem=problem, problem_mark=key.start_mark)
             first[key.value] = line
         return node
@@ -108,7 +108,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _key(key: Any, node: Node) -> str:
-    """A key as JSON has it: a number or boolean as its text."""
+    """The key as text, because JSON keys are text; a number or boolean is converted."""
     if isinstance(key, str):
         return key
     if isinstance(key, bool | int | float):
@@ -127,15 +127,15 @@ def _construct_number(loader: _Loader, node: ScalarNode) -> int | float:
             return int(plain, 0)
         except ValueError:
             number = float(plain)
-        # A whole number is one, however it is written.
+        # The API server reads 1.0 and 1e3 as integers too.
         return int(number) if number.is_integer() else number
     except ValueError as error:
-        raise ConstructorError(None, None, f"{node.value!r} is no number", node.start_mark) from error
+        raise ConstructorError(None, None, f"{node.value!r} is not a number", node.start_mark) from error
 
 
 def _construct_boolean(loader: _Loader, node: ScalarNode) -> bool:
     if not re.fullmatch("|".join((_TRUE, _FALSE)), node.value):
-        raise ConstructorError(None, None, f"{node.value!r} is no boolean", node.start_mark)
+        raise ConstructorError(None, None, f"{node.value!r} is not a boolean", node.start_mark)
     return re.fullmatch(_TRUE, node.value) is not None
 
 

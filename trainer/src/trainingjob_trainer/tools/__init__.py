@@ -1,1 +1,1 @@
-"""Commands beside a run: check, import and simulate."""
+"""The commands check, import and simulate."""

@@ -1,4 +1,4 @@
-"""What a run would find: telemetry loaded, cleaned and counted, nothing trained."""
+"""The command check: loads, cleans and counts the telemetry of a run without training."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from trainingjob_trainer.storage.telemetry import load_telemetry
 
 
 def check(spec: TrainingJobSpec, window: Window) -> str:
-    """Load and prepare the data of a run as its training would, and say what was found.
+    """Load and prepare the data of a run like its training, and describe them.
 
     Returns:
-        Text for a terminal.
+        A description for the terminal.
 
     Raises:
-        TrainingError: The refusal that the run would end with.
+        TrainingError: The error that the run would end with.
     """
     telemetry = load_telemetry(spec, window)
     dataset = prepare_data(telemetry, spec)

@@ -1,4 +1,4 @@
-"""A text file of separated values, line by line: what its bytes are, its header, and the fields of each line."""
+"""Opens a CSV file, detects other formats, and splits it into a header and lines of fields."""
 
 import csv
 import gzip
@@ -15,17 +15,17 @@ from trainingjob_trainer.errors import TrainingError
 
 _GZIP = b"\x1f\x8b"
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_LINES_OF_A_RECORD = 100
+_MAXIMUM_RECORD_LINES = 100
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a file, or several when a quoted field runs on.
+    """One line of a file, or several lines that a quoted field joins.
 
     Attributes:
-        number: Of the first line in the file, from 1.
-        fields: None when the line is not CSV.
-        fault: Why, and empty otherwise.
+        number: Number of the (first) line in the file, from 1.
+        fields: The fields; None when the line is not valid CSV.
+        fault: Why the line is not valid CSV; empty otherwise.
     """
 
     number: int
@@ -35,12 +35,12 @@ class Line:
 
 @dataclass(frozen=True)
 class CsvFile:
-    """An open file behind its header.
+    """An open file whose header has been read.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         header: The fields of line 1.
-        text: The lines behind it.
+        text: The lines after the header.
     """
 
     path: Path
@@ -48,40 +48,40 @@ class CsvFile:
     text: Iterator[str]
 
     def lines(self) -> Iterator[Line]:
-        """Every line behind the header that is not empty.
+        """The non-empty lines after the header.
 
-        A line is a row. A quoted field that runs over several lines makes one faulty line of them; where the lines
-        after an open quote are right by themselves, only the line with the quote is at fault.
+        Each line is a row. A quoted field that contains line breaks is an error: its lines are returned as one faulty
+        line. If a quote is never closed and the lines after it are valid on their own, only its own line is faulty.
         """
-        waiting: list[tuple[int, str]] = []
+        pending: list[tuple[int, str]] = []
         for number, line in enumerate(self.text, start=2):
             fields = _fields([line])
-            if waiting and (fields is None or len(fields) != len(self.header)):
-                waiting.append((number, line))
-                joined = [text for _, text in waiting]
+            if pending and (fields is None or len(fields) != len(self.header)):
+                pending.append((number, line))
+                joined = [text for _, text in pending]
                 if _fields(joined) is not None:
-                    yield Line(waiting[0][0], None, f"a quoted field runs over {len(waiting)} lines")
-                    waiting = []
-                elif not _open_quote(joined) or len(waiting) == _LINES_OF_A_RECORD:
-                    yield from map(_alone, waiting)
-                    waiting = []
+                    yield Line(pending[0][0], None, f"a quoted field runs over {len(pending)} lines")
+                    pending = []
+                elif not _open_quote(joined) or len(pending) == _MAXIMUM_RECORD_LINES:
+                    yield from map(_single_line, pending)
+                    pending = []
                 continue
-            yield from map(_alone, waiting)
-            waiting = []
+            yield from map(_single_line, pending)
+            pending = []
             if fields is None:
-                waiting.append((number, line))
+                pending.append((number, line))
             elif fields:
                 yield Line(number, fields)
-        yield from map(_alone, waiting)
+        yield from map(_single_line, pending)
 
 
 @contextmanager
 def open_csv(path: Path) -> Iterator[CsvFile]:
-    """Open a CSV file, gzipped or not, and read its header.
+    """Open a CSV file, optionally compressed by gzip, and read its header.
 
     Raises:
-        TrainingError: DataUnavailable when it cannot be read, is empty, is another format or has another separator;
-            also from the body of the context, when the file ends too early.
+        TrainingError: DataUnavailable when the file cannot be read, is empty, or has another format or separator. It
+            is also raised from the body of the context when a compressed file ends too early.
     """
     try:
         with path.open("rb") as file:
@@ -89,9 +89,9 @@ def open_csv(path: Path) -> Iterator[CsvFile]:
             binary = io.BufferedReader(gzip.GzipFile(fileobj=file)) if compressed else file
             other = other_format(binary.peek(BYTES_NEEDED))
             if other is not None:
-                inside = "the file inside it " if compressed else ""
+                inside = "the compressed file " if compressed else ""
                 raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: {inside}{other}.")
-            # What is not UTF-8 must not end the reading: its line is refused like any other.
+            # Bytes that are not UTF-8 must not stop the reader: only their line is refused.
             text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
             yield CsvFile(path, _header(path, text.readline()), text)
     except (OSError, EOFError, zlib.error) as error:
@@ -100,10 +100,10 @@ def open_csv(path: Path) -> Iterator[CsvFile]:
 
 def _header(path: Path, line: str) -> Sequence[str]:
     if not line:
-        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path} is empty: it must hold a header and rows.")
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path} is empty: it must have a header and rows.")
     fields = _fields([line])
     if fields is None:
-        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: line 1: {_alone((1, line)).fault}.")
+        raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: line 1: {_single_line((1, line)).fault}.")
     if not fields:
         raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: line 1 must name the columns, separated by commas.")
     if len(fields) == 1:
@@ -111,14 +111,14 @@ def _header(path: Path, line: str) -> Sequence[str]:
         if separator in fields[0]:
             raise TrainingError(
                 Reason.DATA_UNAVAILABLE,
-                f"{path}: the columns of line 1 are separated by {_SEPARATORS[separator]}, not by commas. Write the "
-                "file with commas, and numbers with a decimal point.",
+                f"{path}: the columns of line 1 are separated by {_SEPARATORS[separator]}, not by commas. Save the "
+                "file with commas as separators and with decimal points.",
             )
     return fields
 
 
 def _fields(lines: Sequence[str]) -> Sequence[str] | None:
-    """The fields of one record; none of an empty line; None when it is not CSV."""
+    """The fields of one record; empty for an empty line; None when the record is not valid CSV."""
     if len(lines) == 1 and '"' not in lines[0]:
         text = lines[0].rstrip("\r\n")
         return text.split(",") if text else ()
@@ -133,7 +133,7 @@ def _open_quote(lines: Sequence[str]) -> bool:
     return sum(line.count('"') for line in lines) % 2 == 1
 
 
-def _alone(numbered: tuple[int, str]) -> Line:
+def _single_line(numbered: tuple[int, str]) -> Line:
     number, line = numbered
     fields = _fields([line])
     if fields is not None:

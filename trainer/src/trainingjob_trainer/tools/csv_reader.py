@@ -1,4 +1,4 @@
-"""Reading of telemetry from CSV: blocks of rows that are right, and every row that is not, with its line and why."""
+"""Reads telemetry from CSV: returns valid rows in blocks, and collects each invalid line with the reason."""
 
 import math
 import re
@@ -18,11 +18,11 @@ from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.tools.csv_lines import CsvFile, open_csv
 
 ROWS_OF_A_BLOCK = 20_000
-REFUSALS_TOLD = 20
+REFUSALS_SHOWN = 20
 FIRST_YEAR = 1970
 _KEYS = ("timestamp", "motor_pump")
 _LIKENESS = 0.81
-"""More than that of Fuel_T and Fuel_L, which are two sensors."""
+"""Minimum similarity of a misspelled column. It is higher than that of Fuel_T and Fuel_L, which are two sensors."""
 
 _DIGITS = "[+-]?(?:[0-9]{1,40}(?:[.][0-9]{0,40})?|[.][0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?"
 _NUMBERS = re.compile(f"(?:{_DIGITS})?(?:,(?:{_DIGITS})?)*")
@@ -32,61 +32,61 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a line was refused.
+    """A line that was refused.
 
     Attributes:
-        line: Number in the file, from 1.
-        why: With the column and what stands there.
+        line: Number of the line in the file, from 1.
+        reason: Why it was refused, with the column and its value.
     """
 
     line: int
-    why: str
+    reason: str
 
 
 @dataclass
 class Refusals:
-    """All lines that were refused: their number by kind, and the first few as they are.
+    """All refused lines: how many of each kind, and the first few in detail.
 
     Attributes:
-        counts: How many lines of each kind.
-        first: The first refusals in the order of the file.
+        counts: Number of lines by kind of fault.
+        first: The first refusals, in the order of the file.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     first: list[Refusal] = field(default_factory=list)
 
     def add(self, line: int, kind: str, detail: str = "") -> None:
-        """Count a refused line and keep it when it is among the first."""
+        """Count a refused line; keep its details if it is among the first."""
         self.counts[kind] += 1
-        if len(self.first) < REFUSALS_TOLD:
+        if len(self.first) < REFUSALS_SHOWN:
             self.first.append(Refusal(line, f"{kind}{detail}"))
 
-    def told(self) -> str:
-        """All of it as text for the person whose file it is."""
+    def summary(self) -> str:
+        """The refusals as text for the user."""
         kinds = "; ".join(f"{number} x {kind}" for kind, number in self.counts.most_common())
-        lines = "\n".join(f"  line {refusal.line}: {refusal.why}" for refusal in self.first)
+        lines = "\n".join(f"  line {refusal.line}: {refusal.reason}" for refusal in self.first)
         total = self.counts.total()
         are = "1 line is" if total == 1 else f"{total} lines are"
         return f"{are} refused ({kinds}). The first of them:\n{lines}"
 
 
 def read_csv(path: Path, known_columns: Sequence[str], refusals: Refusals) -> Iterator[pd.DataFrame]:
-    """Read telemetry from a CSV file, gzipped or not.
+    """Read telemetry from a CSV file, optionally compressed by gzip.
 
-    The first line names the columns: ``timestamp`` (ISO 8601 with a zone, from 1970 on), ``motor_pump`` (a name that
-    ``spec.machine`` may have), and numeric ones. An empty field is no value; text such as NAN or None in its place is
+    The first line has the column names: ``timestamp`` (ISO 8601 with a time zone, from 1970 on), ``motor_pump`` (a
+    valid ``spec.machine``) and numeric columns. An empty field is a missing value; text such as NAN or None is
     refused. Only percentages may be infinite.
 
     Args:
         path: The file.
-        known_columns: The columns that the table can take.
-        refusals: Collects the lines that are left out, each once.
+        known_columns: The numeric columns of the table.
+        refusals: Collects the refused lines, each one once.
 
     Yields:
-        Frames of ``timestamp`` (``datetime64[us]``, UTC), ``motor_pump`` and float64 columns, NaN for no value.
+        Frames of ``timestamp`` (``datetime64[us]``, UTC), ``motor_pump`` and float64 columns; NaN is a missing value.
 
     Raises:
-        TrainingError: DataUnavailable when the file cannot be read, is no CSV, or its header does not fit the table.
+        TrainingError: DataUnavailable when the file cannot be read, is not CSV, or its header does not match the table.
     """
     with open_csv(path) as file:
         _refuse_header(file, known_columns)
@@ -97,32 +97,32 @@ def read_csv(path: Path, known_columns: Sequence[str], refusals: Refusals) -> It
             else:
                 block.add(line.number, line.fields)
             if len(block) == ROWS_OF_A_BLOCK:
-                yield block.taken()
+                yield block.pop_frame()
         if len(block):
-            yield block.taken()
+            yield block.pop_frame()
 
 
 def _refuse_header(file: CsvFile, known_columns: Sequence[str]) -> None:
     known = (*_KEYS, *known_columns)
-    faults = [f"{name} comes twice" for name, number in Counter(file.header).items() if number > 1]
+    faults = [f"{name} is repeated" for name, number in Counter(file.header).items() if number > 1]
     unknown = [name for name in file.header if name not in known and name != "id"]
     absent = [column for column in known if column not in file.header]
     meant = {name: nearest(name, absent, _LIKENESS) for name in unknown}
     faults += [
         f"{name!a} is probably meant to be {meant[name]}" if meant[name] else f"{name!a} is not in the table"
-        for name in unknown[:REFUSALS_TOLD]
+        for name in unknown[:REFUSALS_SHOWN]
     ]
     faults += [f"{name} is missing" for name in _KEYS if name not in file.header and name not in meant.values()]
     if faults:
         raise TrainingError(
             Reason.DATA_UNAVAILABLE,
-            f"{file.path}: the columns of line 1 do not fit the table: {'; '.join(faults)}. Upper and lower case "
-            f"count. The table takes {', '.join(known)}.",
+            f"{file.path}: the columns of line 1 do not match the table: {'; '.join(faults)}. Names are "
+            f"case-sensitive. The columns of the table are {', '.join(known)}.",
         )
 
 
 class _Block:
-    """Rows on their way into a frame."""
+    """Collects valid rows until they are returned as a frame."""
 
     def __init__(self, header: Sequence[str], refusals: Refusals) -> None:
         self._width = len(header)
@@ -142,9 +142,9 @@ class _Block:
         return len(self._instants)
 
     def add(self, line: int, row: Sequence[str]) -> None:
-        """Take a row, or refuse it."""
+        """Add a row if it is valid; refuse it otherwise."""
         if len(row) != self._width:
-            self._refusals.add(line, "wrong number of fields", f": {len(row)}, not {self._width}")
+            self._refusals.add(line, "wrong number of fields", f": {len(row)} instead of {self._width}")
             return
         machine = row[self._machine]
         if machine not in self._names_seen:
@@ -168,7 +168,7 @@ class _Block:
             try:
                 return [float(text) if text else math.nan for text in fields]
             except ValueError:
-                pass  # A comma inside a field; below it is refused by name.
+                pass  # A field contains a comma; the loop below refuses it with the column's name.
         values = []
         for name, text in zip(self._names, fields, strict=True):
             value = _number(name, text)
@@ -179,8 +179,8 @@ class _Block:
             values.append(value)
         return values
 
-    def taken(self) -> pd.DataFrame:
-        """The rows so far as a frame; the block is empty then."""
+    def pop_frame(self) -> pd.DataFrame:
+        """Return the rows as a frame and clear the block."""
         values = np.array(self._values, np.float64).reshape(len(self), len(self._names))
         frame = pd.DataFrame(values, columns=self._names)
         frame.insert(0, "timestamp", np.array(self._instants, "datetime64[us]"))
@@ -190,8 +190,8 @@ class _Block:
 
 
 def _instant(text: str) -> datetime | str:
-    """The instant in UTC, without its zone; or why there is none."""
-    long_ago = f"timestamp lies before {FIRST_YEAR}"
+    """The instant in UTC, without time zone; or the reason why the text is not valid."""
+    long_ago = f"timestamp is before {FIRST_YEAR}"
     unreadable = "timestamp cannot be read (write it as 2025-08-31T12:00:00Z)"
     try:
         instant = datetime.fromisoformat(text)
@@ -201,13 +201,13 @@ def _instant(text: str) -> datetime | str:
     except ValueError:
         return long_ago if text.endswith("BC") else unreadable
     except OverflowError:
-        # At one of the two ends of the calendar.
+        # Conversion to UTC left the range of years that datetime supports, at its beginning or its end.
         return long_ago if text.startswith("0") else unreadable
     return instant if instant.year >= FIRST_YEAR else long_ago
 
 
 def _number(name: str, text: str) -> float | None:
-    """The value of a field, NaN when it is empty, None when it is not a number that the column may hold."""
+    """The value of a field; NaN when it is empty; None when it is not a number that the column may have."""
     text = text.strip(" ")
     if not text:
         return math.nan

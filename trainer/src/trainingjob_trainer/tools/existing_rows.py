@@ -1,12 +1,12 @@
-"""The choice between rows of an import and the same rows in the table."""
+"""What an import does with rows that are already in the table."""
 
 from enum import StrEnum
 
 
 class ExistingRows(StrEnum):
-    """What becomes of an import's rows whose machine and timestamp are in the table already.
+    """What an import does with rows whose machine and timestamp are already in the table.
 
-    REFUSE imports nothing, SKIP leaves those rows out, ADD imports them once more.
+    REFUSE imports nothing, SKIP skips those rows, ADD imports them again.
     """
 
     REFUSE = "refuse"

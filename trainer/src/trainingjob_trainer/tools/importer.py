@@ -1,4 +1,4 @@
-"""Import of a CSV file into the telemetry table: all of it in one transaction, or nothing."""
+"""Imports a CSV file into the telemetry table in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ _STAGE = "trainingjob_import"
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did.
+    """The result of an import.
 
     Attributes:
-        rows: Rows written, by machine.
-        existing: Rows left out because they are in the table already, by machine.
-        refusals: The lines left out; none, unless that was asked for.
+        rows: Number of rows written, by machine.
+        existing: Number of rows skipped because they are already in the table, by machine.
+        refusals: The refused lines; empty unless refused lines are skipped.
     """
 
     rows: Counter[str]
@@ -41,20 +41,20 @@ def import_csv(
     skip_refused: bool = False,
     existing: ExistingRows = ExistingRows.REFUSE,
 ) -> Imported:
-    """Append the rows of a CSV file, gzipped or not, to the telemetry table, each under a fresh id.
+    """Append the rows of a CSV file, optionally compressed by gzip, to the telemetry table. Each row gets a new id.
 
     Args:
-        path: The file; a column ``id`` in it is not used.
-        table: Where to. It is not touched before every row is known to be right.
-        skip_refused: Whether the right lines are imported when others are refused.
-        existing: What becomes of rows that are in the table already.
+        path: The file; its column ``id`` is ignored.
+        table: The telemetry table. It is not changed before all rows are validated.
+        skip_refused: Whether to import the valid lines when others are refused.
+        existing: What to do with rows that are already in the table.
 
     Raises:
-        TrainingError: DataUnavailable, with every kind of fault, its count and the first line numbers, when a line is
-            refused, when no row is left, or when rows are in the table already; nothing was written then.
+        TrainingError: DataUnavailable when a line is refused, when no row is left, or when rows are already in the
+            table. The message has each kind of fault, its count and the first line numbers. Nothing is written then.
     """
     with open_csv(path):
-        pass  # Another format is told before a server is looked for.
+        pass  # Report another file format before connecting to the server.
 
     def write(session: connection) -> Imported:
         types = column_types(session, table)
@@ -66,38 +66,37 @@ def import_csv(
         ids = ["id"] if types.get("id") == "uuid" else []
         _create_stage(session, {name: types[name] for name in (*ids, "timestamp", "motor_pump", *known)})
         for frame in read_csv(path, known, refusals):
-            # Read on after a refusal, so that the person hears of all of them at once.
+            # Continue after a refusal, to report all refused lines at once.
             if skip_refused or not refusals.first:
                 copy_rows(session, _STAGE, frame)
                 rows.update(frame["motor_pump"])
                 columns = [*ids, *frame.columns]
         if refusals.first and not (skip_refused and rows):
-            raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {refusals.told()}")
+            raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {refusals.summary()}")
         if not rows:
             raise TrainingError(
-                Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported: there is no row below the header."
+                Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported: there is no row after the header."
             )
-        found = _take_existing(session, table) if existing is not ExistingRows.ADD else Counter()
+        found = _remove_existing(session, table) if existing is not ExistingRows.ADD else Counter()
         if found and existing is ExistingRows.REFUSE:
-            raise TrainingError(
-                Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {_told(found, rows.total(), table)}"
-            )
+            message = _existing_rows_message(found, rows.total(), table)
+            raise TrainingError(Reason.DATA_UNAVAILABLE, f"{path}: nothing was imported. {message}")
         _append_stage(session, table, columns)
         return Imported(rows - found, found, refusals)
 
     return with_connection(write, reason=Reason.DATA_UNAVAILABLE)
 
 
-def _told(found: Counter[str], rows: int, table: str) -> str:
+def _existing_rows_message(found: Counter[str], rows: int, table: str) -> str:
     machines = ", ".join(f"{name}: {number}" for name, number in sorted(found.items()))
     return (
-        f"{found.total()} of its {rows} rows are in {table} already, by machine and timestamp ({machines}). "
-        f"--existing skip imports the other {rows - found.total()}; --existing add imports all of them once more."
+        f"{found.total()} of its {rows} rows are already in {table}, by machine and timestamp ({machines}). "
+        f"--existing skip imports the other {rows - found.total()}; --existing add imports all of them again."
     )
 
 
 def _create_stage(session: connection, types: Mapping[str, str]) -> None:
-    """A temporary table, so that the telemetry table is not touched before every row is known to be right."""
+    """Create a temporary table, so that the telemetry table is not changed before all rows are validated."""
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_name)) for name, type_name in types.items()
     )
@@ -105,18 +104,18 @@ def _create_stage(session: connection, types: Mapping[str, str]) -> None:
         cursor.execute(sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(sql.Identifier(_STAGE), columns))
 
 
-def _take_existing(session: connection, table: str) -> Counter[str]:
-    """Remove the rows that are in the telemetry table already from the stage, and count them by machine."""
+def _remove_existing(session: connection, table: str) -> Counter[str]:
+    """Remove the rows that are already in the telemetry table from the stage, and count them by machine."""
     names = {"stage": sql.Identifier(_STAGE), "table": table_identifier(table)}
     with session.cursor() as cursor:
-        # The planner knows nothing of a temporary table before.
+        # Without ANALYZE the planner has no statistics of a temporary table.
         cursor.execute(sql.SQL('ANALYZE {stage} (motor_pump, "timestamp")').format(**names))
         cursor.execute(sql.SQL('SELECT min("timestamp"), max("timestamp") FROM {stage}').format(**names))
         cursor.execute(sql.SQL(_DELETE_EXISTING).format(**names), cursor.fetchone())
         return Counter(dict(cursor.fetchall()))
 
 
-# Hashes the stage and reads the telemetry table once, also where that has no index.
+# The plan hashes the stage and reads the telemetry table once, even without an index.
 _DELETE_EXISTING = """
 WITH deleted AS (
     DELETE FROM {stage} AS stage USING {table} AS telemetry

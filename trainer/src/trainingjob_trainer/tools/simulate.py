@@ -1,4 +1,4 @@
-"""Simulated telemetry of a motor-pump, with every column of the table and every fault that real telemetry has."""
+"""Simulates the telemetry of a motor-pump, with all columns of the table and the faults of real telemetry."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -32,19 +32,19 @@ def simulate(
 ) -> Iterator[pd.DataFrame]:
     """Simulate the telemetry of one machine.
 
-    Sensors come first; derived columns follow from them by their formula, false readings included, as in the real
-    table. Every third session ends in a failure that a drift announces. Equal arguments give equal telemetry.
+    Derived columns are computed from the sensors, including false readings, as in real telemetry. Every third session
+    ends in a failure after a drift of sensors. Equal arguments give equal telemetry.
 
     Args:
-        machine: Its name; machines of different names differ.
-        start: When the first session begins, with a time zone.
-        rows: How many rows. They span longer than rows x step, because a machine is often off.
+        machine: Name of the machine; it also seeds the random numbers.
+        start: Start of the first session, with a time zone.
+        rows: Number of rows. They cover more time than rows x step, because the machine is off between sessions.
         step_seconds: Mean time between two rows.
-        seed: Another seed gives another history.
+        seed: Seed of the random numbers.
 
     Yields:
         One frame per session: ``timestamp`` (``datetime64[us]``, UTC), ``motor_pump`` and the columns of the table;
-        NaN stands for NULL. Rows that repeat an instant come last, with fewer values.
+        NaN is NULL. Rows with a repeated timestamp come last and have fewer values.
     """
     begin = _instant(start)
     condition = Condition()
@@ -68,7 +68,7 @@ def simulate(
 
 
 def write_csv(frames: Iterable[pd.DataFrame], stream: TextIO) -> int:
-    """Write simulated telemetry as CSV, in the form that ``import`` reads.
+    """Write simulated telemetry as CSV in the format of the command ``import``.
 
     Returns:
         Rows written.

@@ -1,7 +1,7 @@
-"""One simulated session of a motor-pump, from switching the panel on to switching it off: its sensors over time.
+"""Simulates the sensors of a motor-pump in one session, from switching the panel on to switching it off.
 
-A session is standby, start, warm-up, work at changing speeds, then either a cool-down and an orderly switch-off, or a
-failure that announces itself by a drift, drops the engine and leaves it standing. A drift may also pass by itself.
+A session consists of standby, start, warm-up and work at changing speeds. It ends with a cool-down and a normal
+switch-off, or with a failure: sensors drift, then the engine stops. Some sessions have a drift that recovers.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CRANKING_VOLTAGE = 19.0
 
 
 class Failure(Enum):
-    """What goes wrong."""
+    """The kinds of failure."""
 
     LUBRICATION = "oil is lost: its pressure falls, the engine heats up"
     SUCTION = "the strainer clogs: suction and discharge fall, the speed hunts"
@@ -26,13 +26,13 @@ class Failure(Enum):
 
 @dataclass(frozen=True)
 class Condition:
-    """What a session inherits from the one before.
+    """The state of the machine between two sessions.
 
     Attributes:
         fuel: Fuel level, %.
         oil: Oil level at rest, %.
         coolant: Temperature of the coolant, C.
-        starts: Starts counted so far.
+        starts: Number of starts so far.
         river: Level of the water at the intake, as suction pressure at rest, kPa.
     """
 
@@ -61,14 +61,14 @@ def simulate_session(
     """Simulate the sensors of one session.
 
     Args:
-        random: Decides everything that chance decides.
-        condition: What the session before left.
-        failure: How the session ends, None for an orderly switch-off.
+        random: Source of all random numbers.
+        condition: The state after the previous session.
+        failure: The failure at the end of the session; None for a normal switch-off.
         step_seconds: Mean time between two rows.
 
     Returns:
         Seconds since the start of the session, shape (rows,), ascending; the raw sensors and analogue inputs, one row
-        each; what is left to the next session.
+        each; the state for the next session.
     """
     timetable = _timetable(random, failure)
     rows = max(int(timetable.end / step_seconds), 2)
@@ -126,7 +126,7 @@ def simulate_session(
 
 
 class _Noise:
-    """Random courses over the rows of one session."""
+    """Random time series over the rows of one session."""
 
     def __init__(self, random: np.random.Generator, rows: int, step_seconds: float) -> None:
         self._random = random
@@ -137,18 +137,18 @@ class _Noise:
         return self._random.standard_normal(self._rows)
 
     def slow(self, seconds: float) -> Floats:
-        """A course of unit variance that forgets itself within the given time."""
+        """A series of unit variance whose autocorrelation decays with the given time constant."""
         memory = np.exp(-self._step / seconds)
         shocks = self.white() * np.sqrt((1 + memory) / (1 - memory))
         shocks[0] = self._random.standard_normal()
         return _averaged(shocks, 1 - memory)
 
     def lagged(self, target: Floats, seconds: float, start: float) -> Floats:
-        """What follows a target with a time constant, beginning at ``start``."""
+        """A series that follows a target with a time constant, starting at ``start``."""
         return _averaged(np.concatenate(([start], target)), 1 - float(np.exp(-self._step / seconds)))[1:]
 
     def period(self) -> float:
-        """Seconds per radian of the cycle that the water network runs through."""
+        """Seconds per radian of the water network's demand cycle."""
         return float(self._random.uniform(40, 60))
 
 
@@ -172,17 +172,17 @@ def _timetable(random: np.random.Generator, failure: Failure | None) -> _Timetab
 def _drift(
     random: np.random.Generator, seconds: Floats, timetable: _Timetable, failure: Failure | None
 ) -> tuple[Failure | None, Floats]:
-    """What drifts and how far, 0 to 1: up to the failure, or, in some sessions without one, up and down again."""
+    """The kind of drift and its extent, 0 to 1: rising until the failure, or, without a failure, rising and falling."""
     share = np.clip((seconds - timetable.drift) / (timetable.engine_off - timetable.drift), 0, 1)
     severity = random.uniform(0.4, 1)
     if failure:
         return failure, severity * share**1.3
-    passing = (*Failure, None, None)[int(random.integers(4))]
-    return passing, 0.5 * severity * np.sin(np.pi * share) ** 2
+    temporary = (*Failure, None, None)[int(random.integers(4))]
+    return temporary, 0.5 * severity * np.sin(np.pi * share) ** 2
 
 
 def _speed(random: np.random.Generator, seconds: Floats, timetable: _Timetable, noise: _Noise) -> Floats:
-    """Idle, then a new set point every 10 to 40 minutes, then idle again; followed with a lag of some seconds."""
+    """Engine speed: idle, then a new set point every 10 to 40 minutes, then idle, all with a lag of some seconds."""
     changes = np.cumsum(random.uniform(600, 2400, 24)) + timetable.work
     levels = random.choice([1450.0, 1600.0, 1600.0, 1600.0, 1750.0, 1900.0], 25)
     wanted = levels[np.searchsorted(changes, seconds, side="right")]
