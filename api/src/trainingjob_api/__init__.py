@@ -1,1 +1,1 @@
-"""What operator and trainer both know: the TrainingJob API, and what they tell each other. No I/O."""
+"""The contract between operator and trainer: the TrainingJob API and the messages between the two. No I/O."""

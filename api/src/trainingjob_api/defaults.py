@@ -9,10 +9,10 @@ from trainingjob_api.spec import TrainingJobSpec
 
 
 def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The default of each field by API name; fields that are absent by default are left out.
+    """The default of each field by API name; fields without a default are omitted.
 
     Args:
-        model: A part of the spec. A required field is left out too, unless it is a part with defaults of its own.
+        model: A part of the spec. A required field is omitted too, unless its type is a part that has defaults.
     """
     defaults: dict[str, Any] = {}
     for name, field in model.model_fields.items():
@@ -25,4 +25,4 @@ def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 DEFAULTS: Mapping[str, Any] = defaults_of(TrainingJobSpec)
-"""Every default of the spec. A field that is not in it is absent by default, which has a meaning of its own."""
+"""Every default of the spec. A field that is not in it has no default: its absence is meaningful."""

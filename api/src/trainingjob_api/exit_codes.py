@@ -1,4 +1,4 @@
-"""Exit codes of the trainer, and the reason that each stands for."""
+"""Exit codes of the trainer and their reasons."""
 
 from enum import IntEnum
 
@@ -9,8 +9,8 @@ class ExitCode(IntEnum):
     """An exit code of the trainer. The Job's podFailurePolicy and the operator rely on them.
 
     Attributes:
-        reason: What the code says when there is no termination message.
-        final: Whether another attempt would end the same, because the spec, the data or the model is at fault.
+        reason: The reason of the failure when there is no termination message.
+        final: Whether a retry is useless, because the cause is the spec, the data or the model.
     """
 
     reason: Reason
@@ -36,24 +36,24 @@ class ExitCode(IntEnum):
 
     @classmethod
     def of(cls, reason: Reason) -> "ExitCode":
-        """The code with which a run ends for a reason; ``UNEXPECTED`` for one that has no code of its own."""
+        """The exit code of a run that ends for a reason; ``UNEXPECTED`` for a reason without its own code."""
         return _OTHER_REASONS.get(reason) or next((code for code in cls if code.reason is reason), cls.UNEXPECTED)
 
 
 _OTHER_REASONS = {
     Reason.INSUFFICIENT_DATA: ExitCode.DATA,
     Reason.SINGLE_CLASS: ExitCode.DATA,
-    # Without a message nobody knows who stopped the process; a trainer that asks for it was suspended.
+    # The code alone cannot distinguish an eviction from a suspension, so STOPPED itself means Evicted.
     Reason.SUSPENDED: ExitCode.STOPPED,
 }
 
 FINAL_EXIT_CODES = tuple(code for code in ExitCode if code.final)
-"""Codes after which a Job is not retried."""
+"""Exit codes after which a Job does not retry."""
 
 
 _REASONS = {int(code): code.reason for code in ExitCode if code is not ExitCode.DONE}
 
 
 def reason_of(exit_code: int) -> Reason:
-    """What the exit code of a failed container says; ``TrainerError`` for a code that is not the trainer's."""
+    """The reason for the exit code of a failed container; ``TrainerError`` for a code that the trainer does not use."""
     return _REASONS.get(exit_code, Reason.TRAINER_ERROR)

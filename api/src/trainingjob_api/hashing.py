@@ -1,4 +1,4 @@
-"""Which specs are equal: hashes over the JSON of a spec. An unknown field of another API version counts as it is."""
+"""Hashes over the JSON of a spec, to compare specs. Unknown fields of other API versions are hashed unchanged."""
 
 import hashlib
 import json
@@ -9,10 +9,10 @@ from trainingjob_api.defaults import DEFAULTS
 
 
 def spec_hash(spec: Mapping[str, Any]) -> str:
-    """Hash what decides the model: machine, model and data, without Secret names. Equal hashes are equal models.
+    """Hash the fields that determine the model: machine, model and data, without Secret names.
 
-    SHA-256, in hex, of JSON with sorted keys and without whitespace, in which whole numbers have no fraction and what
-    equals its default is left out: a new field whose default is the old behaviour changes no hash.
+    The hash is SHA-256, in hex, of JSON with sorted keys and without whitespace. Whole numbers are written as integers,
+    and values equal to their default are omitted, so a new field whose default is the old behaviour changes no hash.
     """
     data = {key: value for key, value in (spec.get("data") or {}).items() if key != "databaseSecretName"}
     decisive = {"machine": spec["machine"], "model": spec["model"], "data": data}
@@ -20,15 +20,16 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
 
 
 def gates_hash(spec: Mapping[str, Any]) -> str:
-    """Hash the gates, whatever their order."""
+    """Hash the gates, independent of their order."""
     return _digest(sorted((_plain(gate) for gate in spec.get("gates") or ()), key=lambda gate: str(gate["metric"])))
 
 
 def attempt_hash(spec: Mapping[str, Any]) -> str:
-    """Hash what shapes a Job but not the model; short enough for a label.
+    """Hash the fields that determine the Job but not the model; the hash is short enough for a label.
 
-    Accelerator, resources, scheduling, artifacts, Secret names and gates: a change of these during a run is the next
-    attempt. Not runPolicy, whose limits hold from the next Job on, nor reuse, which only a run's start looks at.
+    These are accelerator, resources, scheduling, artifacts, Secret names and gates: when one of them changes during a
+    run, a new attempt starts. runPolicy is not hashed, because its limits apply from the next Job on; nor is reuse,
+    because only the start of a run reads it.
     """
     parts = {key: spec[key] for key in ("accelerator", "resources", "scheduling", "artifacts") if spec.get(key)}
     shaping = _without_defaults(parts, DEFAULTS)
@@ -41,7 +42,7 @@ def _without_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
     for key, value in part.items():
         default = defaults.get(key)
         if isinstance(value, Mapping) and isinstance(default, Mapping):
-            # A map without defaults of its own, such as columns, is compared whole: its default is the empty map.
+            # A map without nested defaults, such as columns, is compared as a whole; its default is the empty map.
             value = _without_defaults(value, default)  # noqa: PLW2901
             default = {}
         if value is not None and value != default:
@@ -50,7 +51,7 @@ def _without_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any]) -> d
 
 
 def _plain(value: Any) -> Any:
-    """The same value with whole numbers as integers: JSON's 1 and 1.0 are one number."""
+    """The value with whole numbers as integers, because 1 and 1.0 are the same number in JSON."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The metrics of a model that others than its own code rely on: gates, the status, the termination message."""
+"""The model metrics that gates, the status and the termination message use."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,16 @@ from trainingjob_api.values import ModelType
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of the test part of a model.
+    """One metric of a model, measured on the test part.
 
     Attributes:
         name: Its key in ``status.metrics`` and in the registry.
         model_type: The model type that has it.
-        unit: ``score`` is the unit of the health score, 0 to 1; ``share`` is a share of rows, 0 to 1; empty for none.
+        unit: ``score`` is the unit of the health score, 0 to 1; ``share`` is a fraction of rows, 0 to 1; empty for
+            none.
         meaning: One sentence, in Markdown.
         gate: Whether ``spec.gates`` may name it.
-        kept: Whether it stays in a termination message that is too long for all metrics.
+        kept: Whether it is kept in a termination message that is too long for all metrics.
     """
 
     name: str
@@ -45,7 +46,7 @@ METRICS = (
 """Every such metric, in the order in which messages and documentation list them."""
 
 KEPT_METRICS = tuple(metric.name for metric in METRICS if metric.kept)
-"""Metrics that stay longest in a termination message."""
+"""Metrics that a termination message keeps when it is too long for all."""
 
 
 def gate_metrics(model_type: ModelType) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Names that operator and trainer must agree on: the API, labels and annotations, and the trainer's pod."""
+"""Names that operator and trainer share: the API, labels, annotations, and the trainer's pod."""
 
 from typing import Literal, get_args
 

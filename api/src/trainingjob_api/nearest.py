@@ -1,4 +1,4 @@
-"""The known name that somebody meant who wrote another one."""
+"""Finds the known name that a misspelled name probably means."""
 
 import difflib
 import re
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def nearest(name: str, known: Sequence[str], likeness: float = 0.6) -> str | None:
-    """The one of the known names that was probably meant: another case or spelling of it; None when none is near.
+    """The known name that is most similar to the given one, ignoring case and punctuation; None when none is similar.
 
     Args:
-        name: What was written.
-        known: What could be meant.
-        likeness: How near it must be, from 0 to 1, which is but for case and punctuation the same.
+        name: The misspelled name.
+        known: The valid names.
+        likeness: Minimum similarity, 0 to 1; 1 requires equality except for case and punctuation.
     """
     plain = {re.sub("[^a-z0-9]", "", candidate.lower()): candidate for candidate in reversed(known)}
     (found,) = difflib.get_close_matches(re.sub("[^a-z0-9]", "", name.lower()), plain, n=1, cutoff=likeness) or (None,)

@@ -1,4 +1,4 @@
-"""The parts of a spec that say how the pods of a TrainingJob are run."""
+"""The parts of a spec that configure the pods of a TrainingJob."""
 
 from typing import Annotated, Literal, Self
 
@@ -43,7 +43,7 @@ Tolerations = Annotated[tuple[Toleration, ...], Field(strict=False, max_length=1
 
 
 class Accelerator(Part):
-    """Whether and how to ask for an accelerator; the trainer is told the outcome apart from this."""
+    """Whether and how to request an accelerator. ``TrainingRun.accelerator`` has the result."""
 
     policy: AcceleratorPolicy | None = None
     resource_name: str = Field(
@@ -59,7 +59,7 @@ class Accelerator(Part):
 
 
 class ResourceQuantities(Part):
-    """Amounts of what a container may ask for, the accelerator apart."""
+    """Quantities of the resources that a container may request, without the accelerator."""
 
     cpu: Quantity | None = None
     memory: Quantity | None = None
@@ -82,7 +82,7 @@ class Resources(Part):
 
 
 class Scheduling(Part):
-    """Where and when the pod may run."""
+    """Where and when the pod is scheduled."""
 
     node_selector: Labels = Field(default_factory=dict)
     tolerations: Tolerations = ()
@@ -91,7 +91,7 @@ class Scheduling(Part):
 
 
 class RunPolicy(Part):
-    """How long and how often a run is tried."""
+    """Limits of time and retries of a run."""
 
     suspend: bool = False
     backoff_limit: int = Field(default=3, ge=0, le=20)

@@ -1,10 +1,10 @@
-"""How far a run is: its stages, and the Prometheus metrics in which a trainer serves its progress."""
+"""Progress of a run: its stages, and the Prometheus metrics by which the trainer exposes it."""
 
 from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """What a run is doing, in the order in which it happens."""
+    """The stages of a run, in order."""
 
     STARTING = "Starting"
     LOADING = "Loading"
@@ -16,7 +16,7 @@ class Stage(StrEnum):
 
 
 class ProgressMetric(StrEnum):
-    """Names of the metrics that the trainer serves and the operator reads. All but the stage are gauges."""
+    """Names of the metrics that the trainer exposes and the operator reads. All except the stage are gauges."""
 
     STAGE = "trainingjob_stage"
     RATIO = "trainingjob_progress_ratio"

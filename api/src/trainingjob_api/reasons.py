@@ -1,4 +1,4 @@
-"""The closed list of reasons that conditions, failures and Events name, with what each means and what to do."""
+"""The closed list of reasons in conditions, failures and Events, with the meaning of each and what to do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a TrainingJob is in its present state. Documentation is searched for these words."""
+    """Why a TrainingJob is in its current state. Users search the documentation for these words."""
 
     ACCEPTED = "Accepted"
     QUEUED = "Queued"
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
     @classmethod
     def known(cls, text: object, otherwise: "Reason") -> "Reason":
-        """The reason of that name, or ``otherwise`` for a word that is not in the list."""
+        """The reason with that name; ``otherwise`` when the text is not a name in the list."""
         return cls(text) if isinstance(text, str) and text in cls._value2member_map_ else otherwise
 
 

@@ -1,4 +1,4 @@
-"""The environment variables that name a trainer's servers, and the keys of the Secrets that they come from."""
+"""The environment variables with the trainer's connection settings, and the Secret keys that they are read from."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""The spec of a TrainingJob: a frozen mirror of the CRD, with every default resolved.
+"""The spec of a TrainingJob as frozen pydantic models, with every default resolved.
 
-The CRD in ``crds/`` is the source of truth and describes each field; a test keeps the two equal. Attribute names are
-the API's in snake_case. A value that the CRD refuses is refused here too.
+The CRD in ``crds/`` is the source of truth and describes each field; a test compares the two. Attribute names are the
+API's names in snake_case. Values that the CRD refuses are refused here too.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ class Gru(Part):
 
 
 class Search(Part):
-    """The settings that an xgb search tries; among equals the first one in the given order wins."""
+    """The settings that an xgb search tries; if scores are equal, the first setting in the given order is chosen."""
 
     n_estimators: Choices[Annotated[int, Field(ge=1, le=5000)]] = (100, 200)
     max_depth: Choices[Annotated[int, Field(ge=1, le=20)]] = (4, 6, 8)
@@ -109,7 +109,7 @@ class Xgb(Part):
 
 
 class Model(Part):
-    """What to train. Both blocks are always there, with defaults; ``type`` says which one counts."""
+    """The model to train. Both blocks always exist, with defaults; ``type`` selects the one that is used."""
 
     type: ModelType
     gru: Gru = Field(default_factory=Gru)
@@ -164,7 +164,7 @@ class Artifacts(Part):
 
 
 class Gate(Part):
-    """What a metric of the test part must be for the model to be registered, both ends included."""
+    """Bounds, both inclusive, that a metric of the test part must meet before the model is registered."""
 
     metric: Annotated[str, Field(min_length=1, max_length=63)]
     min: Bound | None = None
@@ -180,7 +180,7 @@ class Gate(Part):
 
 
 class TrainingJobSpec(Part):
-    """One machine shall have this model, trained on this data."""
+    """The spec of a TrainingJob: a machine, the model to train for it, and the data to train on."""
 
     machine: Annotated[
         str,
@@ -209,5 +209,5 @@ class TrainingJobSpec(Part):
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The spec as the API holds it: what was set, by API name."""
+        """The fields that were set, by API name, as the API server stores them."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)

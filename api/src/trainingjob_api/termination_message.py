@@ -1,4 +1,4 @@
-"""Builds the termination message: what the operator learns of a run's end, as JSON of at most 4096 bytes.
+"""Builds the termination message: the result of a run as JSON of at most 4096 bytes, for the operator.
 
 ``termination_report`` reads it.
 """
@@ -12,26 +12,26 @@ from trainingjob_api.metrics import KEPT_METRICS
 from trainingjob_api.text import clean
 
 LIMIT_BYTES = 4096
-"""The kubelet keeps no more, and of a longer message only the tail."""
+"""Limit of the kubelet; of a longer message it keeps only the end."""
 SUMMARY_CHARACTERS = 64
-"""Of the summary; the CRD allows no more."""
+"""Maximum length of the summary in the CRD."""
 
 _MESSAGE_CHARACTERS = 1024
 _SHORT_MESSAGE_CHARACTERS = 256
 Outcome = Literal["Succeeded", "Failed", "Stopped"]
-"""How a run ended; a stopped one goes on from a checkpoint."""
+"""How a run ended; a stopped run can resume from a checkpoint."""
 Message = dict[str, Any]
 
 
 def termination_message(facts: Mapping[str, Any]) -> bytes:
-    """Put the facts of a run's end into at most 4096 bytes of JSON.
+    """Encode the result of a run in at most 4096 bytes of JSON.
 
-    What is None, empty or not finite is left out. When it is still too long, things go in a fixed order until it
-    fits: warnings from the last one on, metrics but the ones people ask for first, files but the model and its
-    scaler, all other metrics, all but the beginning of the message, the files, the data.
+    Values that are None, empty or not finite are omitted. If the message is too long, parts are removed in this order
+    until it fits: warnings (the last one first), all metrics except ``KEPT_METRICS``, all files except the model and
+    its scaler, the remaining metrics, the end of the message text, the remaining files, the data.
 
     Args:
-        facts: By the names of the contract with the operator: uid, run, attempt, outcome, reason, message, exitCode,
+        facts: Values by the names that the operator reads: uid, run, attempt, outcome, reason, message, exitCode,
             summary, metrics, artifacts, registration, data, device, warnings.
     """
     message = _without_nothing(facts)
@@ -51,7 +51,7 @@ def termination_message(facts: Mapping[str, Any]) -> bytes:
 
 
 def _finite_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are plain finite numbers."""
+    """The metrics whose values are finite numbers."""
     return {
         name: value
         for name, value in metrics.items()

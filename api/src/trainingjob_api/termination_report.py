@@ -1,7 +1,7 @@
-"""Reads the termination message that ``termination_message`` builds, without trusting it.
+"""Reads and validates the termination message that ``termination_message`` builds.
 
-A status that the API server refuses would wedge a run, so what is taken over is held to the CRD's types and bounds;
-what does not fit is left out, or cut where it is text for people.
+The API server would refuse a status that violates the CRD, and the run could not finish. So each value is checked
+against the CRD's types and bounds: an invalid value is omitted, and prose that is too long is cut.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LARGEST_EXACT_FLOAT = 2**53
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Check = Callable[[Any], Any]
-"""Gives the value as the status may hold it, or None to leave it out."""
+"""Returns the value as the CRD allows it, or None to omit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a trainer says it ended; ``fields`` are sections of the status, within the CRD's bounds."""
+    """The result that a trainer reports; ``fields`` are sections of the status, within the CRD's bounds."""
 
     outcome: Outcome
     reason: Reason
@@ -36,12 +36,12 @@ class Report:
 
 
 def read_report(message: str, uid: str, run: int) -> Report | None:
-    """The report in a container's termination message, or None where there is none or where it is of another run.
+    """Parse the report in a container's termination message; None when there is none, or it is from another run.
 
     Args:
-        message: With the policy FallbackToLogsOnError it may as well be the end of a log.
-        uid: Of the TrainingJob.
-        run: The run that the container was started for.
+        message: The termination message. By the policy FallbackToLogsOnError it may also be the end of a log.
+        uid: UID of the TrainingJob.
+        run: Number of the run that the container was started for.
     """
     if not message.startswith("{"):
         return None
@@ -55,17 +55,17 @@ def read_report(message: str, uid: str, run: int) -> Report | None:
     if outcome not in get_args(Outcome):
         return None
     otherwise = Reason.COMPLETED if outcome == "Succeeded" else Reason.TRAINER_ERROR
-    told = content.get("message")
+    text = content.get("message")
     return Report(
         outcome=outcome,
         reason=Reason.known(content.get("reason"), otherwise),
-        message=told if isinstance(told, str) else "",
+        message=text if isinstance(text, str) else "",
         fields=SECTIONS(content) or {},
     )
 
 
 def _text(length: int, pattern: re.Pattern[str] | None = None) -> Check:
-    """Text that must fit as it is: a cut name or address would be wrong."""
+    """Text that is not cut when it is too long, because a shortened name or address would be wrong."""
 
     def check(value: Any) -> str | None:
         fits = isinstance(value, str) and 0 < len(value) <= length and (pattern is None or pattern.fullmatch(value))

@@ -1,4 +1,4 @@
-"""What a trainer is told: one run of a TrainingJob, as JSON in the environment variable ``TRAINING_JOB``."""
+"""The trainer's input: one run of a TrainingJob, as JSON in the environment variable ``TRAINING_JOB``."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from trainingjob_api.values import AcceleratorPolicy, Part
 
 
 class Window(Part):
-    """The resolved window of the data, half open: ``end`` is excluded. None leaves that side open."""
+    """The resolved time window of the data, half-open: ``end`` is excluded. A side that is None is unbounded."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -30,13 +30,13 @@ class RunIdentity(Part):
     Attributes:
         namespace: Namespace of the TrainingJob.
         name: Name of the TrainingJob.
-        uid: With ``run`` the identity of this run everywhere.
-        run: Counts the runs of one TrainingJob, from 1.
-        attempt: Counts the Jobs of one run, from 1.
-        spec_hash: Equal for runs that would train the same model on the same selection of data.
+        uid: UID of the TrainingJob; with ``run`` it identifies the run.
+        run: Number of the run of the TrainingJob, from 1.
+        attempt: Number of the Job of the run, from 1.
+        spec_hash: Equal for runs that train the same model on the same selection of data.
         window: The window of the data, fixed when the run was accepted.
-        accelerator: The resource that this attempt was given; None is the CPU.
-        adopt: Whether an equal model of the registry may be taken instead of training.
+        accelerator: The accelerator resource of this attempt; None is the CPU.
+        adopt: Whether the run may adopt an equal registered model instead of training.
     """
 
     namespace: Annotated[str, Field(min_length=1, max_length=63)]
@@ -51,11 +51,11 @@ class RunIdentity(Part):
 
 
 class UncheckedTrainingRun(RunIdentity):
-    """A run as the operator writes it: the spec is passed on as the API server holds it, whatever its version.
+    """A run as the operator writes it: the spec is passed on unchanged, whatever its version.
 
     Attributes:
-        accelerator_policy: What was asked for.
-        spec: The JSON of the spec.
+        accelerator_policy: The requested policy.
+        spec: The JSON of the spec, as the API server stores it.
     """
 
     accelerator_policy: str
@@ -66,7 +66,7 @@ class TrainingRun(RunIdentity):
     """A run as the trainer reads it.
 
     Attributes:
-        accelerator_policy: What was asked for.
+        accelerator_policy: The requested policy.
         spec: The spec of the TrainingJob.
     """
 

@@ -1,4 +1,4 @@
-"""The values that the spec of a TrainingJob is made of: names, moments, ranges, labels and their bounds."""
+"""Types of the values in a TrainingJob's spec: names, moments, ranges, labels and their bounds."""
 
 import re
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 HEALTH_INDICATORS = ("Oil_P", "Oil_L", "Recalque", "Succao")
-"""The four sensors that the health score is made of."""
+"""The four sensors of the health score."""
 
 KEY_COLUMNS = ("id", "timestamp", "motor_pump")
-"""Columns that say which row it is: never a feature, never the target of a rename, without limits."""
+"""Columns that identify a row. They cannot be features or targets of a rename, and cannot have limits."""
 
 ModelType = Literal["gru", "xgb"]
 AcceleratorPolicy = Literal["Required", "Preferred", "Disabled"]
 
 DEFAULT_ACCELERATOR_POLICIES: Mapping[ModelType, AcceleratorPolicy] = {"gru": "Preferred", "xgb": "Disabled"}
-"""The accelerator policy of a model type whose spec names none, unless the operator is configured otherwise."""
+"""The accelerator policy by model type when the spec has none; the operator's configuration can override it."""
 
 MAXIMUM_SEARCH_SETTINGS = 512
-"""Settings that one search of an xgb model may have at most."""
+"""Maximum number of settings in one search of an xgb model."""
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -53,14 +53,14 @@ PATTERN_RULES: Mapping[str, str] = {
     QUEUE_NAME: "letters, digits, -, _ and ., starting and ending with a letter or digit",
     QUANTITY: "an amount such as 500m, 2, 1.5 or 4Gi",
 }
-"""Each pattern of the API in words."""
+"""A description of each pattern, for error messages."""
 
 
 def parse_moment(text: str) -> datetime:
-    """Read a date (as its first instant) or an instant of the API.
+    """Parse a date (as the start of that day) or an instant of the API.
 
     Raises:
-        ValueError: There is no such date, 2025-02-30 for example.
+        ValueError: The date does not exist, for example 2025-02-30.
     """
     try:
         return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
@@ -69,7 +69,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def is_date(moment: str) -> bool:
-    """Whether a moment of the API is a date, which stands for the whole day, and not an instant."""
+    """Whether a moment of the API is a date, which means the whole day, and not an instant."""
     return len(moment) == len("2025-01-01")
 
 
@@ -83,14 +83,14 @@ def _real_date(text: str) -> str:
 
 
 def distinct(values: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Refuse a value that comes twice."""
+    """Refuse repeated values."""
     if len(set(values)) != len(values):
         raise ValueError("must not repeat a value")
     return values
 
 
 def telemetry_columns(by_column: ByColumn) -> ByColumn:
-    """Refuse what cannot be the name of a telemetry column."""
+    """Refuse keys that are not valid names of telemetry columns."""
     for name in by_column:
         if name in KEY_COLUMNS or not re.fullmatch(COLUMN, name):
             raise ValueError(f"must name columns by letters, digits and _, and none of {KEY_COLUMNS}; not {name!r}")
@@ -98,7 +98,7 @@ def telemetry_columns(by_column: ByColumn) -> ByColumn:
 
 
 def usable_in_object_names(machine: str) -> str:
-    """Refuse the name of a machine that readers of its model would take apart in the wrong place."""
+    """Refuse a machine name that breaks the way in which readers derive object names from each other."""
     for replaced in ("weights", ".h5"):
         if replaced in machine:
             raise ValueError(f"must not contain {replaced!r}, which readers of the model replace in object names")
@@ -106,14 +106,14 @@ def usable_in_object_names(machine: str) -> str:
 
 
 def machine_name(text: str) -> str:
-    """Refuse what cannot be ``spec.machine`` of any TrainingJob."""
+    """Refuse text that is not a valid ``spec.machine``."""
     if not re.fullmatch(MACHINE, text):
         raise ValueError(f"must be {PATTERN_RULES[MACHINE]}")
     return usable_in_object_names(text)
 
 
 def label_names(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse what cannot be the name of a label."""
+    """Refuse keys that are not valid label names."""
     for name in labels:
         if len(name) > 317 or not re.fullmatch(LABEL_KEY, name):
             raise ValueError(f"must have label names as keys, not {name!r}")
@@ -139,7 +139,7 @@ Quantity = Annotated[
 
 
 def amount(quantity: str | int) -> Decimal:
-    """What a quantity such as 500m or 4Gi comes to, in units."""
+    """The value of a quantity such as 500m or 4Gi, in units."""
     parts = re.fullmatch(QUANTITY, str(quantity))
     if parts is None:
         raise ValueError(f"{quantity!r} is not {PATTERN_RULES[QUANTITY]}")
@@ -155,7 +155,7 @@ _UNITS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000)} | {
 
 
 class Part(BaseModel):
-    """What every part of the API has in common: frozen, closed, camelCase outside, no coercion."""
+    """Base of every part of the API: frozen, no unknown fields, camelCase aliases, no coercion of types."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -172,7 +172,7 @@ Bound = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
 class Range(Part):
-    """The values of a sensor that become 0 and 1 in the health score."""
+    """The sensor values that map to 0 and 1 in the health score."""
 
     min: Bound
     max: Bound
@@ -185,7 +185,7 @@ class Range(Part):
 
 
 class Limits(Part):
-    """The plausible values of a sensor; either end may be open."""
+    """The plausible values of a sensor; either end may be unbounded."""
 
     min: Bound | None = None
     max: Bound | None = None

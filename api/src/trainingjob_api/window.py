@@ -1,4 +1,4 @@
-"""The window of the data, resolved from dates or lookbackDays."""
+"""Resolves the time window of the data from dates or lookbackDays."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,17 +8,17 @@ from trainingjob_api.values import is_date, parse_moment
 
 
 def resolve_window(spec: Mapping[str, Any], now: datetime) -> tuple[datetime | None, datetime]:
-    """Fix the window of the data at the moment the run is accepted.
+    """Resolve the window of the data when the run is accepted.
 
-    An end date is included whole, an end instant is excluded; lookbackDays are the last whole UTC days before ``now``.
-    The end is never later than ``now``, so that telemetry which keeps coming in changes no attempt of the run.
+    An end date is included, an end instant is excluded; lookbackDays are the last whole UTC days before ``now``.
+    The end is never later than ``now``, so that new telemetry does not change the data of later attempts.
 
     Args:
         spec: The JSON of a spec, with or without its defaults.
-        now: The moment of acceptance, with a time zone.
+        now: The time of acceptance, with a time zone.
 
     Returns:
-        Start, None for the first row, and end, which is excluded.
+        Start (None for the first row) and end (excluded).
     """
     data = spec.get("data") or {}
     now = now.astimezone(UTC).replace(microsecond=0)

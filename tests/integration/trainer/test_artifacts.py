@@ -124,7 +124,7 @@ def test_tls_is_checked_against_the_authority_of_the_secret(object_store: Server
         ({"S3_ENDPOINT": "ftp://host"}, "S3_ENDPOINT must be host:port"),
         ({"S3_ENDPOINT": "http://host/path"}, "S3_ENDPOINT must be host:port"),
         ({"S3_SECURE": "maybe"}, "S3_SECURE .* must be true or false"),
-        ({"S3_REGION": "over there"}, "S3_REGION .* holds a space"),
+        ({"S3_REGION": "over there"}, "S3_REGION .* contains a space"),
         ({"S3_REGION": "here/there"}, "S3_REGION .* must be a name"),
         ({"S3_ENDPOINT": "https://key:secret@host"}, "without keys"),
     ],

@@ -178,7 +178,7 @@ def test_rows_of_instants_that_no_machine_has_seen_are_ignored_and_counted(sessi
     insert = 'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)'
     for instant in ("0001-01-01", "0044-03-15 BC", "1969-12-31 23:59:59", "-infinity", "infinity", "10000-01-01"):
         write(session, insert, instant, MACHINE)
-    with pytest.raises(TrainingError, match="all 6 in this period lie before 1970 or after 9999"):
+    with pytest.raises(TrainingError, match="all 6 rows of this period are before 1970 or after 9999"):
         load_telemetry(spec(), EVERYTHING)
     write(session, insert, "1970-01-01", MACHINE)
     write(session, insert, "9999-12-31", MACHINE)
@@ -260,7 +260,7 @@ def test_an_old_table_without_id_and_zones_in_another_schema_is_read(session: co
     telemetry = load_telemetry(spec(data={"table": "plant.Telemetry"}), Window(start=START))
     assert telemetry.timestamps[0] == np.datetime64("2025-01-01")
     (warning,) = telemetry.warnings
-    assert "plant.Telemetry has no time zone: its instants are taken as UTC" in warning
+    assert "plant.Telemetry has no time zone, so its values are read as UTC" in warning
     np.testing.assert_array_equal(telemetry.values, np.array([[3.5, np.nan], [1.5, 2]], np.float32))
 
 
@@ -287,10 +287,10 @@ def test_a_table_that_is_no_telemetry_is_refused_with_what_it_has(session: conne
 def test_a_machine_without_rows_is_refused_with_what_there_is(session: connection) -> None:
     error = refusal(spec())
     assert (error.reason, error.exit_code) == ("InsufficientData", ExitCode.DATA)
-    assert f"machine {MACHINE}: table processed_data has no row of it" in error.message
+    assert f"machine {MACHINE}: table processed_data has no row of this machine" in error.message
     write(session, 'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)', START, MACHINE)
     error = refusal(spec(), Window(start=START.replace(month=2)))
-    assert "has rows from 2025-01-01 00:00:00+00 to 2025-01-01 00:00:00+00, none in this period" in error.message
+    assert "has rows from 2025-01-01 00:00:00+00 to 2025-01-01 00:00:00+00, but none in this period" in error.message
 
 
 def test_loading_cannot_write(session: connection) -> None:

@@ -142,7 +142,7 @@ def test_an_equal_run_is_found_and_adopted_without_another_model(tables: connect
     assert select(tables, "SELECT count(*) FROM models") == [(1,)]
 
 
-@pytest.mark.parametrize("field", [{"spec_hash": "b" * 64}, {"recipe": 2}, {"fingerprint": "e" * 64}])
+@pytest.mark.parametrize("field", [{"spec_hash": "b" * 64}, {"trainer_revision": 2}, {"fingerprint": "e" * 64}])
 def test_a_run_that_differs_is_not_equal(tables: connection, field: dict[str, Any]) -> None:
     registry.save_model_metadata(KEY, MODEL)
     assert registry.find_equal_run(replace(KEY, **field)) is None

@@ -66,7 +66,7 @@ def test_a_trial_that_succeeds_leaves_nothing(tables: connection) -> None:
         ),
         (
             "UPDATE models SET bucket_address = ''; ALTER TABLE models ALTER bucket_address TYPE varchar(8)",
-            ["bucket_address holds 8 characters and gets 10", "ALTER COLUMN bucket_address TYPE text"],
+            ["bucket_address holds 8 characters but 10 are needed", "ALTER COLUMN bucket_address TYPE text"],
         ),
         ("ALTER TABLE models DROP COLUMN data_end_date", ['column "data_end_date"', FILLED]),
         ("ALTER TABLE models ALTER model_type TYPE integer USING 1", ["table models", '"gru"', FILLED]),

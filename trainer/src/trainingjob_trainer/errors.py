@@ -1,17 +1,17 @@
-"""How a run ends other than well: one exception, whose reason decides the exit code of the process."""
+"""The exception by which a run fails; its reason determines the exit code of the process."""
 
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.reasons import Reason
 
 
 class TrainingError(Exception):
-    """A run that cannot go on, told to the person who must act.
+    """An error that ends a run, with a message for the user.
 
     Args:
         reason: Why, such as ``InsufficientData``.
         message: What is wrong, where, how many, and what to do.
-        transient: True when another attempt may succeed without any change (a server that is down). The process
-            then ends with a code that the Job retries, whatever the reason.
+        transient: Whether a retry may succeed without any change, for example when a server is down. The process
+            then ends with an exit code that the Job retries, whatever the reason.
     """
 
     def __init__(self, reason: Reason, message: str, *, transient: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""A run: the process around a training, its stages, and how it ends."""
+"""Executes a run: the process around a training, its stages and its result."""

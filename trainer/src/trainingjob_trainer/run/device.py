@@ -1,6 +1,6 @@
-"""What a run computes on: the accelerator it was given, or as many CPU threads as its limit allows.
+"""Selects the device of a run: its accelerator, or the CPU with as many threads as the CPU limit allows.
 
-Decided before anything heavy is imported: JAX, TensorFlow and OpenMP read the environment once, when they start.
+The device is selected before the heavy imports, because JAX, TensorFlow and OpenMP read the environment only once.
 """
 
 import ctypes
@@ -19,15 +19,15 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
-    """Compare what this attempt was given with what the process can see.
+    """Choose the device of this attempt, and check that a requested GPU is visible.
 
     Args:
-        run: ``accelerator`` is the resource that the attempt was given, None for the CPU.
-        gpus: How many GPUs the process sees.
-        threads: CPU threads to use.
+        run: The run; its ``accelerator`` is the resource of the attempt, None for the CPU.
+        gpus: Number of GPUs that are visible in the process.
+        threads: Number of CPU threads to use.
 
     Raises:
-        TrainingError: AcceleratorMissing; the run does not silently use the CPU instead.
+        TrainingError: AcceleratorMissing when no GPU is visible; the run does not fall back to the CPU silently.
     """
     if run.accelerator is None and run.accelerator_policy != "Required":
         return Device("CPU", threads)
@@ -35,14 +35,14 @@ def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
         resource = run.accelerator or run.spec.accelerator.resource_name
         raise TrainingError(
             Reason.ACCELERATOR_MISSING,
-            f"This attempt asks for {resource} (policy {run.accelerator_policy}), but no GPU is visible in the "
+            f"This attempt requests {resource} (policy {run.accelerator_policy}), but no GPU is visible in the "
             "process. Check the node's driver, the device plugin and runtimeClassName, or choose another policy.",
         )
     return Device("GPU", threads)
 
 
 def with_local_accelerator(run: TrainingRun, gpus: int) -> TrainingRun:
-    """Give a run without a cluster what the machine has, as far as its policy wants it."""
+    """Set the accelerator of a run without a cluster: the local GPU, if there is one and the policy allows it."""
     wanted = gpus > 0 and run.accelerator_policy != "Disabled"
     return run.model_copy(update={"accelerator": run.spec.accelerator.resource_name if wanted else None})
 
@@ -50,19 +50,19 @@ def with_local_accelerator(run: TrainingRun, gpus: int) -> TrainingRun:
 def process_environment(device: Device, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that make the libraries use the device and no more threads than allowed.
 
-    A ``KERAS_BACKEND`` that is set stays. Without a GPU Keras runs on JAX, whose small steps cost a fraction of
-    TensorFlow's; with one on TensorFlow, which alone has the cuDNN kernel of the GRU.
+    An existing ``KERAS_BACKEND`` is kept. Otherwise Keras uses JAX on a CPU, where short steps are much faster than
+    with TensorFlow, and TensorFlow on a GPU, because only TensorFlow has the cuDNN kernel of the GRU.
     """
     threads = str(device.threads)
     variables = {
         "KERAS_BACKEND": environment.get("KERAS_BACKEND") or ("tensorflow" if device.used == "GPU" else "jax"),
         "OMP_NUM_THREADS": threads,
-        # Threads that wait must not spin: on a CPU shared with others XGBoost then takes many times as long.
+        # Waiting threads must not spin: on a shared CPU that makes XGBoost many times slower.
         "OMP_WAIT_POLICY": environment.get("OMP_WAIT_POLICY") or "PASSIVE",
         "OPENBLAS_NUM_THREADS": threads,
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": threads,
-        # XLA sizes its CPU pool by this; it knows nothing of cgroup limits.
+        # XLA sizes its CPU thread pool by this variable, because it ignores cgroup limits.
         "NPROC": threads,
         "TF_CPP_MIN_LOG_LEVEL": environment.get("TF_CPP_MIN_LOG_LEVEL") or "2",
     }
@@ -73,23 +73,23 @@ def process_environment(device: Device, environment: Mapping[str, str]) -> dict[
 
 
 def cpu_threads(environment: Mapping[str, str]) -> int:
-    """How many CPU threads to use: ``TRAINER_THREADS``, else the limit of the cgroup, never more than there are.
+    """Number of CPU threads to use: ``TRAINER_THREADS``, else the cgroup's CPU limit; at most the available CPUs.
 
     Raises:
-        TrainingError: InvalidConfiguration, when ``TRAINER_THREADS`` is not a whole number from 1.
+        TrainingError: InvalidConfiguration when ``TRAINER_THREADS`` is not a positive integer.
     """
     available = len(os.sched_getaffinity(0))
     setting = environment.get(THREADS_VARIABLE, "")
     if setting and (not setting.isdecimal() or int(setting) < 1):
         raise TrainingError(
-            Reason.INVALID_CONFIGURATION, f"{THREADS_VARIABLE} must be a whole number from 1, not {setting!r}."
+            Reason.INVALID_CONFIGURATION, f"{THREADS_VARIABLE} must be a positive integer, not {setting!r}."
         )
     limit = float(setting) if setting else cpu_limit()
     return max(1, math.ceil(min(available, limit)))
 
 
 def visible_gpus() -> int:
-    """How many CUDA devices the process can use, asked of the driver itself: no framework need be imported."""
+    """Number of CUDA devices that the process can use, from the driver's API, without importing a framework."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -101,7 +101,7 @@ def visible_gpus() -> int:
 
 
 def cpu_limit(root: Path = _CGROUP) -> float:
-    """The CPU limit of the container in CPUs, infinite without one; cgroup v2, then v1."""
+    """The CPU limit of the container in CPUs, from cgroup v2 or v1; infinite when there is no limit."""
     for quota_file, period_file in (
         ("cpu.max", "cpu.max"),
         ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),

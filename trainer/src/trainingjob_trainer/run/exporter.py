@@ -1,4 +1,4 @@
-"""The metrics endpoint of the trainer, read by the operator and by Prometheus."""
+"""The metrics endpoint of the trainer, for the operator and Prometheus."""
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client import Enum as StateMetric
@@ -8,28 +8,30 @@ from trainingjob_trainer.run.progress import Progress
 
 
 class MetricsEndpoint:
-    """Serves the present progress under ``/metrics`` from a thread of its own until the process ends."""
+    """Serves the current progress under ``/metrics`` from its own thread until the process ends."""
 
     def __init__(self, port: int) -> None:
-        """Start to serve.
+        """Start the server.
 
         Args:
-            port: TCP port on all addresses.
+            port: TCP port; the server listens on all addresses.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is already in use.
         """
         registry = CollectorRegistry()
-        self._stage = StateMetric(ProgressMetric.STAGE, "What the run is doing.", states=list(Stage), registry=registry)
-        self._ratio = Gauge(ProgressMetric.RATIO, "Share of the whole run that is done.", registry=registry)
+        self._stage = StateMetric(
+            ProgressMetric.STAGE, "Current stage of the run.", states=list(Stage), registry=registry
+        )
+        self._ratio = Gauge(ProgressMetric.RATIO, "Fraction of the run that is done.", registry=registry)
         self._advanced_at = Gauge(
             ProgressMetric.LAST_ADVANCE,
-            "When something moved on last, in seconds since 1970.",
+            "Time of the last progress, in seconds since 1970.",
             registry=registry,
         )
         self._gauges = {
-            "epoch": Gauge(ProgressMetric.EPOCH, "Epochs that ended.", registry=registry),
-            "epochs": Gauge(ProgressMetric.EPOCHS, "Epochs that there will be at most.", registry=registry),
+            "epoch": Gauge(ProgressMetric.EPOCH, "Completed epochs.", registry=registry),
+            "epochs": Gauge(ProgressMetric.EPOCHS, "Maximum number of epochs.", registry=registry),
             "loss": Gauge(ProgressMetric.LOSS, "Training loss in units of the score.", registry=registry),
             "validation_loss": Gauge(
                 ProgressMetric.VALIDATION_LOSS, "Validation loss in units of the score.", registry=registry
@@ -39,7 +41,7 @@ class MetricsEndpoint:
         start_http_server(port, registry=registry)
 
     def __call__(self, progress: Progress) -> None:
-        """Show this progress from now on; what is unknown is NaN."""
+        """Update the metrics; unknown values are NaN."""
         self._stage.state(progress.stage)
         self._ratio.set(progress.ratio)
         self._advanced_at.set(progress.heartbeat_at or float("nan"))

@@ -1,4 +1,4 @@
-"""Gates: what the metrics of a model must be for it to be registered."""
+"""Gates: bounds that the metrics of a model must meet before it is registered."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ from trainingjob_api.spec import Gate
 
 
 def failed_gates(gates: Iterable[Gate], metrics: Mapping[str, Any]) -> list[str]:
-    """What each gate that does not hold says, such as ``skill is -0.12, at least 0 is asked for``.
+    """One text for each failed gate, such as ``skill is -0.12, at least 0 is required``.
 
-    A bound itself is allowed. A metric that has no value on this data fails its gate.
+    Bounds are inclusive. A metric without a value fails its gate.
     """
     failures = []
     for gate in gates:
@@ -17,7 +17,7 @@ def failed_gates(gates: Iterable[Gate], metrics: Mapping[str, Any]) -> list[str]
         if value is None:
             failures.append(f"{gate.metric} has no value on this test part")
         elif gate.min is not None and value < gate.min:
-            failures.append(f"{gate.metric} is {value:.6g}, at least {gate.min:g} is asked for")
+            failures.append(f"{gate.metric} is {value:.6g}, at least {gate.min:g} is required")
         elif gate.max is not None and value > gate.max:
-            failures.append(f"{gate.metric} is {value:.6g}, at most {gate.max:g} is asked for")
+            failures.append(f"{gate.metric} is {value:.6g}, at most {gate.max:g} is allowed")
     return failures

@@ -35,21 +35,21 @@ logger = logging.getLogger(__name__)
 
 
 def execute(run: TrainingRun, device: Device, progress: RunProgress, store: ObjectStore) -> RunResult:
-    """Take a run from telemetry to a registered model.
+    """Execute all stages of a run, from loading telemetry to registering the model.
 
-    PostgreSQL is the one that libpq's environment variables name.
+    libpq's environment variables determine the PostgreSQL server.
 
     Args:
-        run: What to do.
-        device: What to compute on.
-        progress: Receives every stage and what is known at each, and says whether to stop.
-        store: Where the model goes.
+        run: The run.
+        device: The device to compute on.
+        progress: Receives every stage and the summary so far, and says whether to stop.
+        store: The object store for the model.
 
     Returns:
         Completed, AdoptedExistingRun or GateFailed.
 
     Raises:
-        TrainingError: With the reason why it did not come to a result.
+        TrainingError: With the reason why the run failed.
     """
     store.check()
     recorded = registry.find_run(run.uid, run.run)
@@ -73,7 +73,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     dataset: Dataset = model_type.prepare(telemetry, run.spec)
     del telemetry
     progress.record(data=_data(dataset.summary), warnings=dataset.summary.warnings)
-    # A table may allow one model for each period, which is known only now.
+    # The table may allow only one model for each period, and the exact period is known only now.
     registry.try_registration(key, sample_model(run, _paths(run), _period(dataset.summary)))
 
     _enter(progress, Stage.TRAINING)
@@ -81,7 +81,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     checkpoints.remove_superseded()
     trained = model_type.train(dataset, run.spec, progress, checkpoints=checkpoints, device=device)
 
-    # The rest takes seconds: from here on a request to stop is ignored.
+    # The remaining stages take seconds, so a request to stop is ignored from here on.
     progress.stage(Stage.EVALUATING)
     failures = failed_gates(run.spec.gates, trained.metrics)
     dataset = _with_notes(dataset, trained.metrics.get("notes", ()))
@@ -101,15 +101,15 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
         recorded = registry.record_rejected(key, paths.address, metrics)
     else:
         recorded = _register(run, key, store, publication, _model_row(run, paths, metrics, dataset.summary))
-    _forget(checkpoints)
+    _remove_checkpoints(checkpoints)
     if recorded.bucket_address != paths.address:
-        # Another attempt of this run registered first; its model counts.
+        # Another attempt of this run registered its model first, so that model is the result.
         return verified_result(run, store, recorded)
     return recorded_result(run, store, recorded, publication.artifacts)
 
 
 def _enter(progress: RunProgress, stage: Stage) -> None:
-    """Enter a stage, unless the process must end."""
+    """Enter a stage, unless a stop was requested."""
     if progress.should_stop():
         raise TrainingError(Reason.SUSPENDED, f"Stopped on request before {stage}; the next attempt starts over.")
     progress.stage(stage)
@@ -118,17 +118,17 @@ def _enter(progress: RunProgress, stage: Stage) -> None:
 
 def _with_notes(dataset: Dataset, notes: Sequence[str]) -> Dataset:
     """Add warnings about the model or its report to those about the data."""
-    # The first ones matter most: a termination message that is too long drops the last warnings.
+    # The most important warnings come first, because a termination message that is too long drops the last ones.
     warnings = (*notes, *dataset.summary.warnings)
     return replace(dataset, summary=replace(dataset.summary, warnings=warnings))
 
 
-def _forget(checkpoints: Checkpoints) -> None:
-    """Remove the checkpoints; the model is registered, so a failure to remove them does not fail the run."""
+def _remove_checkpoints(checkpoints: Checkpoints) -> None:
+    """Remove the checkpoints. An error does not fail the run, because the model is already registered."""
     try:
         checkpoints.remove()
     except TrainingError as error:
-        logger.warning("checkpoints are left behind: %s", error)
+        logger.warning("checkpoints cannot be removed: %s", error)
 
 
 def _paths(run: TrainingRun, *, rejected: bool = False) -> ArtifactPaths:
@@ -144,7 +144,7 @@ def _parameters(settings: Mapping[str, Any], run: TrainingRun) -> Mapping[str, A
 
 
 def _data(summary: DataSummary) -> dict[str, Any]:
-    """The data of the run, as the status has it."""
+    """The data section of the status."""
     return {
         "start": _instant(summary.start),
         "end": _instant(summary.end),
@@ -158,7 +158,7 @@ def _data(summary: DataSummary) -> dict[str, Any]:
 def _registered_metrics(
     run: TrainingRun, key: RunKey, summary: DataSummary, trained: TrainedModel, paths: ArtifactPaths
 ) -> dict[str, Any]:
-    """The metrics as the registry holds them: those of the model, and its origin."""
+    """The metrics for the registry: those of the model, and its origin."""
     return {
         **trained.metrics,
         **paths.companions,
@@ -181,7 +181,7 @@ def _registered_metrics(
 
 
 def _facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest says besides the files."""
+    """The content of the manifest besides the files."""
     return {name: metrics[name] for name in ("run", "data", "versions") if name in metrics}
 
 
@@ -213,7 +213,7 @@ def _withdraw(run: TrainingRun, store: ObjectStore, paths: ArtifactPaths) -> Non
     try:
         withdraw_unregistered(run, store, [paths])
     except TrainingError as error:
-        logger.warning("%s may be left behind; the next attempt removes it: %s", paths.address, error)
+        logger.warning("%s cannot be removed; the next attempt removes it: %s", paths.address, error)
 
 
 def _period(summary: DataSummary) -> tuple[datetime, datetime]:

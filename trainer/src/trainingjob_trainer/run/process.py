@@ -1,6 +1,6 @@
-"""A run as a process: its device, listeners, signals and watchdog, and the termination message that it writes.
+"""The process of a run: its device, listeners, signals, watchdog and termination message.
 
-Heavy libraries are imported only after the environment variables that they read are set.
+Heavy libraries are imported after the environment variables that they read are set.
 """
 
 import logging
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """Where a run writes its result and shows its progress, in a pod or at a terminal.
+    """Configuration of the process: where it writes the result and reports progress.
 
     Attributes:
-        termination_path: Path of the termination message; None writes none.
-        metrics_port: Port of the metrics endpoint; None starts none.
-        listeners: Who else receives progress.
+        termination_path: Path of the termination message; None disables it.
+        metrics_port: Port of the metrics endpoint; None disables it.
+        listeners: Further receivers of progress.
     """
 
     termination_path: Path | None = None
@@ -45,15 +45,15 @@ class RuntimeConfig:
 def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
     """Execute a run in this process and write its termination message. Every exception of the run becomes a result.
 
-    SIGTERM and SIGINT ask the training to save its state and to end. A run without a heartbeat for
-    ``runPolicy.stallTimeoutSeconds`` ends the process, with every thread's stack in the log.
+    SIGTERM and SIGINT request the training to save its state and stop. If there is no heartbeat for
+    ``runPolicy.stallTimeoutSeconds``, the process ends and logs the stack of every thread.
 
     Raises:
-        KeyboardInterrupt: At a second SIGINT; no termination message is written then.
+        KeyboardInterrupt: At a second SIGINT. No termination message is written then.
     """
 
     def on_stall() -> None:
-        message = f"Nothing advanced for {timeout} s in stage {progress.now.stage}; the log holds every stack."
+        message = f"No progress for {timeout} s in stage {progress.now.stage}; the log has the stack of every thread."
         result = RunResult(Reason.NO_PROGRESS, message, ExitCode.UNEXPECTED, progress.now.summary)
         write_termination(config.termination_path, run, result)
 
@@ -63,7 +63,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
     try:
         device = choose_device(run, visible_gpus(), cpu_threads(os.environ))
         os.environ.update(process_environment(device, os.environ))
-        logger.info("computing on the %s with %d CPU threads", device.used, device.threads)
+        logger.info("using the %s with %d CPU threads", device.used, device.threads)
         progress.record(device={"used": device.used})
         with watchdog, _stop_on_signal(progress):
             progress.stage(Stage.STARTING)
@@ -83,7 +83,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
 
 
 def write_termination(path: Path | None, run: TrainingRun | None, result: RunResult) -> None:
-    """Write the termination message; without a path, or where it cannot be written, nothing but a log line remains."""
+    """Write the termination message, if there is a path. An OSError is only logged."""
     if path is None:
         return
     try:
@@ -98,22 +98,22 @@ def _endpoint(port: int | None) -> list[Listener]:
     try:
         return [MetricsEndpoint(port)]
     except OSError as error:
-        logger.warning("progress is not served on port %d: %s", port, error)
+        logger.warning("metrics cannot be served on port %d: %s", port, error)
         return []
 
 
 @contextmanager
 def _stop_on_signal(progress: RunProgress) -> Iterator[None]:
-    """Ask for a stop on SIGTERM and SIGINT; a second SIGINT interrupts at once."""
+    """Request a stop on SIGTERM and SIGINT; a second SIGINT interrupts immediately."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        logger.warning("%s: the run saves its state and ends", signal.Signals(number).name)
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        logger.warning("received %s: the run saves its state and stops", signal.Signals(number).name)
         progress.request_stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

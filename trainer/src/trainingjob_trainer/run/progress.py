@@ -1,4 +1,4 @@
-"""Progress of a run: one immutable value, passed to every listener at each change."""
+"""Progress of a run: an immutable value that is passed to every listener at each change."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ _BEGINS_AT = {
     Stage.PUBLISHING: 0.94,
     Stage.REGISTERING: 0.98,
 }
-"""The share of the whole run that is done when a stage begins."""
+"""Fraction of the run that is done when a stage begins."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        stage: What it is doing.
-        epoch: Epochs that ended; for xgb the boosters of the search.
-        epochs: How many there will be at most; 0 while unknown.
-        loss: Last training loss in units of the score, None where there is none.
-        validation_loss: The same of the validation part.
-        heartbeat_at: When something moved on last, in seconds since 1970.
-        summary: What is known of the run so far.
+        stage: Current stage.
+        epoch: Completed epochs; for xgb the completed boosters of the search.
+        epochs: Maximum number of epochs; 0 while unknown.
+        loss: Last training loss in units of the score; None when there is none.
+        validation_loss: Last validation loss in units of the score; None when there is none.
+        heartbeat_at: Time of the last heartbeat, in seconds since 1970.
+        summary: The summary of the run so far.
     """
 
     stage: Stage = Stage.STARTING
@@ -45,7 +45,7 @@ class Progress:
 
     @property
     def ratio(self) -> float:
-        """Share of the whole run that is done, 0 to 1."""
+        """Fraction of the run that is done, 0 to 1."""
         if self.stage is not Stage.TRAINING or self.epochs == 0:
             return _BEGINS_AT[self.stage]
         length = _BEGINS_AT[Stage.EVALUATING] - _BEGINS_AT[Stage.TRAINING]
@@ -56,12 +56,12 @@ Listener = Callable[[Progress], None]
 
 
 class RunProgress:
-    """The reporter of a run: holds the present progress and passes every change to its listeners.
+    """The reporter of a run: stores the current progress and passes every change to its listeners.
 
-    May be called from any thread; listeners receive one change after the other.
+    It is thread-safe; listeners receive one change at a time.
 
     Attributes:
-        now: The present progress.
+        now: The current progress.
     """
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
@@ -86,16 +86,16 @@ class RunProgress:
         self._change()
 
     def record(self, **facts: Any) -> None:
-        """Add to the summary, which a run that fails or stalls leaves behind; listeners receive the next change.
+        """Update the summary, which is also reported when the run fails; listeners are not called.
 
         Args:
-            facts: By the attributes of ``RunSummary``.
+            facts: Attributes of ``RunSummary``.
         """
         with self._lock:
             self.now = replace(self.now, summary=replace(self.now.summary, **facts))
 
     def request_stop(self) -> None:
-        """Ask the training to save what is worth saving and to end."""
+        """Request the training to save its state and stop."""
         self._stop_requested = True
 
     def should_stop(self) -> bool:

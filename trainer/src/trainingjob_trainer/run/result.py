@@ -1,4 +1,4 @@
-"""How a run ended, and what is known of it."""
+"""The result of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from trainingjob_trainer.errors import TrainingError
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is known of a run; of a run that failed, what was known until then.
+    """Summary of a run; for a failed run, what was known before the failure.
 
-    Every attribute has the name and the form of its key in the termination message.
+    Every attribute has the name and the format of its key in the termination message.
     """
 
     summary: str = ""
@@ -29,7 +29,7 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: a reason of the API, a message for people, the exit code of the process, and what is known."""
+    """The result of a run: a reason of the API, a message for the user, the exit code of the process and a summary."""
 
     reason: Reason
     message: str
@@ -49,17 +49,17 @@ def result_of(error: BaseException, summary: RunSummary | None = None) -> RunRes
 
     Args:
         error: The exception.
-        summary: What was known by then.
+        summary: The summary of the run until then.
     """
     summary = summary or RunSummary()
     if isinstance(error, TrainingError):
         return RunResult(error.reason, error.message, error.exit_code, summary)
     if isinstance(error, MemoryError):
-        message = f"The process has no more memory ({error})."
+        message = f"The process is out of memory ({error})."
         return RunResult(Reason.OUT_OF_MEMORY, message, ExitCode.UNEXPECTED, summary)
     return RunResult(
         Reason.TRAINER_ERROR,
-        f"{type(error).__name__}: {error}. This is a fault of the trainer or its machine; its log holds the details.",
+        f"{type(error).__name__}: {error}. This is an error of the trainer or its machine; the log has the details.",
         ExitCode.UNEXPECTED,
         summary,
     )
@@ -69,8 +69,8 @@ def termination_facts(run: TrainingRun | None, result: RunResult) -> dict[str, A
     """The facts for the termination message.
 
     Args:
-        run: None when not even that could be read.
-        result: How it ended.
+        run: The run; None when ``TRAINING_JOB`` is invalid.
+        result: The result of the run.
     """
     identity = {"uid": run.uid, "run": run.run, "attempt": run.attempt} if run else {}
     return {

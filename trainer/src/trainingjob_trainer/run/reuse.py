@@ -1,4 +1,4 @@
-"""Taking a model that is already there: this run's own from an earlier attempt, or an equal run's."""
+"""Reuses an existing model: one that an earlier attempt of this run registered, or one of an equal run."""
 
 import logging
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def verified_result(run: TrainingRun, store: ObjectStore, recorded: RecordedRun) -> RunResult:
-    """The result of a run that an earlier or concurrent attempt recorded, after its objects are verified.
+    """Verify the objects of a run that another attempt recorded, and return its result.
 
     Raises:
-        TrainingError: ArtifactStoreFailed when its objects are no longer intact.
+        TrainingError: ArtifactStoreFailed when an object is missing or changed.
     """
     if recorded.outcome == "rejected":
         return recorded_result(run, store, recorded, [])
@@ -30,17 +30,17 @@ def verified_result(run: TrainingRun, store: ObjectStore, recorded: RecordedRun)
     if isinstance(artifacts, str):
         raise TrainingError(
             Reason.ARTIFACT_STORE_FAILED,
-            f"This run is registered as {recorded.bucket_address}, but {artifacts}. Restore that object, or ask for a "
+            f"This run is registered as {recorded.bucket_address}, but {artifacts}. Restore that object, or request a "
             f"new run with the annotation {RETRAIN_ANNOTATION}.",
         )
     return recorded_result(run, store, recorded, artifacts)
 
 
 def adoptable_artifacts(run: TrainingRun, store: ObjectStore, candidate: RecordedRun) -> list[Artifact] | None:
-    """The files of a registered model of an equal run.
+    """The files of an equal run's registered model, if this run can adopt it.
 
     Returns:
-        None when the model fails a gate of this run or is not intact; the log says which.
+        None when the model fails a gate of this run, or a file is missing or changed; the log has the cause.
     """
     failures = failed_gates(run.spec.gates, candidate.metrics)
     if failures:
@@ -54,10 +54,10 @@ def adoptable_artifacts(run: TrainingRun, store: ObjectStore, candidate: Recorde
 
 
 def adopted_result(recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Artifact]) -> RunResult:
-    """The result of a run that took the model of an equal one."""
+    """The result of a run that adopted the model of an equal run."""
     return RunResult(
         Reason.ADOPTED_EXISTING_RUN,
-        f"{recorded.bucket_address} was trained before from an equal spec and equal data; verified and adopted.",
+        f"{recorded.bucket_address} was trained earlier with an equal spec and equal data; it is verified and adopted.",
         summary=_summary(recorded, store, artifacts),
     )
 
@@ -65,7 +65,7 @@ def adopted_result(recorded: RecordedRun, store: ObjectStore, artifacts: Sequenc
 def recorded_result(
     run: TrainingRun, store: ObjectStore, recorded: RecordedRun, artifacts: Sequence[Artifact]
 ) -> RunResult:
-    """The result of a run as the registry has it: Completed, AdoptedExistingRun or GateFailed."""
+    """The result of a recorded run: Completed, AdoptedExistingRun or GateFailed."""
     if recorded.outcome == "adopted":
         return adopted_result(recorded, store, artifacts)
     summary = _summary(recorded, store, artifacts)
@@ -77,7 +77,7 @@ def recorded_result(
 
 
 def _summary(recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Artifact]) -> RunSummary:
-    """What the registry and the manifest say of a run."""
+    """The summary of a run from the registry and the manifest."""
     metrics = recorded.metrics
     registered = {"modelID": recorded.model_id, "bucketAddress": recorded.bucket_address}
     return RunSummary(

@@ -1,4 +1,4 @@
-"""A run at a terminal: a progress bar while it trains, a table of its metrics at the end."""
+"""Terminal output of a run: a progress bar, and a table of metrics at the end."""
 
 import logging
 import sys
@@ -16,10 +16,10 @@ from trainingjob_trainer.run.progress import Progress
 
 
 class TerminalBar:
-    """A listener that draws the present progress as one line; says nothing where there is no terminal."""
+    """A listener that shows progress as one line; without a terminal it shows nothing."""
 
     def __init__(self, console: Console) -> None:
-        """Prepare; nothing is drawn before the context is entered."""
+        """Create the bar; it is shown when the context is entered."""
         self._bar = Bar(
             TextColumn("[bold]{task.description:<10}"),
             BarColumn(),
@@ -32,7 +32,7 @@ class TerminalBar:
         self._task = self._bar.add_task(Stage.STARTING, total=1.0, detail="")
 
     def __enter__(self) -> "TerminalBar":
-        """Begin to draw; what is logged to stderr meanwhile stands above the bar."""
+        """Show the bar; log lines are printed above it."""
         before = sys.stderr
         self._bar.start()
         self._redirect_logging(before)
@@ -41,25 +41,25 @@ class TerminalBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last line standing."""
+        """Stop updating the bar; its last state stays visible."""
         before = sys.stderr
         self._bar.stop()
         self._redirect_logging(before)
 
     @staticmethod
     def _redirect_logging(before: TextIO) -> None:
-        """Let log handlers that write to what was stderr before write to what is stderr now."""
+        """Redirect log handlers from the previous stderr to the current one, which rich replaces."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is before:
                 handler.setStream(sys.stderr)
 
     def __call__(self, progress: Progress) -> None:
-        """Show this progress."""
+        """Update the bar."""
         self._bar.update(self._task, completed=progress.ratio, description=progress.stage, detail=_detail(progress))
 
 
 def rich_table(metrics: MetricsTable) -> Table:
-    """Metrics of a model beside those of baselines."""
+    """The metrics of a model and its baselines as a table."""
     table = Table("", *metrics.columns, title=metrics.title)
     for name, values in metrics.rows:
         table.add_row(name, *map(_number, values))

@@ -1,4 +1,4 @@
-"""The watchdog: ends a process without a heartbeat, with every thread's stack in the log."""
+"""The watchdog: ends a process without a heartbeat and logs the stack of every thread."""
 
 import faulthandler
 import threading
@@ -13,18 +13,18 @@ _REARM_SECONDS = 1.0
 
 
 class Watchdog:
-    """A listener that ends the process with exit code 1 when it receives no progress for a while.
+    """A listener that ends the process with exit code 1 when it receives no heartbeat within the timeout.
 
-    The end itself is faulthandler's, which needs no lock of the interpreter: a thread stuck in native code that holds
-    it cannot prevent it. Some seconds before, ``on_stall`` is called, if Python code can still run.
+    faulthandler ends the process. It does not need the GIL, so it works even when a thread hangs in native code and
+    holds the GIL. A few seconds earlier, ``on_stall`` is called, if Python code can still run.
     """
 
     def __init__(self, timeout_seconds: float, on_stall: Callable[[], None]) -> None:
-        """Prepare; nothing is watched before the context is entered.
+        """Create the watchdog; it starts when the context is entered.
 
         Args:
             timeout_seconds: Longest time without a heartbeat.
-            on_stall: Called once, from another thread, just before the process ends.
+            on_stall: Called once, from another thread, shortly before the process ends.
         """
         self._timeout_seconds = timeout_seconds
         self._on_stall = on_stall
@@ -33,7 +33,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> "Watchdog":
-        """Begin to watch."""
+        """Start the watchdog."""
         self._arm()
         self._thread.start()
         return self
@@ -41,7 +41,7 @@ class Watchdog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop watching."""
+        """Stop the watchdog."""
         self._over.set()
         faulthandler.cancel_dump_traceback_later()
         self._thread.join()
