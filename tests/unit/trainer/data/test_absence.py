@@ -30,14 +30,17 @@ def without(name: str) -> dict[str, Any]:
 
 def test_an_indicator_of_type_text_is_told_so_and_not_to_be_left_out() -> None:
     message = refusal(without("Oil_P"), TEXT)
-    assert "Oil_P: the column is of type text, so that its 93 values are not read. Make it double precision" in message
+    assert (
+        "Oil_P: the column is of type text, so that its 93 values are not read. Change its type to double precision"
+        in message
+    )
     assert "Neutral" not in message
 
 
 def test_an_indicator_beyond_its_limits_is_told_so_and_not_to_be_left_out() -> None:
     message = refusal(sensors(100) | {"Recalque": PASCALS})
     assert (
-        "Recalque: all 80 readings of the training part are false: 80 lie beyond the limits -20000 to 20000 (they are "
+        "Recalque: all 80 readings of the training part are false: 80 are outside the limits -20000 to 20000 (they are "
         "101325 to 299763)" in message
     )
     assert "set data.limits of Recalque" in message
@@ -54,7 +57,7 @@ def test_an_indicator_that_the_table_has_not_is_told_so_with_what_to_do() -> Non
     ("values", "told"),
     [
         ([NAN] * 100, "Oil_L: no value in any of the 80 rows of the training part"),
-        ([-1] * 99 + [40], "Oil_L: all 80 readings of the training part are false: 80 are a number that means no"),
+        ([-1] * 99 + [40], "Oil_L: all 80 readings of the training part are false: 80 are a sentinel for a missing"),
     ],
 )
 def test_an_indicator_that_never_has_a_reading_may_be_left_out(values: list[float], told: str) -> None:
@@ -78,7 +81,7 @@ def test_a_feature_that_cannot_be_read_is_dropped_with_a_warning() -> None:
     assert set(summary.dropped_columns) == {"Cool_T", "Bat_V"}
     assert [warning.split(": ")[1] for warning in summary.warnings] == ["Cool_T", "Bat_V"]
     assert "of type text" in summary.warnings[0]
-    assert "beyond the limits" in summary.warnings[1]
+    assert "outside the limits" in summary.warnings[1]
 
 
 def test_a_column_that_is_merely_empty_is_no_warning() -> None:
@@ -96,7 +99,7 @@ def test_a_column_to_rename_that_is_text_is_refused_with_its_type() -> None:
 def test_a_chosen_feature_that_is_text_is_refused_with_its_type() -> None:
     whole = replace(telemetry(without("Cool_T")), unreadable={"Cool_T": UnreadableColumn("text", 100)})
     chosen = ["Oil_P", "Oil_L", "Recalque", "Succao", "Cool_T"]
-    with pytest.raises(TrainingError, match=r"features names Cool_T \(it is of type text\)") as refusal:
+    with pytest.raises(TrainingError, match=r"features has Cool_T \(it is of type text\)") as refusal:
         prepare_data(whole, spec(features=chosen))
     assert refusal.value.reason == "InvalidConfiguration"
 
@@ -114,8 +117,9 @@ def test_more_than_a_twentieth_of_a_sensor_beyond_its_limits_is_a_warning(lost: 
     readings["Oil_P"][:lost] = 30_000
     warnings = prepare_data(telemetry(readings), spec()).summary.warnings
     expected = (
-        f"Oil_P: {lost} of 100 readings ({lost}.0%) count as missing: {lost} lie beyond the limits -20000 to 20000 "
-        "(they are 30000 to 30000). If these readings are right, in another unit perhaps, set data.limits of Oil_P."
+        f"Oil_P: {lost} of 100 readings ({lost}.0%) count as missing: {lost} are outside the limits -20000 to 20000 "
+        "(they are 30000 to 30000). If these readings are correct, for example in another unit, set "
+        "data.limits of Oil_P."
     )
     assert list(warnings) == ([expected] if warned else [])
 
@@ -124,11 +128,11 @@ def test_more_than_a_twentieth_of_the_rows_with_a_false_reading_is_a_warning() -
     readings = sensors(100)
     readings["Oil_P"][:4] = readings["Oil_L"][10:14] = -1
     (warning,) = prepare_data(telemetry(readings), spec()).summary.warnings
-    assert warning == "8 of 100 rows (8.0%) hold a false reading: Oil_P (4), Oil_L (4)."
+    assert warning == "8 of 100 rows (8.0%) have a false reading: Oil_P (4), Oil_L (4)."
 
 
 def test_losses_of_an_analogue_input_that_stands_for_a_pressure_are_a_warning() -> None:
     readings = without("Succao") | {"FlexAnalogue4_2": np.r_[np.full(10, 65_535), np.arange(90)]}
     warnings = prepare_data(telemetry(readings), spec()).summary.warnings
     assert [warning.split()[0] for warning in warnings] == ["FlexAnalogue4_2", "FlexAnalogue4_2:"]
-    assert "10 are a number that means no value" in warnings[1]
+    assert "10 are a sentinel for a missing value" in warnings[1]

@@ -71,6 +71,6 @@ def test_a_missing_indicator_counts_as_half() -> None:
 
 def test_a_score_that_never_changes_is_refused() -> None:
     training = TRAINING[["Oil_P"]].assign(Oil_P=np.float32(480))
-    with pytest.raises(TrainingError, match="the same in every row") as refusal:
+    with pytest.raises(TrainingError, match="constant in the training part") as refusal:
         fit_health_score(MACHINE, training, {})
     assert refusal.value.reason == "InsufficientData"

@@ -242,7 +242,7 @@ def test_one_class_in_the_training_part_is_refused_with_what_the_falls_of_the_sp
     assert refusal.value.reason == "SingleClass"
     assert "0 of its 234 rows lie in the 1 minutes before a failure" in refusal.value.message
     assert "in 3 rows, 1 of them restarts after a gap and 1 next to a false reading" in refusal.value.message
-    assert "of the 1 left, 0 lie in the training part (before 2025-01-01T00:48:20Z)" in refusal.value.message
+    assert "of the remaining 1, 0 are in the training part (before 2025-01-01T00:48:20Z)" in refusal.value.message
 
 
 def test_an_xgb_without_any_speed_is_refused_by_the_name_of_the_column() -> None:
@@ -256,19 +256,19 @@ def test_standardised_inputs_are_warned_of() -> None:
     wanted = spec("xgb", preFailureWindowMinutes=2)
     standardised = np.random.default_rng(0).normal(0, 1, 300)
     dataset = prepare_data(telemetry(with_events(300, events, Eng_RPM=standardised)), wanted)
-    assert any("looks standardised" in warning for warning in dataset.summary.warnings)
+    assert any("is probably standardised" in warning for warning in dataset.summary.warnings)
     plain = prepare_data(telemetry(with_events(300, events)), wanted)
-    assert not any("looks standardised" in warning for warning in plain.summary.warnings)
+    assert not any("is probably standardised" in warning for warning in plain.summary.warnings)
 
 
 @pytest.mark.parametrize(
     ("events", "told"),
     [
         ((20, 60, 100, 140, 180, 245, 255, 265, 275, 285), None),
-        ((20, 60, 100, 140, 245, 255, 265, 275, 285), "4 distinct failures lie in the training part and 5 in the test"),
-        ((20, 60, 100, 140, 180, 245), "5 distinct failures lie in the training part and 1 in the test"),
-        ((20, 60, 100, 140, 180), "0 in the test part, where at least 5 in each are wanted. Without a failure in the"),
-        ((20, 21, 22, 23, 24, 245, 255, 265, 275, 285), "1 distinct failures lie in the training part"),
+        ((20, 60, 100, 140, 245, 255, 265, 275, 285), "4 distinct failures in the training part and 5 in the test"),
+        ((20, 60, 100, 140, 180, 245), "5 distinct failures in the training part and 1 in the test"),
+        ((20, 60, 100, 140, 180), "0 in the test part, but at least 5 in each are needed. Without a failure in the"),
+        ((20, 21, 22, 23, 24, 245, 255, 265, 275, 285), "1 distinct failures in the training part"),
     ],
 )
 def test_too_few_failures_to_judge_a_model_by_are_the_first_warning(events: tuple[int, ...], told: str | None) -> None:

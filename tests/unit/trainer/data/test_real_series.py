@@ -79,7 +79,7 @@ def test_the_same_engine_log_cannot_train_an_xgb_because_its_falls_of_speed_are_
         prepare_data(series("carobd_long_native.csv.gz", "CAROBD-LONG"), spec("CAROBD-LONG", "xgb"))
     assert refusal.value.reason == "SingleClass"
     assert "in 11 rows, 10 of them restarts after a gap" in refusal.value.message
-    assert "of the 1 left, 0 lie in the training part" in refusal.value.message
+    assert "of the remaining 1, 0 are in the training part" in refusal.value.message
 
 
 def test_a_test_bed_whose_pressure_is_an_analogue_input_uses_it_as_discharge() -> None:

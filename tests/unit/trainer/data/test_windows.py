@@ -93,7 +93,7 @@ def test_a_part_without_a_window_is_refused_with_what_it_has_and_needs(rows: int
     fraction = {"training": 0.5, "validation": 0.1, "test": 0.5}[part]
     length = {"training": 24, "validation": 6, "test": 18}[part]
     dataset = prepare_data(telemetry(sensors(rows)), spec())
-    with pytest.raises(TrainingError, match=f"MOTOBOMBA-007: the {part} part gives no window") as refusal:
+    with pytest.raises(TrainingError, match=f"MOTOBOMBA-007: the {part} part has no window") as refusal:
         create_sequences(dataset, length, fraction)
     assert refusal.value.reason == "InsufficientData"
     assert f"{length + 1} consecutive rows are needed" in refusal.value.message

@@ -1,1 +1,1 @@
-"""Telemetry cleaned, prepared and cut into windows. No I/O."""
+"""Cleans telemetry, prepares datasets and cuts them into windows. No I/O."""

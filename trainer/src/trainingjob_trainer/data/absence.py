@@ -1,4 +1,4 @@
-"""Why a column has no value in the training part, or has lost many: each cause in words that say what to do."""
+"""Explains why a column has no value in the training part, or lost many values, and what to do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from trainingjob_trainer.data.false_readings import false_readings, implausible_
 from trainingjob_trainer.errors import TrainingError
 
 SHARE_WORTH_A_WARNING = 0.05
-"""Share of the readings of a sensor, or of all rows, above which false readings are a warning and not only counted."""
+"""Fraction of a sensor's readings, or of all rows, above which false readings cause a warning."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Absence:
     """Why a column has no value in the training part.
 
     Attributes:
-        column: Its name.
-        cause: What was found, with the numbers.
-        remedy: What to do, as a whole sentence.
-        has_readings: Whether the table holds readings of it, which to leave out would be a loss.
+        column: Name of the column.
+        cause: The cause, with numbers.
+        remedy: What to do, as a complete sentence.
+        has_readings: Whether the table has readings of it, so that data are lost if the column is not used.
     """
 
     column: str
@@ -36,33 +36,33 @@ class Absence:
     has_readings: bool
 
     @property
-    def told(self) -> str:
-        """All of it as two sentences."""
+    def description(self) -> str:
+        """Column, cause and remedy as two sentences."""
         return f"{self.column}: {self.cause}. {self.remedy}"
 
 
 def absence(name: str, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> Absence:
-    """Tell why a column has no value in the training part.
+    """Determine why a column has no value in the training part.
 
     Args:
-        name: A column that has none there after cleaning.
-        telemetry: As it was cleaned.
-        cleaned: What is left of it.
-        data: The limits, and the table to name.
+        name: A column without values in the training part after cleaning.
+        telemetry: The telemetry before cleaning.
+        cleaned: The telemetry after cleaning.
+        data: The limits, and the name of the table.
     """
     if name in telemetry.unreadable:
         unreadable = telemetry.unreadable[name]
         return Absence(
             name,
             f"the column is of type {unreadable.type_name}, so that its {unreadable.values} values are not read",
-            "Make it double precision by ALTER TABLE, or name a numeric column under data.columns.",
+            "Change its type to double precision by ALTER TABLE, or set a numeric column in data.columns.",
             has_readings=True,
         )
     if name not in telemetry.values:
         return Absence(
             name,
             f"table {data.table} has no such column",
-            "Upper and lower case count; name the column that holds it under data.columns.",
+            "Names are case-sensitive; set the column that has these readings in data.columns.",
             has_readings=False,
         )
     values = telemetry.values[name].to_numpy(np.float32)[cleaned.kept[: cleaned.test_start]]
@@ -71,7 +71,7 @@ def absence(name: str, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> Ab
         return Absence(
             name,
             f"no value in any of the {len(values)} rows of the training part",
-            "Name the column that holds it under data.columns, or widen the period.",
+            "Set the column that has these readings in data.columns, or choose a longer period.",
             has_readings=False,
         )
     if is_derived(name):
@@ -79,7 +79,7 @@ def absence(name: str, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> Ab
             name,
             f"each of its {present.size} values in the training part is infinite, next to a false reading, or the "
             "first after a gap",
-            "Look at the limits of the sensors that it is computed from.",
+            "Check the limits of the sensors from which it is computed.",
             has_readings=True,
         )
     limits = data.limits.get(name)
@@ -87,36 +87,36 @@ def absence(name: str, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> Ab
     return Absence(
         name,
         f"all {present.size} readings of the training part are false: {_kinds(name, present, limits)}",
-        _set_limits(name) if implausible else "Name the column that holds it under data.columns.",
+        _set_limits(name) if implausible else "Set the column that has these readings in data.columns.",
         has_readings=implausible,
     )
 
 
 def refuse_absent_indicators(machine: str, absences: Sequence[Absence]) -> None:
-    """Refuse a machine whose health score lacks indicators.
+    """Refuse telemetry that lacks indicators of the health score.
 
     Raises:
-        TrainingError: InsufficientData, naming each indicator with its cause and what to do.
+        TrainingError: InsufficientData; the message has each indicator with the cause and what to do.
     """
     if not absences:
         return
-    neutral = " Or set missingIndicators to Neutral to count what is missing as 0.5."
+    neutral = " Or set missingIndicators to Neutral to replace missing indicators by 0.5."
     raise TrainingError(
         Reason.INSUFFICIENT_DATA,
         f"machine {machine}: the health indicators {', '.join(one.column for one in absences)} have no value in the "
-        f"training part. {' '.join(one.told for one in absences)}"
-        # A sensor that is there is to be read; to leave it out is no advice.
+        f"training part. {' '.join(one.description for one in absences)}"
+        # Do not suggest to ignore an indicator that has readings.
         + ("" if any(one.has_readings for one in absences) else neutral),
     )
 
 
-def losses(names: Iterable[str], telemetry: Telemetry, cleaned: Cleaned, data: Data) -> list[str]:
-    """Warn of sensors that lost more than 5 % of their readings, or of more than 5 % of all rows with a false reading.
+def loss_warnings(names: Iterable[str], telemetry: Telemetry, cleaned: Cleaned, data: Data) -> list[str]:
+    """Warnings about sensors that lost more than 5 % of their readings, or if over 5 % of rows have a false reading.
 
     Args:
-        names: The columns that the model is trained on.
-        telemetry: As it was cleaned.
-        cleaned: Says how many readings were false.
+        names: The columns on which the model is trained.
+        telemetry: The telemetry before cleaning.
+        cleaned: The telemetry after cleaning; it has the number of false readings.
         data: The limits.
     """
     warnings, found = [], []
@@ -137,25 +137,25 @@ def losses(names: Iterable[str], telemetry: Telemetry, cleaned: Cleaned, data: D
             )
     false = int(np.count_nonzero(false_in_row))
     if not warnings and false > SHARE_WORTH_A_WARNING * rows:
-        warnings.append(f"{false} of {rows} rows ({false / rows:.1%}) hold a false reading: {', '.join(found)}.")
+        warnings.append(f"{false} of {rows} rows ({false / rows:.1%}) have a false reading: {', '.join(found)}.")
     return warnings
 
 
 def _kinds(name: str, readings: NDArray[np.float32], limits: Limits | None) -> str:
-    """How many readings are false by which rule."""
+    """The number of false readings by rule."""
     lowest, highest = plausible_range(limits)
     implausible = readings[implausible_readings(readings, limits)]
     sentinels = int(np.count_nonzero(false_readings(name, readings, limits))) - implausible.size
     kinds = []
     if implausible.size:
         kinds.append(
-            f"{implausible.size} lie beyond the limits {lowest:g} to {highest:g} (they are {implausible.min():g} to "
+            f"{implausible.size} are outside the limits {lowest:g} to {highest:g} (they are {implausible.min():g} to "
             f"{implausible.max():g})"
         )
     if sentinels:
-        kinds.append(f"{sentinels} are a number that means no value")
+        kinds.append(f"{sentinels} are a sentinel for a missing value")
     return " and ".join(kinds)
 
 
 def _set_limits(name: str) -> str:
-    return f"If these readings are right, in another unit perhaps, set data.limits of {name}."
+    return f"If these readings are correct, for example in another unit, set data.limits of {name}."

@@ -1,4 +1,4 @@
-"""Types of arrays that several modules use."""
+"""Array types that several modules use."""
 
 from typing import Any
 

@@ -31,8 +31,8 @@ class Cleaned:
         kept: int64, shape (rows,): position of each row in the telemetry.
         test_start: Index of the first row of the test part.
         step_seconds: Median step of the training part.
-        counts: What was found, by name.
-        warnings: What the person should know of it, in whole sentences.
+        counts: Counts by name, such as ``duplicate timestamps``.
+        warnings: Warnings for the user, as complete sentences.
     """
 
     timestamps: NDArray[np.datetime64]
@@ -51,8 +51,8 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
     """Clean the telemetry of one machine.
 
     Args:
-        telemetry: As loaded, columns already under the names that ``data.columns`` gives them.
-        data: Limits, longest gap, share of the test part.
+        telemetry: The loaded telemetry, with columns already renamed by ``data.columns``.
+        data: Limits, longest gap, fraction of the test part.
 
     Raises:
         TrainingError: InvalidConfiguration when limits name a derived column; InsufficientData below ``min_rows``.
@@ -92,7 +92,7 @@ def clean(telemetry: Telemetry, data: Data) -> Cleaned:
         cleaned[name][where] = np.nan
     for name, where in repeated.items():
         counts[f"sentinels of other sensors in {name}"] = int(np.count_nonzero(where))
-    # A false reading in a row that a duplicate replaced may still have entered the next row's differences.
+    # A false reading in a dropped duplicate row may still have affected the differences in the next row.
     false_at = np.zeros(len(kept), np.bool_)
     false_at[instant_of_row[false_in_row]] = True
     tainted = false_at | np.concatenate(([False], false_at[:-1]))
@@ -124,13 +124,13 @@ def _warnings(repeated: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     rows = np.count_nonzero(np.any(list(repeated.values()), axis=0))
     columns = ", ".join(f"{name} ({np.count_nonzero(where)})" for name, where in repeated.items())
     return [
-        f"In {rows} rows at least two sensors hold a number that means no value. The same number in {columns}, far "
-        "from anything else measured there, counts as missing too."
+        f"In {rows} rows at least two sensors have the same sentinel for a missing value. The same number in "
+        f"{columns}, far from all other readings of that sensor, is treated as missing too."
     ]
 
 
 def _last_of_each_instant(timestamps: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to keep, and for every row the position of its instant among them."""
+    """The rows to keep, and for every row the index of its timestamp among them."""
     new_instant = np.diff(timestamps) != np.timedelta64(0, "us")
     instant_of_row = np.concatenate(([0], np.cumsum(new_instant, dtype=np.int64)))[: len(timestamps)]
     kept = np.flatnonzero(np.concatenate((new_instant, [True])))[: len(timestamps)]
@@ -149,12 +149,12 @@ def _segments(
 
 
 def _refuse_few_rows(telemetry: Telemetry, rows: int, needed: int) -> None:
-    # Two rows of training and one to test are the least for which a step and a test start exist.
+    # Two training rows and one test row are the minimum to compute a step and a test start.
     if rows >= max(needed, 3):
         return
     read = len(telemetry.timestamps)
     raise TrainingError(
         Reason.INSUFFICIENT_DATA,
-        f"machine {telemetry.machine}: {rows} rows were found ({read} read, {read - rows} of them repeat an instant), "
-        f"{max(needed, 3)} are needed. Widen the period, or lower minRows if so few are meant.",
+        f"machine {telemetry.machine}: {rows} rows were found ({read} read, {read - rows} of them with a repeated "
+        f"timestamp), {max(needed, 3)} are needed. Choose a longer period, or lower minRows if this is intended.",
     )

@@ -1,4 +1,4 @@
-"""The columns of telemetry: which there are, and which are computed from others or from the row before."""
+"""The columns of telemetry, and which of them are computed from other columns or from the previous row."""
 
 from trainingjob_api.values import HEALTH_INDICATORS
 
@@ -25,19 +25,19 @@ TELEMETRY_COLUMNS = (
 """The numeric columns of ``processed_data``, in its order."""
 
 ANALOGUE_OF = {"Recalque": "FlexAnalogue4_1", "Succao": "FlexAnalogue4_2"}
-"""The raw analogue input that stands for a pressure where that sensor is missing."""
+"""The raw analogue input that replaces a pressure when that sensor is missing."""
 
 GRU_FEATURES = (
     *HEALTH_INDICATORS,
     *("Eng_RPM", "Oil_T", "Fuel_T", "Cool_T", "Bat_V", "Bateria", "Intake", "Exaust"),
 )
-"""Inputs of a gru, in order, as far as a machine has them."""
+"""Default inputs of a gru, in order; a machine may have only some of them."""
 
 RPM_DROP = "Eng_RPM_variation_percentage"
 
 
 def differs_from_previous_row(name: str) -> bool:
-    """Whether a column is computed from the row before, so that it means nothing on the first row of a segment."""
+    """Whether a column is computed from the previous row, so that it is invalid in the first row of a segment."""
     return name.endswith(("_variation", "_variation_percentage")) or name in (
         "minutes_running",
         "Head_trend_per_minutes",
@@ -47,5 +47,5 @@ def differs_from_previous_row(name: str) -> bool:
 
 
 def is_derived(name: str) -> bool:
-    """Whether a column is computed from others, so that a false reading spoils it too."""
+    """Whether a column is computed from others, so that a false reading makes it invalid too."""
     return differs_from_previous_row(name) or name in RATIO_COLUMNS

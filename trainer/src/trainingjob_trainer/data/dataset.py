@@ -1,4 +1,4 @@
-"""The data that the steps of a run hand to each other: telemetry as loaded, prepared data, a trained model."""
+"""Data that the stages of a run pass to each other: loaded telemetry, a prepared dataset, a trained model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from trainingjob_trainer.data.arrays import Instants
 
 @dataclass(frozen=True)
 class UnreadableColumn:
-    """A column that the model would use, were it numeric.
+    """A column that the model would use if it were numeric.
 
     Attributes:
-        type_name: Its type in the database, that below a domain.
-        values: How many of the machine's rows have a value in it.
+        type_name: Its type in the database; for a domain, the base type.
+        values: Number of the machine's rows with a value in it.
     """
 
     type_name: str
@@ -27,17 +27,17 @@ class UnreadableColumn:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The rows of one machine as the database gave them, nothing cleaned yet.
+    """The rows of one machine as loaded from the database, before cleaning.
 
     Attributes:
         machine: Name of the machine.
-        timestamps: ``datetime64[us]`` in UTC, shape (rows,), ascending. Of rows of one instant the last one is the
-            one to keep: the server sorts by instant, then number of values, then id.
+        timestamps: ``datetime64[us]`` in UTC, shape (rows,), ascending. Of rows with equal timestamps the last one is
+            kept: the server sorts by timestamp, then number of values, then id.
         values: float32, one column for each telemetry column read; NULL is NaN.
-        fingerprint: Hex digest of everything above: equal fingerprints mean equal data.
+        fingerprint: Hex digest of the data above: equal fingerprints mean equal data.
         unreadable: Columns of the table that are not read because of their type, by name.
-        counts: Rows that were left out, by name of the reason.
-        warnings: What the person should know of the table, in whole sentences.
+        counts: Number of ignored rows, by reason.
+        warnings: Warnings about the table for the user, as complete sentences.
     """
 
     machine: str
@@ -51,19 +51,19 @@ class Telemetry:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What was found in the data and what was done to it; goes to the report, the metrics and the status.
+    """Summary of the data and of their preparation, for the report, the metrics and the status.
 
     Attributes:
-        rows_read: Rows that the database gave.
-        rows_used: Rows left after cleaning.
-        segments: Stretches without a gap.
+        rows_read: Rows loaded from the database.
+        rows_used: Rows after cleaning.
+        segments: Number of segments, which are rows without a gap.
         step_seconds: Median step of the training part.
-        fingerprint: That of the telemetry.
+        fingerprint: Fingerprint of the telemetry.
         start: First instant used, UTC.
         end: Last instant used, UTC.
-        counts: Everything counted on the way by name, such as ``duplicate timestamps`` or ``sentinels in Oil_P``.
-        dropped_columns: Column to the reason why it is not used.
-        warnings: What the person should know, in whole sentences.
+        counts: Counts by name, such as ``duplicate timestamps`` or ``sentinels in Oil_P``.
+        dropped_columns: The reason why a column is not used, by column.
+        warnings: Warnings for the user, as complete sentences.
     """
 
     rows_read: int
@@ -86,9 +86,9 @@ class HealthScore:
 
     Attributes:
         ranges: Indicator to (minimum, maximum), in the units of the sensor.
-        constant: Share of the indicators without a range: a Neutral one, or one that is constant in the training
-            part, counts as 0.5, so 0.125 each; a constant one with a fixed range counts as its constant share.
-        neutral: The indicators that ``constant`` stands for.
+        constant: Contribution of the indicators without a range. One that is Neutral, or constant in the training
+            part, has the level 0.5 and contributes 0.125; a constant one with a fixed range contributes its level.
+        neutral: The indicators that ``constant`` includes.
     """
 
     ranges: Mapping[str, tuple[float, float]]
@@ -98,7 +98,7 @@ class HealthScore:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Cleaned data of one machine, ready to train on; everything fitted is fitted on rows before ``test_start`` alone.
+    """Cleaned data of one machine, ready for training; all fitted values come from rows before ``test_start`` only.
 
     Attributes:
         machine: Name of the machine.
@@ -108,7 +108,7 @@ class Dataset:
         test_start: Index of the first row of the test part.
         features: Names of the inputs, in order.
         running: bool, shape (rows,): whether the engine ran.
-        summary: What was found and done.
+        summary: Summary of the data and of their preparation.
     """
 
     machine: str
@@ -127,7 +127,7 @@ class HealthDataset(Dataset):
 
     Attributes:
         scaler: Fitted on the training rows of ``frame[features]`` as a DataFrame.
-        health: The score's definition.
+        health: The definition of the score.
         persistence_forecast: float32, shape (rows,), never missing: the score of each row with its inputs filled,
             which is the forecast of persistence for the next row.
     """
@@ -155,9 +155,9 @@ class ModelFile:
     """One file to publish.
 
     Attributes:
-        role: What it is to a reader of the status: ``model``, ``scaler``, ``report``, ...
-        suffix: The end of its object name, such as ``.h5``.
-        content: Its bytes.
+        role: Its name in the status: ``model``, ``scaler``, ``report``, ...
+        suffix: Suffix of its object name, such as ``.h5``.
+        content: The bytes of the file.
     """
 
     role: str
@@ -167,13 +167,13 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The outcome of one training: what to publish and what to say of it.
+    """The result of one training.
 
     Attributes:
-        files: Every file of the model; those of the contract with readers have the roles ``model`` and ``scaler``.
-        metrics: Strict JSON for the registry: the keys of the contract and more; non-finite numbers are None.
+        files: Every file of the model; readers look for the roles ``model`` and ``scaler``.
+        metrics: Strict JSON for the registry: the keys that readers expect and more; non-finite numbers are None.
         summary: One short line for the status column, such as ``skill 0.31``.
-        report: What the report draws, by name: arrays of predictions, curves, importances.
+        report: Data for the report by name: arrays of predictions, curves, importances.
     """
 
     files: Sequence[ModelFile]

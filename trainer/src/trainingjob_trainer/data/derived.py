@@ -1,6 +1,6 @@
-"""The derived columns of telemetry, computed from the sensors as the upstream program stores them.
+"""Computes the derived columns of telemetry with the formulas of the upstream program.
 
-False readings and gaps are not looked at: a restart is a fall of the speed by 100 %, as it is in the real table.
+Like in the real table, false readings and gaps are ignored; a restart, for example, is a speed drop of 100 %.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ def with_derived_columns(sensors: pd.DataFrame, previous: pd.DataFrame | None) -
 
     Args:
         sensors: ``timestamp`` (``datetime64[us]``, ascending), the raw columns and the analogue inputs.
-        previous: The last row of what came before, with the same columns; None at the very beginning, where
-            differences are 0.
+        previous: The row before the first one, with the same columns; None at the start of the data, where differences
+            are 0.
 
     Returns:
         The same rows with ``timestamp`` and the columns of ``processed_data`` in its order; 0/0 is NaN and x/0 is

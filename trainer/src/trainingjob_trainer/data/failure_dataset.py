@@ -1,4 +1,4 @@
-"""Preparation of a dataset with failure labels."""
+"""Prepares a dataset with failure labels."""
 
 import numpy as np
 import pandas as pd
@@ -24,24 +24,24 @@ _PLAUSIBLE_EVENT_SHARE = 0.001
 
 
 def prepare_failure_dataset(telemetry: Telemetry, data: Data, xgb: Xgb) -> FailureDataset:
-    """Turn the telemetry of one machine into data whose target says whether a failure is near.
+    """Prepare a dataset whose target says whether a failure follows within the window.
 
     Args:
-        telemetry: As loaded.
-        data: How to clean and how to split.
-        xgb: What counts as a failure, and how long before one a row is labelled.
+        telemetry: The loaded telemetry.
+        data: Parameters of cleaning and splitting.
+        xgb: Definition of a failure, and how long before it rows are labelled.
 
     Raises:
-        TrainingError: InsufficientData or SingleClass when the data cannot train a model, InvalidConfiguration when
-            the spec names columns that are not there; the message says what was found and what to do.
+        TrainingError: InsufficientData or SingleClass when no model can be trained on the data, InvalidConfiguration
+            when the spec has columns that do not exist. The message says what to do.
     """
     cleaned, notes = clean_telemetry(telemetry, data)
     telemetry, values, test_start = notes.telemetry, cleaned.values, cleaned.test_start
     if not has_value(values.iloc[:test_start], RPM_DROP):
         raise TrainingError(
             Reason.INSUFFICIENT_DATA,
-            f"machine {telemetry.machine}: column {RPM_DROP} has no value in the training part, and without it no "
-            f"failure can be told. {notes.absence(RPM_DROP).told}",
+            f"machine {telemetry.machine}: column {RPM_DROP} has no value in the training part, so failures cannot "
+            f"be detected. {notes.absence(RPM_DROP).description}",
         )
     events = failure_events(values[RPM_DROP].to_numpy(np.float32), xgb.rpm_drop_percent)
     window = np.timedelta64(xgb.pre_failure_window_minutes, "m")
@@ -90,9 +90,9 @@ def _refuse_single_class(
         f"in the {xgb.pre_failure_window_minutes} minutes before a failure. {RPM_DROP} falls to "
         f"{xgb.rpm_drop_percent:g} or below in {np.count_nonzero(drops)} rows, {np.count_nonzero(restarts)} of them "
         f"restarts after a gap and {np.count_nonzero(false)} next to a false reading, which are no failures; of the "
-        f"{np.count_nonzero(events)} left, {in_training} lie in the training part (before "
+        f"remaining {np.count_nonzero(events)}, {in_training} are in the training part (before "
         f"{np.datetime_as_string(cleaned.timestamps[cleaned.test_start], 's')}Z). "
-        "A longer period with failures is needed.",
+        "Choose a longer period with failures.",
     )
 
 
@@ -100,13 +100,13 @@ def _warn_of_few_failures(training: int, test: int, notes: Notes) -> None:
     if min(training, test) >= MINIMUM_FAILURES:
         return
     nothing = (
-        "Without a failure in the test part AUC, average precision and recall have no value, and accuracy says "
-        "nothing. "
+        "Without a failure in the test part, AUC, average precision and recall are undefined, and accuracy is "
+        "meaningless. "
     )
     notes.warnings.insert(
         0,
-        f"The model cannot be judged: {training} distinct failures lie in the training part and {test} in the test "
-        f"part, where at least {MINIMUM_FAILURES} in each are wanted. {'' if test else nothing}Train on a longer "
+        f"The model cannot be judged: there are {training} distinct failures in the training part and {test} in the "
+        f"test part, but at least {MINIMUM_FAILURES} in each are needed. {'' if test else nothing}Train on a longer "
         "period, or change data.testFraction.",
     )
 
@@ -118,7 +118,7 @@ def _warn_of_standardised_inputs(values: pd.DataFrame, events: NDArray[np.bool_]
     number = int(np.count_nonzero(events))
     if negative and number > _PLAUSIBLE_EVENT_SHARE * len(events):
         notes.warnings.append(
-            f"Eng_RPM is negative in {negative} rows and falls like at a failure in {number} of {len(events)} rows of "
-            "the training part: the telemetry looks standardised, and then percentages invent failures. "
-            "Store it in the units of the sensors."
+            f"Eng_RPM is negative in {negative} rows and drops as in a failure in {number} of {len(events)} rows of "
+            "the training part: the telemetry is probably standardised, and percentages of standardised values "
+            "produce false failures. Store it in the units of the sensors."
         )

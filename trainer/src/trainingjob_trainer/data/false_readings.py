@@ -1,4 +1,4 @@
-"""False readings: numbers by which a raw sensor says that it has no value, alone or together with others of its row."""
+"""Detects false readings: numbers that a raw sensor stores instead of a missing value."""
 
 from collections.abc import Mapping
 
@@ -16,34 +16,34 @@ _TEMPERATURES = frozenset({"Cool_T", "Oil_T", "Fuel_T", "Intake", "Exaust"})
 _ABSOLUTE_ZERO = (-273.21, -273.09)
 
 _SENTINELS = (-1.0, -273.1, -273.15, -273.2, 65_535.0, 2_147_483_647.0)
-"""Numbers that controllers store for "no value". As float32 the last one stands for all from 2147483584 on."""
+"""Numbers that controllers store for a missing value. As float32, the last one equals all from 2147483584 on."""
 _SENSORS_AT_SENTINEL = 2
 _ROBUST_RANGE_PERCENT = (0.1, 99.9)
 _SHARE_OF_EXCEPTIONS = 0.05
 
 
 def plausible_range(limits: Limits | None) -> tuple[float, float]:
-    """The lowest and the highest plausible reading; an end that the limits leave open is 20000 away from zero."""
+    """The lowest and the highest plausible reading; without a limit they are -20000 and 20000."""
     lowest = limits.min if limits and limits.min is not None else -_LARGEST_PLAUSIBLE_READING
     highest = limits.max if limits and limits.max is not None else _LARGEST_PLAUSIBLE_READING
     return lowest, highest
 
 
 def beyond_limits(values: Floats, limits: Limits | None) -> Bools:
-    """Where readings of a raw sensor are not plausible."""
+    """Mask of the readings of a raw sensor that are outside its plausible range."""
     lowest, highest = plausible_range(limits)
-    # In float32 like the readings: 0.3 as limit would else exclude a reading of 0.3.
+    # In float32 like the readings; a float64 limit of 0.3 would exclude a reading of 0.3.
     beyond: Bools = (values < np.float32(lowest)) | (values > np.float32(highest))
     return beyond
 
 
 def false_readings(name: str, values: Floats, limits: Limits | None = None) -> Bools:
-    """Where a raw sensor says "no value" by a number that no such sensor can measure.
+    """Mask of the readings of a raw sensor that are implausible or a sentinel for a missing value.
 
     Args:
-        name: The sensor; -1 and temperatures of absolute zero are false only in some.
+        name: The sensor; -1 and temperatures of absolute zero are false only for some sensors.
         values: Its readings, shape (rows,).
-        limits: The plausible readings.
+        limits: The plausible range.
     """
     false = beyond_limits(values, limits)
     if name in _MINUS_ONE_IS_NO_READING:
@@ -55,14 +55,14 @@ def false_readings(name: str, values: Floats, limits: Limits | None = None) -> B
 
 
 def implausible_readings(values: Floats, limits: Limits | None = None) -> Bools:
-    """Where readings lie beyond the limits and are not one of the numbers that controllers store for "no value"."""
+    """Mask of the readings that are outside the limits and not a sentinel for a missing value."""
     return beyond_limits(values, limits) & ~np.isin(values, np.array(_SENTINELS, np.float32))
 
 
 def readings_beside_sentinels(
     values: Mapping[str, Floats], false: Mapping[str, Bools], test_start: int
 ) -> Mapping[str, Bools]:
-    """Where a raw sensor repeats the sentinel of other sensors of its row, which by itself it might have measured.
+    """Mask of readings that equal a sentinel of other sensors in the same row, but are plausible on their own.
 
     A row is suspect when at least two sensors hold the same sentinel as a false reading. In a suspect row, that number
     is false in another sensor too if the training part says that the sensor does not measure it: it lies an
@@ -72,8 +72,9 @@ def readings_beside_sentinels(
 
     Args:
         values: Readings by raw sensor, each of shape (rows,).
-        false: Where they are false by themselves, each of shape (rows,); a sensor without any may be left out.
-        test_start: Number of rows of the training part; nothing else decides what a sensor measures.
+        false: Mask of the readings that are false on their own, each of shape (rows,); sensors without any may be
+            omitted.
+        test_start: Number of rows of the training part; only these rows determine what a sensor measures.
 
     Returns:
         Only the sensors that have such readings, each of shape (rows,).
@@ -94,7 +95,7 @@ def readings_beside_sentinels(
 
 
 def _measures(sentinel: np.float32, readings: Floats, suspect: Bools) -> bool:
-    """Whether a sensor's readings of the training part suggest that it measures the number of a sentinel."""
+    """Whether a sensor's readings of the training part suggest that it can measure the number of a sentinel."""
     repeats = readings == sentinel
     if repeats.all():
         return True

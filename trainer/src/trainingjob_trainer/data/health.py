@@ -1,4 +1,4 @@
-"""The health score: fitted on the training part, then one linear function of the indicators for every row."""
+"""The health score: a linear function of the indicators, fitted on the training part and applied to every row."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from trainingjob_trainer.data.dataset import HealthScore
 from trainingjob_trainer.errors import TrainingError
 
 WEIGHT = 0.25
-"""Share of each indicator: half of lubrication or of hydraulics, each of which is half of the score."""
+"""Weight of each indicator: lubrication and hydraulics are half of the score each, and have two indicators each."""
 NEUTRAL_LEVEL = 0.5
 
 
@@ -20,12 +20,12 @@ def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, R
     """Fit the health score on the training part; an indicator without any value counts as 0.5.
 
     Args:
-        machine: Named in refusals.
+        machine: Name of the machine, for error messages.
         training: The cleaned rows of the training part, missing values not filled.
-        fixed: Ranges given by the person, used instead of the fitted ones.
+        fixed: Ranges from the spec, used instead of the fitted ones.
 
     Raises:
-        TrainingError: InsufficientData when no indicator varies, so that there is nothing to predict.
+        TrainingError: InsufficientData when no indicator varies, so that the score is constant.
     """
     ranges: dict[str, tuple[float, float]] = {}
     constant = 0.0
@@ -48,9 +48,9 @@ def fit_health_score(machine: str, training: pd.DataFrame, fixed: Mapping[str, R
     if not ranges:
         raise TrainingError(
             Reason.INSUFFICIENT_DATA,
-            f"machine {machine}: the health score would be the same in every row of the training part: "
-            f"without any value {', '.join(missing) or 'none'}, constant {', '.join(unvarying) or 'none'} of "
-            f"{', '.join(HEALTH_INDICATORS)}. Widen the period, or name other columns under columns.",
+            f"machine {machine}: the health score is constant in the training part. Of the indicators "
+            f"{', '.join(HEALTH_INDICATORS)}, these have no value: {', '.join(missing) or 'none'}; these are constant: "
+            f"{', '.join(unvarying) or 'none'}. Choose a longer period, or set other columns in data.columns.",
         )
     return HealthScore(ranges, constant, tuple(name for name in HEALTH_INDICATORS if name not in ranges))
 
@@ -60,7 +60,7 @@ def score(health: HealthScore, values: pd.DataFrame) -> NDArray[np.float32]:
 
     Args:
         health: The fitted score.
-        values: Holds a column for each of ``health.ranges``, in the units of the sensor.
+        values: A column for each of ``health.ranges``, in the units of the sensor.
 
     Returns:
         float32, shape (rows,); between 0 and 1 on the rows that the ranges were fitted on, not clipped elsewhere.

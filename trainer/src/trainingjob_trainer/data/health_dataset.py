@@ -1,4 +1,4 @@
-"""Preparation of a dataset with a health score: inputs filled, the score and the scaler fitted, then both applied."""
+"""Prepares a dataset with a health score: fills the inputs, fits the score and the scaler, and computes the score."""
 
 from collections.abc import Iterable
 
@@ -26,22 +26,22 @@ from trainingjob_trainer.data.prepare import (
 from trainingjob_trainer.errors import TrainingError
 
 _ROWS_FILLED = 5
-"""Missing rows after a reading that repeat it, within its segment."""
+"""Maximum number of missing rows after a reading that are forward-filled, within a segment."""
 
 _ROWS_FITTED_AT_ONCE = 262_144
 
 
 def prepare_health_dataset(telemetry: Telemetry, data: Data, gru: Gru) -> HealthDataset:
-    """Turn the telemetry of one machine into data whose target is the health score.
+    """Prepare a dataset whose target is the health score.
 
     Args:
-        telemetry: As loaded.
-        data: How to clean and how to split.
+        telemetry: The loaded telemetry.
+        data: Parameters of cleaning and splitting.
         gru: Features, health indicators and the kind of output.
 
     Raises:
-        TrainingError: InsufficientData when the data cannot train a model, InvalidConfiguration when the spec names
-            columns that are not there; the message says what was found and what to do.
+        TrainingError: InsufficientData when no model can be trained on the data, InvalidConfiguration when the spec
+            has columns that do not exist. The message says what to do.
     """
     cleaned, notes = clean_telemetry(telemetry, data)
     telemetry = notes.telemetry
@@ -57,8 +57,8 @@ def prepare_health_dataset(telemetry: Telemetry, data: Data, gru: Gru) -> Health
     if unseen and gru.output == "Residual":
         raise TrainingError(
             Reason.INVALID_CONFIGURATION,
-            f"machine {telemetry.machine}: features lacks {', '.join(unseen)}, which output Residual needs to know the "
-            "last score. Add it, or set output to Direct.",
+            f"machine {telemetry.machine}: features lacks {', '.join(unseen)}, which output Residual needs to compute "
+            "the last score. Add it, or set output to Direct.",
         )
     filled = pd.DataFrame(
         {name: _filled(name, values[name].to_numpy(np.float32), cleaned, notes) for name in (*features, *unseen)},
@@ -70,8 +70,8 @@ def prepare_health_dataset(telemetry: Telemetry, data: Data, gru: Gru) -> Health
     notes.count("rows without a health score", missing_targets)
     if health.neutral:
         causes = {one.column: one.cause for one in absent}
-        told = (f"{name} ({causes.get(name, 'constant in the training part')})" for name in health.neutral)
-        notes.warnings.append(f"The health score counts as unchanging: {', '.join(told)}.")
+        explained = (f"{name} ({causes.get(name, 'constant in the training part')})" for name in health.neutral)
+        notes.warnings.append(f"The health score uses a constant for {', '.join(explained)}.")
     return HealthDataset(
         machine=telemetry.machine,
         frame=frame,
@@ -88,14 +88,14 @@ def prepare_health_dataset(telemetry: Telemetry, data: Data, gru: Gru) -> Health
 
 
 def _with_analogue_inputs(cleaned: Cleaned, notes: Notes) -> pd.DataFrame:
-    """Let the raw analogue inputs stand for the pressures that have no value in the training part."""
+    """Replace pressures that have no value in the training part by their raw analogue inputs."""
     values = cleaned.values.copy(deep=False)
     for pressure, analogue in ANALOGUE_OF.items():
         training = values.iloc[: cleaned.test_start]
         if not has_value(training, pressure) and has_value(training, analogue):
             values[pressure] = values[analogue]
             notes.sources[pressure] = analogue
-            notes.warnings.append(f"{analogue} is used as {pressure}. {notes.absence(pressure).told}")
+            notes.warnings.append(f"{analogue} is used as {pressure}. {notes.absence(pressure).description}")
     return values
 
 
@@ -104,8 +104,8 @@ def _refuse_unknown_features(telemetry: Telemetry, columns: Iterable[object], gr
     if unknown:
         raise TrainingError(
             Reason.INVALID_CONFIGURATION,
-            f"machine {telemetry.machine}: features names {with_types(unknown, telemetry)}, which the table does "
-            "not have as a numeric column.",
+            f"machine {telemetry.machine}: features has {with_types(unknown, telemetry)}, but the table has no numeric "
+            "column of that name.",
         )
 
 
@@ -121,7 +121,7 @@ def _filled(name: str, values: NDArray[np.float32], cleaned: Cleaned, notes: Not
 
 
 def _fitted_scaler(frame: pd.DataFrame, features: tuple[str, ...], test_start: int) -> MinMaxScaler:
-    """Fitted on a DataFrame of float64, so that readers get exact ranges and names; in blocks, so that memory holds."""
+    """Fit on a DataFrame of float64, so that readers get exact ranges and names; in blocks, to limit memory."""
     scaler = MinMaxScaler()
     for start in range(0, test_start, _ROWS_FITTED_AT_ONCE):
         block = frame.iloc[start : min(start + _ROWS_FITTED_AT_ONCE, test_start)]

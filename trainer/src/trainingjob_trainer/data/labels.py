@@ -1,14 +1,17 @@
-"""Failure labels: which rows are an event, which lie shortly before one, and which must not be trained on."""
+"""Failure labels: which rows are an event, which are shortly before one, and which must be excluded from training."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MINIMUM_FAILURES = 5
-"""Distinct failures in either part below which a good score may be luck."""
+"""Number of distinct failures in each part below which a good score may be chance."""
 
 
 def failure_events(rpm_drop: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Rows in which the engine's speed fell to or below the threshold, in percent; a missing value is no event."""
+    """Rows in which the relative change of the engine's speed, in percent, is at most the threshold.
+
+    A missing value is not an event.
+    """
     events: NDArray[np.bool_] = rpm_drop <= threshold
     return events
 
@@ -16,15 +19,15 @@ def failure_events(rpm_drop: NDArray[np.float32], threshold: float) -> NDArray[n
 def failure_labels(
     timestamps: NDArray[np.datetime64], segments: NDArray[np.int32], events: NDArray[np.bool_], window: np.timedelta64
 ) -> NDArray[np.bool_]:
-    """Rows for which an event of the same segment follows within the window.
+    """Rows that are followed by an event of the same segment within the window.
 
     A row at time t is labelled when an event lies in (t, t + window], that is event - window <= t < event.
 
     Args:
         timestamps: Strictly ascending, shape (rows,).
         segments: Segment of each row.
-        events: Where the events are.
-        window: How long before an event its rows are labelled.
+        events: Mask of the event rows.
+        window: How long before an event rows are labelled.
     """
     event_rows = np.flatnonzero(events)
     labels = np.zeros(len(timestamps), np.bool_)
@@ -48,14 +51,14 @@ def distinct_failures(
 ) -> tuple[int, int]:
     """Number of failures in the training and in the test part.
 
-    Events of one part and segment that are at most a window apart are one and the same failure.
+    Events of one part and segment that are at most a window apart are the same failure.
 
     Args:
         timestamps: Strictly ascending, shape (rows,).
         segments: Segment of each row.
-        events: Where the events are.
+        events: Mask of the event rows.
         test_start: Index of the first row of the test part.
-        window: How long before an event its rows are labelled.
+        window: How long before an event rows are labelled.
     """
     rows = np.flatnonzero(events)
     in_test = rows >= test_start
@@ -65,7 +68,7 @@ def distinct_failures(
 
 
 def leakage_mask(timestamps: NDArray[np.datetime64], test_start: int, window: np.timedelta64) -> NDArray[np.bool_]:
-    """Training rows whose window reaches the first row of the test part: their label would depend on it."""
+    """Training rows whose window reaches into the test part, so that their label depends on the test part."""
     leaking: NDArray[np.bool_] = timestamps + window >= timestamps[test_start]
     leaking[test_start:] = False
     return leaking

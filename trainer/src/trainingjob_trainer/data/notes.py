@@ -1,22 +1,22 @@
-"""What is said of data while it is prepared: counts, columns left out and why, warnings."""
+"""Collects counts, dropped columns and warnings during the preparation of data."""
 
 from collections.abc import Iterable
 
 from trainingjob_api.spec import Data
-from trainingjob_trainer.data.absence import Absence, absence, losses
+from trainingjob_trainer.data.absence import Absence, absence, loss_warnings
 from trainingjob_trainer.data.cleaning import Cleaned
 from trainingjob_trainer.data.dataset import DataSummary, Telemetry
 
 
 class Notes:
-    """Collects what becomes the summary of the data.
+    """Collects the contents of the data summary.
 
     Attributes:
-        telemetry: The data as loaded, under the names that the spec gives its columns.
-        counts: What was found, by name.
-        dropped: Column to the reason why it is not used.
-        sources: Column to the one that stands for it.
-        warnings: What the person should know, in whole sentences, the most important one first.
+        telemetry: The loaded telemetry, with columns renamed by the spec.
+        counts: Counts by name.
+        dropped: The reason why a column is not used, by column.
+        sources: The column that replaces another one, by the name of the replaced column.
+        warnings: Warnings for the user, as complete sentences, the most important one first.
     """
 
     def __init__(self, telemetry: Telemetry, cleaned: Cleaned, data: Data) -> None:
@@ -29,7 +29,7 @@ class Notes:
         self._data = data
 
     def count(self, name: str, number: int) -> None:
-        """Note how often something was found, unless it was not."""
+        """Add a count, unless it is 0."""
         if number:
             self.counts[name] = number
 
@@ -38,19 +38,19 @@ class Notes:
         return absence(name, self.telemetry, self._cleaned, self._data)
 
     def drop(self, name: str) -> None:
-        """Note that a column has no value in the training part, and warn where the table holds readings of it."""
+        """Drop a column without values in the training part; add a warning if the table has readings of it."""
         why = self.absence(name)
         self.dropped[name] = why.cause
         if why.has_readings:
-            self.warnings.append(f"Not used: {why.told}")
+            self.warnings.append(f"Not used: {why.description}")
 
     def warn_of_losses(self, features: Iterable[str]) -> None:
-        """Warn of features that lost many of their readings."""
+        """Add warnings about features that lost many of their readings."""
         names = [self.sources.get(name, name) for name in features]
-        self.warnings += losses(names, self.telemetry, self._cleaned, self._data)
+        self.warnings += loss_warnings(names, self.telemetry, self._cleaned, self._data)
 
     def summary(self) -> DataSummary:
-        """All of it."""
+        """The data summary."""
         cleaned = self._cleaned
         return DataSummary(
             rows_read=len(self.telemetry.timestamps),

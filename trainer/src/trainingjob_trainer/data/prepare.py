@@ -1,6 +1,6 @@
-"""Preparation that every model type shares: columns renamed, telemetry cleaned, features that vary chosen.
+"""Preparation steps for all model types: rename columns, clean telemetry, select features that vary.
 
-Everything that is fitted or decided from data is fitted on the rows before the test start alone.
+Everything that is fitted or decided from data uses only the rows before the test start.
 """
 
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ from trainingjob_trainer.errors import TrainingError
 
 
 def clean_telemetry(telemetry: Telemetry, data: Data) -> tuple[Cleaned, Notes]:
-    """Rename the columns as the spec says, then clean.
+    """Rename the columns as specified, then clean the telemetry.
 
     Args:
-        telemetry: As loaded.
-        data: New names of columns, limits, longest gap, share of the test part.
+        telemetry: The loaded telemetry.
+        data: New names of columns, limits, longest gap, fraction of the test part.
 
     Returns:
         The cleaned rows, and the notes on them; ``notes.telemetry`` has the new names.
 
     Raises:
-        TrainingError: InvalidConfiguration when the spec names columns that are not there, InsufficientData below
+        TrainingError: InvalidConfiguration when the spec has columns that do not exist, InsufficientData below
             ``min_rows``.
     """
     renamed = _renamed(telemetry, data)
@@ -73,7 +73,7 @@ def informative_features(training: pd.DataFrame, candidates: Iterable[str], note
 
 
 def running_rows(values: pd.DataFrame, test_start: int) -> NDArray[np.bool_]:
-    """Whether the engine ran: by ``running``, where that is missing by the engine's speed; all True without both."""
+    """Mask of the rows with the engine running, from ``running``, else from the engine's speed; else all True."""
     known = [name for name in ("running", "Eng_RPM") if has_value(values.iloc[:test_start], name)]
     if not known:
         return np.ones(len(values), np.bool_)
@@ -85,13 +85,13 @@ def running_rows(values: pd.DataFrame, test_start: int) -> NDArray[np.bool_]:
 
 
 def with_types(names: Iterable[str], telemetry: Telemetry) -> str:
-    """The names, each column that is not numeric with its type."""
+    """The names as text, with the type of each column that is not numeric."""
     types = {name: f"{name} (it is of type {column.type_name})" for name, column in telemetry.unreadable.items()}
     return ", ".join(types.get(name, name) for name in names)
 
 
 def _renamed(telemetry: Telemetry, data: Data) -> Telemetry:
-    """Give columns the names that ``data.columns`` wants; a column of such a name gives way."""
+    """Rename columns as ``data.columns`` says; an existing column with the new name is dropped."""
     renames = data.columns
     if not renames:
         return telemetry

@@ -1,4 +1,4 @@
-"""Windows over prepared telemetry: one resident scaled array, start positions, and copies only of what is asked for."""
+"""Windows over prepared telemetry: one scaled array in memory, and copies of the requested windows only."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,10 +78,10 @@ class Sequences:
     """The windows of the three parts, in time order: training, validation (the tail of the training part), test.
 
     Attributes:
-        training: Windows to learn from.
-        validation: Windows to stop on.
-        test: Windows to judge by.
-        dropped: Windows of any part left out because the row to predict lacks a health indicator.
+        training: Windows to train on.
+        validation: Windows for early stopping.
+        test: Windows for the evaluation.
+        dropped: Number of windows that are not used because the row to predict lacks a health indicator.
     """
 
     training: Windows
@@ -99,7 +99,7 @@ def create_sequences(dataset: HealthDataset, sequence_length: int, validation_fr
     Args:
         dataset: The data.
         sequence_length: Rows in a window.
-        validation_fraction: Share of the training part's rows, at its end, that is kept for validation.
+        validation_fraction: Fraction of the training part's rows, at its end, that is used for validation.
 
     Returns:
         The windows of the three parts, over one scaled array.
@@ -162,8 +162,8 @@ def _refuse_empty_parts(dataset: HealthDataset, length: int, parts: dict[str, Wi
         lacking = " and every target row in it lacks a health indicator" if longest > length else ""
         raise TrainingError(
             Reason.INSUFFICIENT_DATA,
-            f"machine {dataset.machine}: the {name} part gives no window: it has {rows} rows in {len(windows.runs)} "
+            f"machine {dataset.machine}: the {name} part has no window: it has {rows} rows in {len(windows.runs)} "
             f"stretches without a gap, the longest of {longest}{lacking}; {length + 1} consecutive rows are needed "
-            f"(sequenceLength {length} and the row to predict). Widen the period, shorten sequenceLength, "
+            f"(sequenceLength {length} and the row to predict). Choose a longer period, lower sequenceLength, "
             "or raise maxGapSeconds.",
         )

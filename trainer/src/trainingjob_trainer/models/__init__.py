@@ -1,1 +1,1 @@
-"""Model types: what each prepares, trains and saves."""
+"""The model types: preparation, training and saving of each."""

@@ -1,4 +1,4 @@
-"""What a model type offers to the rest of the trainer: one class, and one entry in the table of ``factory``."""
+"""The interface of a model type. A model type is one class, and one entry in the table of ``factory``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,15 +23,15 @@ class ContractName(NamedTuple):
 
 
 class ModelType(ABC, Generic[DatasetT]):
-    """How models of one type are prepared, trained and shown.
+    """Prepares, trains and reports models of one type.
 
     A module of a type imports its heavy libraries in the functions that need them: each costs seconds and hundreds of
     megabytes, and ``check``, ``--help`` and the other types do not need them.
 
     Attributes:
         name: The value of ``spec.model.type``.
-        trainer_revision: Raised when the same data and spec give another kind of model than before: models of an
-            older revision are then no longer adopted.
+        trainer_revision: Incremented when the same data and spec give a different model than before; models of an
+            older revision are then not adopted.
         contract_names: Role of a file to its object name, for the files that readers look for. ``model`` is one of
             them. The key of another role is registered as the metric ``ROLE_path``.
     """
@@ -77,7 +77,7 @@ class ModelType(ABC, Generic[DatasetT]):
 
     @abstractmethod
     def result_table(self, metrics: Mapping[str, Any]) -> MetricsTable:
-        """The metrics that a person at a terminal looks at, beside baselines."""
+        """The most important metrics and those of baselines, for the terminal."""
 
     def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
         """The resolved settings of this type by API name, for the report."""
@@ -102,9 +102,9 @@ class ModelType(ABC, Generic[DatasetT]):
         return tuple(numeric)
 
     def describe(self, dataset: DatasetT, spec: TrainingJobSpec) -> Iterable[tuple[str, str]]:
-        """What ``check`` says of a dataset of this type, as names of at most 14 characters and text."""
+        """Further output of ``check`` for this type: names of at most 14 characters, and text."""
         return ()
 
     def report(self, dataset: DatasetT, trained: TrainedModel) -> ReportContent:
-        """What the report shows besides what all types have in common."""
+        """The contents of the report that are specific to this type."""
         return ReportContent()

@@ -50,12 +50,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training at one moment; nothing in it belongs to a backend.
+    """The state of a training, independent of the Keras backend.
 
     Attributes:
-        fingerprint: Of the data that it was trained on.
-        device: What it was trained with, in words: elsewhere, the last bits of the result may differ.
-        steps: Steps that are done; of two checkpoints the one with more is the more advanced.
+        fingerprint: Fingerprint of the training data.
+        device: Description of the device; on another one, the last bits of the result may differ.
+        steps: Number of completed steps.
         counters: Numbers that decide how the training continues; JSON.
         arrays: Weights and the like by name.
     """

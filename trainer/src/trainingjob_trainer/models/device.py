@@ -1,4 +1,4 @@
-"""What a model is trained on, and the check that a library really uses it."""
+"""The device of a training, and the check that a library uses it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,12 +21,12 @@ class Device:
 
 
 def refuse_silent_cpu(device: Device, library: str, computes_on: str) -> None:
-    """Compare what a library computes on with the device of the attempt: libraries fall back with only a warning.
+    """Check that a library computes on the GPU of the attempt; libraries fall back to the CPU with only a warning.
 
     Args:
-        device: What the attempt was given.
-        library: Its name, for the message.
-        computes_on: What it says that it computes on; ``cpu`` is no GPU.
+        device: The device of the attempt.
+        library: Name of the library, for the message.
+        computes_on: The device that the library reports, such as ``cpu``.
 
     Raises:
         TrainingError: AcceleratorMissing.

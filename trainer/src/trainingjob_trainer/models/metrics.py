@@ -1,4 +1,4 @@
-"""How good predictions are: regression metrics, and what of them a strict JSON can hold."""
+"""Regression metrics, and their conversion to strict JSON."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def regression_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
 
 
 def skill(rmse: float, baseline: float) -> float:
-    """By which share the RMSE is below a baseline's; NaN where the baseline makes no error."""
+    """1 - RMSE / RMSE of a baseline; NaN when the baseline's RMSE is 0."""
     return 1 - rmse / baseline if baseline > 0 else math.nan
 
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """What every training gets; it does not know who listens."""
+    """The interface by which a training reports its progress."""
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None

@@ -1,4 +1,4 @@
-"""Which versions trained a model: readers of pickles and of .h5 files need to know."""
+"""The versions of the libraries that trained a model, for readers of pickles and .h5 files."""
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version

@@ -1,4 +1,4 @@
-"""What a model type gives to the report and to the terminal, as plain data."""
+"""The contents that a model type provides for the report and the terminal, as plain data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the plots of the report show, as plain arrays: stretches without a gap, coverage, errors, moments in words."""
+"""Data of the report's plots as arrays: axes without gaps, coverage, ranges of errors, formatted times."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,7 +76,7 @@ def covered_share(
 
 
 def reach_of_errors(*errors: Floats) -> float:
-    """How far from zero a histogram of errors goes.
+    """The range of a histogram of errors, from zero.
 
     It shows every error, unless the largest is more than twice as large as 99.5 % of them: then it shows those.
     """
@@ -86,7 +86,7 @@ def reach_of_errors(*errors: Floats) -> float:
 
 
 def in_words(moment: np.datetime64, span: np.timedelta64) -> str:
-    """A moment as a person writes it, as exactly as an axis of that span asks for."""
+    """Format a time with the precision that an axis of that span needs."""
     written: datetime = moment.astype("datetime64[us]").item()
     if span < np.timedelta64(10, "m"):
         return f"{written:%H:%M:%S}"

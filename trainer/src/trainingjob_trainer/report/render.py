@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page with everything inside, for the person who asks whether to trust the model."""
+"""Renders the report of a run: one self-contained HTML page to judge the quality of the model."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +26,11 @@ _DURATIONS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 @dataclass(frozen=True)
 class Report:
-    """What drawing a report gave.
+    """A rendered report.
 
     Attributes:
-        files: The page; nothing where not even that could be drawn.
-        warnings: What could not be drawn, in whole sentences.
+        files: The page; empty when it could not be rendered.
+        warnings: Missing parts of the report, as complete sentences.
     """
 
     files: Sequence[ModelFile]
@@ -38,7 +38,7 @@ class Report:
 
 
 class ReportSource(Protocol):
-    """A model type, as far as the report asks it."""
+    """The part of a model type that the report uses."""
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class ReportSource(Protocol):
         ...
 
     def report(self, dataset: Any, trained: TrainedModel) -> ReportContent:
-        """What the report of this type shows besides what all types have in common."""
+        """The contents of the report that are specific to this type."""
         ...
 
 
@@ -69,7 +69,7 @@ def draw_report(
         or column name shows as it is spelled.
     """
     try:
-        # Importing what draws takes a second, which a run that adopts or fails need not wait for.
+        # Importing matplotlib takes a second, so it is imported only when a report is drawn.
         from trainingjob_trainer.report.figures import coverage, draw_figures
 
         content = model_type.report(dataset, trained)

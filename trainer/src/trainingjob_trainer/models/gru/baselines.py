@@ -1,4 +1,4 @@
-"""Baselines of the GRU: the last known score, and ridge regression on windows, which a model may be mixed with."""
+"""Baselines of the GRU: persistence, and ridge regression on windows, which can be part of the ensemble."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,10 +16,11 @@ RIDGE_ROWS = 120
 """Last rows of a window that ridge regression reads at most: its cost grows with their square."""
 
 RIDGE_VALUES = 30_000_000
-"""Numbers that ridge regression is fitted on at most, from evenly spaced windows: 120 MB."""
+"""Maximum number of values to fit ridge regression on, from evenly spaced windows: 120 MB."""
 
 SHRINKAGE = 60
-"""Validation windows at which a fitted weight counts half: with 32 of them, weights were off by half in real series."""
+"""Number of validation windows at which a fitted weight is shrunk to half. With only 32 windows, fitted weights were
+wrong by half in real series."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Chunks: contiguous stretches that a GRU is trained on, so that neighbouring targets share the work of their windows.
+"""Chunks: runs of consecutive rows for training a GRU, so that neighbouring targets share the computation.
 
 A window of ``length`` rows costs ``length`` steps of the GRU for one target. A chunk has ``length`` rows of warm-up,
 then ``targets_per_chunk`` rows with a target each. It costs two steps a target when ``targets_per_chunk`` equals
@@ -98,11 +98,11 @@ def gather(
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What the network learns from and is validated on.
+    """Training data and validation of the network.
 
     Attributes:
         windows: Those of the training part without its validation tail.
-        target: What the network learns to say for each row.
+        target: The target of the network for each row.
         targets_per_chunk: Rows of a chunk with a target, at most.
         batch: Chunks of an optimiser step.
         validation_loss: The loss of weights on the validation part, in units of the score.

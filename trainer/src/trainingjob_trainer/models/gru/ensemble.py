@@ -1,4 +1,4 @@
-"""The model that is saved: trained weights in units of the score, on their base, mixed with a ridge regression.
+"""The saved model: an ensemble of the trained network and a ridge regression.
 
 A mixture of the network and a ridge regression on the same windows is still one model of plain layers: the network's
 last layer is scaled, and the frozen layer beside it holds the rest. The validation part determines its weight.
@@ -29,7 +29,7 @@ class Model:
         network: It, ready to predict.
         weights: Of its two GRU layers and its dense one.
         skip: What is added to their output.
-        weight: How much of the prediction is the network's; the rest is ridge regression.
+        weight: Weight of the network in the prediction; the rest is ridge regression.
     """
 
     network: keras.Model

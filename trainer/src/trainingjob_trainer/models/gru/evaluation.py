@@ -1,4 +1,4 @@
-"""The metrics of a gru model: what the contract with readers asks for, and what it takes to judge them."""
+"""The metrics of a gru model: those that readers expect, and those of baselines to compare with."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.models.metrics import regression_metrics, skill
 
 MINIMUM_TEST_WINDOWS = 100
-"""Test windows below which a score may be luck: neighbours share all but one of their rows."""
+"""Number of test windows below which a score may be chance: neighbouring windows share all rows except one."""
 
 
 def test_metrics(dataset: HealthDataset, sequences: Sequences, predicted: Floats, ridge: Floats) -> dict[str, Any]:
-    """How good predictions of the test part are, beside persistence, the training mean and ridge regression.
+    """Metrics of the test part for the model, persistence, the training mean and ridge regression.
 
     Args:
         dataset: The data; says which rows were running.
@@ -53,7 +53,7 @@ def test_metrics(dataset: HealthDataset, sequences: Sequences, predicted: Floats
 
 
 def health_metrics(dataset: HealthDataset) -> dict[str, Any]:
-    """What the health score is in this model, and how it is distributed in the two parts."""
+    """The definition of the health score, and its distribution in the two parts."""
     score = dataset.frame["health_score"].to_numpy()
     parts = {"train": score[: dataset.test_start], "test": score[dataset.test_start :]}
     metrics: dict[str, Any] = {"features_used": list(dataset.features)}
@@ -66,7 +66,7 @@ def health_metrics(dataset: HealthDataset) -> dict[str, Any]:
 
 
 def cautions(metrics: Mapping[str, Any]) -> list[str]:
-    """Why a model cannot be called good by the metrics of its test part, in whole sentences."""
+    """Warnings about the quality of the model or the reliability of its metrics, as complete sentences."""
     sentences = []
     if metrics["test_size"] < MINIMUM_TEST_WINDOWS:
         sentences.append(
@@ -84,7 +84,7 @@ def cautions(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """The model's quality in one line: skill, and what speaks against it."""
+    """The model's quality in one line: skill, and any problem."""
     parts = [f"skill {metrics['skill']:.2f}" if math.isfinite(metrics["skill"]) else "skill unknown"]
     if metrics["r2"] < 0:
         parts.append(f"R2 {metrics['r2']:.2f}")

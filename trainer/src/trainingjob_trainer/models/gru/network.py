@@ -19,7 +19,7 @@ from trainingjob_trainer.models.gru.baselines import LinearScore
 logger = logging.getLogger(__name__)
 
 _UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
-"""The weights come later: Keras would compile a program for each random draw."""
+"""The weights are set later, because Keras would compile a program for each random initialization."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
 
 
 def initial_weights(shape: Shape, seed: int) -> list[Floats]:
-    """What training starts from, by Keras' default rules: Glorot, orthogonal, and biases of 0.
+    """Initial weights by the default rules of Keras: Glorot, orthogonal, and biases of 0.
 
     Drawn by numpy, they are a function of the seed alone, whatever the backend, and compile nothing.
     """
@@ -103,7 +103,7 @@ def initial_weights(shape: Shape, seed: int) -> list[Floats]:
 
 
 def fold(weights: Sequence[Floats], scale: float, offset: float) -> list[Floats]:
-    """Weights whose last layer speaks in units of the score.
+    """Scale the last layer, so that the output is in units of the score.
 
     Args:
         weights: Those of a training network: two GRU layers, then kernel and bias of the dense one.
@@ -144,7 +144,7 @@ def check_device(given: Device) -> None:
 
 
 def device() -> str:
-    """What computes, in words: equal ones give equal results, bit by bit."""
+    """Description of backend, processor and threads; equal descriptions give bit-identical results."""
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     return f"Keras {keras.version()} on {backend()}, {_processor()}, {threads} threads"
 

@@ -1,4 +1,4 @@
-"""What the network of a gru learns: the score less a base, standardised."""
+"""The target of the network: the score minus a base, standardised."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,10 @@ class Target:
     """``score = base + offset + scale * standardised``.
 
     Attributes:
-        base: What the network need not learn; None is 0.
-        scale: Units of the score that a standardised 1 stands for.
-        offset: What a standardised 0 stands for, beside the base.
-        standardised: float32, shape (rows,), NaN where a row is no target of the training windows.
+        base: The base of the score; None is 0.
+        scale: Standard deviation of the score minus the base.
+        offset: Mean of the score minus the base.
+        standardised: float32, shape (rows,), NaN where a row is not a target of the training windows.
     """
 
     base: LinearScore | None
@@ -30,7 +30,7 @@ class Target:
 def standardise(training: Windows, base: LinearScore | None) -> Target:
     """Fits mean and standard deviation on the targets of the training windows.
 
-    A target that never moves is left as it is: its scale is 1.
+    The scale of a constant target is 1.
     """
     wanted: NDArray[Any] = training.target - base(training) if base else training.target
     offset, scale = float(np.mean(wanted, dtype=np.float64)), float(np.std(wanted, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""How good failure probabilities are, where to draw the line between alarm and none, and which inputs matter."""
+"""Evaluation of an xgb model: classification metrics, the operating threshold and feature importance."""
 
 import math
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ DECISION = 0.5
 """Rows above this probability count as predicted failures, as in ``XGBClassifier.predict``."""
 
 SESSION_IDENTIFIERS = ("Starts_N", "Fuel_L")
-"""Features that change from one session of work to the next, so that trees can know sessions by them."""
+"""Features that change between sessions of work, so that trees can identify a session by them."""
 
 _MAXIMUM_ROWS_PERMUTED = 20_000
 _RARE = 0.02
@@ -95,7 +95,7 @@ def permutation_importance(classifier: "XGBClassifier", rows: LabelledRows, seed
 
 
 def cautions(labels: Labels, importance: Mapping[str, float]) -> list[str]:
-    """What to keep in mind when the metrics of the test part are read, in whole sentences.
+    """Warnings about the reliability of the test metrics, as complete sentences.
 
     Args:
         labels: Of the test part, shape (rows,).

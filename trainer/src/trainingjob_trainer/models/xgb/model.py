@@ -1,4 +1,4 @@
-"""The xgb model: how a classifier that says whether a failure is near is searched, judged and saved."""
+"""The xgb model: search, evaluation and saving of a classifier that predicts failures."""
 
 import json
 import pickle
@@ -38,7 +38,7 @@ def train_xgboost(
     device: Device,
     checkpoints: Checkpoints | None = None,
 ) -> TrainedModel:
-    """Search the settings on the training part, refit the best on all of it, and judge it on the test part.
+    """Search the settings on the training part, refit the best one on all of it, and evaluate it on the test part.
 
     Args:
         dataset: The data.
@@ -51,7 +51,7 @@ def train_xgboost(
         TrainingError: ``SingleClass`` when the training part has fewer rows of a class than folds, ``Suspended``
             when asked to stop, ``AcceleratorMissing`` when XGBoost cannot use the GPU that it was given.
     """
-    # Only an xgb pays for these imports.
+    # Imported here, because the other model types do not need these libraries.
     from xgboost import XGBClassifier
 
     from trainingjob_trainer.models.xgb.evaluation import (
@@ -197,7 +197,7 @@ class XgbModel(ModelType[FailureDataset]):
         return ReportContent(headlines, figures=figures(trained))
 
     def result_table(self, metrics: Mapping[str, Any]) -> MetricsTable:
-        """What ranks and finds failures, beside chance."""
+        """The metrics of ranking and alarms, and those of a random classifier."""
         prevalence = metrics.get("positives_test", 0) / (metrics.get("test_size") or 1)
         by_chance = {
             "auc_score": 0.5,
