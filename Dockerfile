@@ -1,5 +1,5 @@
 # The images of the operator and of the trainer: docker build --target operator . (or trainer-cpu, or trainer-gpu)
-# All run as a user without rights on a read-only root file system; only /tmp must be writable.
+# All run as an unprivileged user, and work on a read-only root file system. Only /tmp must be writable.
 
 FROM debian:trixie-slim AS python
 # hadolint ignore=DL3008
@@ -8,7 +8,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 
-# pip and the build backend stay here: the virtual environment of the images has neither.
+# pip and the build backend are installed in this stage only, so that the final images do not contain them.
 FROM python AS builder
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -36,13 +36,13 @@ RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel
 
 
 FROM python AS runtime
-# Libraries that keep caches of their own find them where one can write.
+# HOME=/tmp: some libraries write caches to the home folder.
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1
 COPY --from=builder /opt/venv /opt/venv
 WORKDIR /tmp
 
 
-# What is installed lies in one layer, the project's own packages in another, small enough to change often.
+# Dependencies and the project's packages are separate layers: a change of the code changes the small layer only.
 FROM runtime AS operator
 COPY requirements/operator.txt /opt/venv/requirements.txt
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
@@ -56,7 +56,7 @@ ENTRYPOINT ["trainingjob-operator"]
 
 FROM runtime AS trainer-cpu
 COPY requirements/trainer-cpu.txt /opt/venv/requirements.txt
-# A fifth of what is installed is read by nothing here: headers to compile against, and the libraries' own tests.
+# Headers and the tests of the libraries are a fifth of the installed size, and the trainer does not use them.
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
     --mount=type=cache,target=/root/.cache/pip \
     /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
@@ -67,7 +67,7 @@ USER 65532:65532
 ENTRYPOINT ["trainingjob-trainer"]
 
 
-# For nodes with an NVIDIA driver, which the container runtime brings in: CUDA and cuDNN are in the image.
+# For nodes with an NVIDIA driver. The container runtime mounts the driver; CUDA and cuDNN are in the image.
 FROM runtime AS trainer-gpu
 COPY requirements/trainer-gpu.txt /opt/venv/requirements.txt
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \

@@ -1,4 +1,4 @@
-# Everything a person does with this repository; `make` alone lists it. Set-up happens inside the targets.
+# The commands of this repository. `make` lists them. Each target installs what it needs.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -9,14 +9,14 @@ RUN := PYTHONPATH=tests $(BIN)/python -m
 TESTS ?= tests
 MODELS ?= gru,xgb
 VERSION ?= dev
-# kind, and the node images that were built for it; both change together.
+# Each version of kind has its own node images, so both change together.
 KIND := go run sigs.k8s.io/kind@v0.33.0
 KUBERNETES ?= 1.35
 KIND_NODE_1.34 := kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d
 KIND_NODE_1.35 := kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0
 KIND_CONFIG := $(CURDIR)/build/kind/kubeconfig
 ON_KIND := KUBECONFIG=$(KIND_CONFIG) USE_EXISTING_CLUSTER=true
-# The builder of Docker's own driver makes no attestations.
+# Docker's default builder cannot create attestations.
 BUILDER := docker buildx inspect trainingjob >/dev/null 2>&1 \
     || docker buildx create --name trainingjob --driver docker-container
 BUILDX := docker buildx build --builder trainingjob --sbom=true --provenance=mode=max
@@ -27,15 +27,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: .venv/.ready ## Train both models on a local Kubernetes; reports in build/demo (DATA=file.csv.gz MACHINE=name MODELS=gru,xgb: your data; KEEP=1: leave the cluster up)
+demo: .venv/.ready ## Train both models on a local Kubernetes, reports in build/demo (DATA=file.csv.gz MACHINE=name MODELS=gru,xgb: use your data; KEEP=1: leave the cluster up)
 	@$(RUN) demo $(if $(DATA),--data '$(DATA)' --machine '$(MACHINE)' --models '$(MODELS)') $(if $(KEEP),--keep)
 
 .PHONY: test
-test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: a part)
+test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: only these)
 	@$(BIN)/pytest $(TESTS)
 
 .PHONY: lint
-lint: .venv/.ready ## Check format, style, types, imports, the Dockerfile, every YAML and the documentation
+lint: .venv/.ready ## Check format, style, types, imports, Dockerfile, YAML files and documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -45,12 +45,12 @@ lint: .venv/.ready ## Check format, style, types, imports, the Dockerfile, every
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: format
-format: .venv/.ready ## Format the code and mend what can be mended
+format: .venv/.ready ## Format the code and apply automatic fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 .PHONY: docs
-docs: .venv/.ready ## Write the generated parts of the documentation and build it into build/site
+docs: .venv/.ready ## Generate parts of the documentation and build it into build/site
 	@$(BIN)/python docs/generate.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -59,30 +59,30 @@ cluster-up: .venv/.ready ## Start the local Kubernetes with operator, PostgreSQL
 	@$(RUN) $(if $(BARE),cluster up,demo.ready_cluster)
 
 .PHONY: cluster-environment
-cluster-environment: .venv/.ready ## Print the variables with which the tests use it: eval "$(make cluster-environment)"
+cluster-environment: .venv/.ready ## Print the variables for tests on the local Kubernetes: eval "$(make cluster-environment)"
 	@$(RUN) cluster environment
 
 .PHONY: cluster-down
-cluster-down: .venv/.ready ## Stop it and leave nothing behind
+cluster-down: .venv/.ready ## Stop the local Kubernetes and remove everything that it created
 	@$(RUN) cluster down
 
 .PHONY: image
-image: .venv/.ready ## Build the images of operator and trainer, by buildah, without a registry
+image: .venv/.ready ## Build the images of operator and trainer with buildah; needs no Docker and no registry
 	@$(RUN) cluster image
 
 .PHONY: image-gpu
-image-gpu: .venv/.ready ## Build the image of the trainer for GPUs the same way (3 GB to download)
+image-gpu: .venv/.ready ## Build the GPU image of the trainer with buildah (downloads 3 GB)
 	@$(RUN) cluster image-gpu
 
 .PHONY: kind-up
-kind-up: ## Start a cluster of kind, which needs Docker and Go (KUBERNETES=1.34: another minor version)
+kind-up: ## Start a kind cluster; needs Docker and Go (KUBERNETES=1.34: another minor version)
 	@[ -n '$(KIND_NODE_$(KUBERNETES))' ] || { echo "error: KUBERNETES=$(KUBERNETES) is none of $(sort $(patsubst KIND_NODE_%,%,$(filter KIND_NODE_%,$(.VARIABLES))))" >&2; exit 1; }
 	@mkdir -p $(dir $(KIND_CONFIG))
 	@$(KIND) create cluster --name trainingjob --image '$(KIND_NODE_$(KUBERNETES))' --kubeconfig $(KIND_CONFIG) --wait 5m
 	@echo 'export KUBECONFIG=$(KIND_CONFIG)'
 
 .PHONY: kind-load
-kind-load: ## Build the images by Docker and load them into kind
+kind-load: ## Build the images with Docker and load them into kind
 	@for target in operator trainer-cpu; do docker build --target $$target --tag trainingjob-$$target:dev .; done
 	@$(KIND) load docker-image --name trainingjob trainingjob-operator:dev trainingjob-trainer-cpu:dev
 
@@ -95,19 +95,19 @@ kind-deploy: ## Deploy the operator, PostgreSQL and MinIO to kind
 	done
 
 .PHONY: kind-demo
-kind-demo: .venv/.ready kind-deploy ## The demonstration on kind
+kind-demo: .venv/.ready kind-deploy ## Run the demonstration on kind
 	@$(ON_KIND) $(RUN) demo
 
 .PHONY: test-e2e-kind
-test-e2e-kind: .venv/.ready kind-deploy ## Run the tests that need a node on kind
+test-e2e-kind: .venv/.ready kind-deploy ## Run tests/e2e on kind
 	@$(ON_KIND) $(BIN)/pytest --cluster=existing tests/e2e
 
 .PHONY: kind-down
-kind-down: ## Delete the cluster of kind
+kind-down: ## Delete the kind cluster
 	@$(KIND) delete cluster --name trainingjob --kubeconfig $(KIND_CONFIG)
 
 .PHONY: images-attested
-images-attested: ## Build images with SBOM and provenance by Docker into build/images
+images-attested: ## Build images with SBOM and provenance into build/images; needs Docker
 	@$(BUILDER)
 	@mkdir -p build/images
 	@for target in operator trainer-cpu; do \
@@ -116,8 +116,8 @@ images-attested: ## Build images with SBOM and provenance by Docker into build/i
 	done
 
 .PHONY: images-push
-images-push: ## Build them and the GPU image and push all to a registry (IMAGES=registry/project VERSION=1.2.3)
-	@[ -n '$(IMAGES)' ] || { echo 'error: IMAGES=registry/project says where to push' >&2; exit 1; }
+images-push: ## Build all images with SBOM and provenance, with the GPU image, and push them (IMAGES=registry/project VERSION=1.2.3)
+	@[ -n '$(IMAGES)' ] || { echo 'error: set IMAGES=registry/project to the destination' >&2; exit 1; }
 	@$(BUILDER)
 	@for target in operator trainer-cpu trainer-gpu; do \
 	    $(BUILDX) --target $$target --tag $(IMAGES)/trainingjob-$$target:$(VERSION) --push .; \
@@ -130,19 +130,19 @@ release-notes: ## Print the section of CHANGELOG.md for VERSION=1.2.3
 	    || { echo 'error: CHANGELOG.md has no section for $(VERSION)' >&2; exit 1; }
 
 .PHONY: bench
-bench: .venv/.ready ## Measure the product against the reference, all tables (two hours; TABLES="load search": some)
+bench: .venv/.ready ## Compare the product with the reference, all tables (two hours; TABLES="load search": only these)
 	@$(RUN) benchmarks $(TABLES)
 
 .PHONY: bench-quick
-bench-quick: .venv/.ready ## The same on small sizes, in minutes
+bench-quick: .venv/.ready ## Run the same benchmarks on small sizes, in minutes
 	@$(RUN) benchmarks --quick $(TABLES)
 
 .PHONY: bench-operator
-bench-operator: .venv/.ready ## Measure the operator in its pod, and beside bare Jobs on a control plane without a node (15 minutes)
+bench-operator: .venv/.ready ## Measure the operator in its pod, and compared with plain Jobs on a control plane without a node (15 minutes)
 	@$(RUN) benchmarks.operator_bench
 
 .PHONY: requirements
-requirements: .venv/.ready ## Resolve the hashed requirement files anew from the pyproject files
+requirements: .venv/.ready ## Update the hashed requirement files from the pyproject files
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/pip install --quiet uv
 	@compile() { $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest \
 	    --generate-hashes --no-emit-index-url --no-emit-package trainingjob-api --no-annotate --no-header "$$@"; }; \
@@ -153,15 +153,15 @@ requirements: .venv/.ready ## Resolve the hashed requirement files anew from the
 	    --extra cpu requirements/development.in -o requirements/development.txt; \
 	compile -c requirements/development.txt requirements/build.in -o requirements/build.txt
 
-# The virtual environment is made anew when a requirement changed; Debian keeps venv in a package of its own.
-# What it says goes to standard error: a shell evaluates the output of some targets.
+# Debian has venv in a separate package. Messages go to standard error, because a shell evaluates the output of some
+# targets.
 .venv/.ready: $(REQUIREMENTS) api/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "==> apt-get install python3-venv (as root)"; \
 	    apt-get update -qq && apt-get install -y -qq python3-venv; \
 	fi >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@echo "==> Installing the Python packages into .venv (the first time about 2 minutes, 3 GB)" >&2
+	@echo "==> Installing the Python packages into .venv (about 2 minutes and 3 GB the first time)" >&2
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/development.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e api -e operator -e trainer
 	@touch $@

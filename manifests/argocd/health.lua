@@ -1,4 +1,4 @@
--- Health of a TrainingJob for Argo CD: Lua 5.1 with its base library alone.
+-- Health of a TrainingJob for Argo CD. Only the base library of Lua 5.1 is available.
 local status = obj.status or {}
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
@@ -23,7 +23,7 @@ end
 if holds("Suspended") then
   return {status = "Suspended", message = told("Suspended")}
 end
--- A retrain request moves no generation. The operator keeps its first 256 characters.
+-- A retrain request does not change the generation. The operator keeps its first 256 characters.
 local requested = (obj.metadata.annotations or {})["training.pumphealth.io/retrain-requested-at"] or ""
 if requested ~= "" and #requested <= 256 and requested ~= status.observedRetrainRequest then
   return {status = "Progressing", message = "The operator has not seen this retrain request yet"}
