@@ -55,7 +55,7 @@ def run_to_end(cluster: Cluster, namespace: str, program: str, memory: str = "25
     return end() or {}
 
 
-def test_a_restricted_pod_reaches_the_api_server_where_its_environment_says(cluster: Cluster, namespace: str) -> None:
+def test_a_restricted_pod_reaches_the_api_server_by_its_environment(cluster: Cluster, namespace: str) -> None:
     program = """
 import kubernetes
 kubernetes.config.load_incluster_config()
@@ -78,7 +78,7 @@ except OSError as error:
     assert run_to_end(cluster, namespace, program)["message"] == "EROFS 65532"
 
 
-def test_a_pod_over_its_memory_limit_is_killed_for_it(cluster: Cluster, namespace: str) -> None:
+def test_a_pod_over_its_memory_limit_is_killed(cluster: Cluster, namespace: str) -> None:
     end = run_to_end(cluster, namespace, "b'1' * (1 << 30)", memory="64Mi")
     assert (end["exitCode"], end["reason"]) == (137, "OOMKilled")
 

@@ -55,7 +55,7 @@ def wait_for_job(cluster: Cluster, namespace: str, name: str) -> None:
 
 
 @pytest.mark.provokes("InsufficientData")
-def test_it_hears_by_its_watches_of_all_that_changes(deployed: Cluster, namespace: str, bucket: str) -> None:
+def test_all_changes_arrive_by_watches(deployed: Cluster, namespace: str, bucket: str) -> None:
     client = deployed.client()
     (pod,) = operator_pods(client)
 
@@ -73,9 +73,7 @@ def test_it_hears_by_its_watches_of_all_that_changes(deployed: Cluster, namespac
     assert metric(client, pod, "trainingjob_operator_watch_restarts_total") == 0
 
 
-def test_of_two_replicas_one_acts_and_the_other_takes_over_when_it_is_killed(
-    two_replicas: Cluster, namespace: str
-) -> None:
+def test_the_standby_takes_over_when_the_leading_replica_is_killed(two_replicas: Cluster, namespace: str) -> None:
     client = two_replicas.client()
     leases = CoordinationV1Api(client)
 

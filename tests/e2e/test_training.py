@@ -93,9 +93,7 @@ def pumps(bed: Bed, namespace: str, database: Database, bucket: str, object_stor
     return Pumps(bed, namespace, database, bucket)
 
 
-def test_an_applied_gru_shows_its_progress_and_ends_with_a_model_that_a_reader_can_use(
-    pumps: Pumps, tmp_path: Path
-) -> None:
+def test_a_gru_trainingjob_shows_progress_and_gives_a_usable_model(pumps: Pumps, tmp_path: Path) -> None:
     pumps.apply("gru", {"epochs": 40})
     training = pumps.wait("progress is seen", lambda job: progress(job).get("epoch", 0) > 0)
     assert training["status"]["phase"] == "Running"
@@ -142,7 +140,7 @@ def test_an_applied_gru_shows_its_progress_and_ends_with_a_model_that_a_reader_c
 
 
 @pytest.mark.provokes("InsufficientData")
-def test_data_that_cannot_train_a_model_fail_it_once_with_the_reason(pumps: Pumps) -> None:
+def test_insufficient_data_fails_the_run_once_with_the_reason(pumps: Pumps) -> None:
     pumps.apply("gru", {}, data={"minRows": 100_000})
     job = pumps.wait("the training has ended", is_over)
     assert ending(job) == "InsufficientData"
@@ -151,14 +149,14 @@ def test_data_that_cannot_train_a_model_fail_it_once_with_the_reason(pumps: Pump
     assert (pumps.count_jobs(), pumps.count_pods()) == (1, 1)
 
 
-def test_a_trainer_that_needs_more_memory_than_its_limit_is_told_so(pumps: Pumps) -> None:
+def test_a_trainer_over_its_memory_limit_fails_with_out_of_memory(pumps: Pumps) -> None:
     pumps.apply("gru", {}, resources={"limits": {"memory": "64Mi"}}, runPolicy={"backoffLimit": 0})
     job = pumps.wait("the training has ended", is_over)
     assert (ending(job), job["status"]["lastFailure"]["exitCode"]) == ("OutOfMemory", 137)
     assert "resources.limits.memory" in condition(job, "Failed")["message"]
 
 
-def test_a_training_suspended_on_the_way_ends_in_its_next_attempt(pumps: Pumps) -> None:
+def test_a_training_that_is_suspended_ends_in_its_next_attempt(pumps: Pumps) -> None:
     pumps.apply("gru", TRAINING_OF_A_MINUTE)
     pumps.wait("it trains", lambda job: progress(job).get("epoch", 0) > 3)
     pumps.apply("gru", TRAINING_OF_A_MINUTE, runPolicy={"suspend": True})
@@ -169,7 +167,7 @@ def test_a_training_suspended_on_the_way_ends_in_its_next_attempt(pumps: Pumps) 
     assert ending(ended) == "Succeeded"
 
 
-def test_a_training_job_deleted_on_the_way_takes_its_job_and_pod_with_it(pumps: Pumps) -> None:
+def test_deleting_a_running_trainingjob_deletes_its_job_and_pod(pumps: Pumps) -> None:
     pumps.apply("gru", LONG_TRAINING)
     pumps.wait("it runs", lambda job: job.get("status", {}).get("phase") == "Running")
     pumps.cluster.run_kubectl("delete", "tj", "pump", f"--namespace={pumps.namespace}")

@@ -50,7 +50,7 @@ def test_health_follows_the_status(case: dict[str, Any]) -> None:
     assert run_lua((ARGOCD / "health.lua").read_text(), document) == case["healthStatus"]
 
 
-def test_every_example_is_tested_and_is_what_the_operator_may_write() -> None:
+def test_every_example_is_tested_and_is_a_valid_status() -> None:
     files = {f"testdata/{file.name}" for file in (ARGOCD / "testdata").iterdir()}
     assert files == {case["inputPath"] for case in HEALTH_TESTS}
     for name in files:
@@ -58,18 +58,18 @@ def test_every_example_is_tested_and_is_what_the_operator_may_write() -> None:
 
 
 @pytest.mark.parametrize(("asked", "status"), [("now", "Progressing"), ("", "Healthy"), ("x" * 257, "Healthy")])
-def test_health_waits_for_a_retrain_request_that_can_be_observed(asked: str, status: str) -> None:
+def test_health_is_progressing_until_a_retrain_request_is_observed(asked: str, status: str) -> None:
     document = read("retrained.yaml")
     document["metadata"]["annotations"]["training.pumphealth.io/retrain-requested-at"] = asked
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == status
 
 
-def test_a_suspended_training_job_waits_for_no_retrain_request() -> None:
+def test_health_of_a_suspended_trainingjob_ignores_retrain_requests() -> None:
     document = act("retrain", read("suspended.yaml"))
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Suspended"
 
 
-def test_health_knows_an_object_whose_status_has_just_begun() -> None:
+def test_health_of_an_incomplete_status_is_progressing() -> None:
     document = read("new.yaml") | {"status": {"observedGeneration": 1}}
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Progressing"
 
@@ -77,7 +77,7 @@ def test_health_knows_an_object_whose_status_has_just_begun() -> None:
 @pytest.mark.parametrize(
     ("example", "offered"), [("training.yaml", {"retrain", "suspend"}), ("suspended.yaml", {"resume"})]
 )
-def test_an_action_is_offered_when_it_does_something(example: str, offered: set[str]) -> None:
+def test_an_action_is_enabled_only_if_it_has_an_effect(example: str, offered: set[str]) -> None:
     actions = run_lua(ACTIONS["discovery.lua"], read(example))
     assert set(actions) == {definition["name"] for definition in ACTIONS["definitions"]}
     assert {name for name, action in actions.items() if not action.get("disabled")} == offered
@@ -90,7 +90,7 @@ def act(name: str, document: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("name", "value"), [("suspend", True), ("resume", False)])
 @pytest.mark.parametrize("policy", [None, {"suspend": True}, {"suspend": False}, {"backoffLimit": 1}])
-def test_suspend_and_resume_write_a_value_that_git_can_have_and_nothing_else(
+def test_suspend_and_resume_change_only_the_field_suspend(
     name: str, value: bool, policy: dict[str, Any] | None
 ) -> None:
     document = read("new.yaml")
@@ -100,7 +100,7 @@ def test_suspend_and_resume_write_a_value_that_git_can_have_and_nothing_else(
     assert act(name, document) == document | {"spec": document["spec"] | written}
 
 
-def test_retrain_asks_for_another_run_now() -> None:
+def test_retrain_requests_another_run_with_the_current_time() -> None:
     annotations = act("retrain", read("succeeded.yaml"))["metadata"]["annotations"]
     (requested,) = annotations.values()
     assert set(annotations) == {"training.pumphealth.io/retrain-requested-at"}

@@ -19,19 +19,19 @@ POSTGRES = PostgresServer("10.1.2.3", 5432, "admin", "secret")
 STORE = ObjectStore("10.1.2.3:9000", "key", "secret key")
 
 
-def test_servers_that_the_environment_names_are_taken(cluster: Cluster) -> None:
+def test_servers_in_the_environment_variables_are_used(cluster: Cluster) -> None:
     bed = Bed(cluster, POSTGRES, STORE)
     assert existing_bed(cluster, variables(bed)) == bed
 
 
 @pytest.mark.parametrize("name", variables(Bed(None, POSTGRES, STORE)))  # type: ignore[arg-type]
-def test_a_variable_that_is_missing_among_others_is_named(cluster: Cluster, name: str) -> None:
+def test_a_missing_variable_is_named(cluster: Cluster, name: str) -> None:
     environment = variables(Bed(cluster, POSTGRES, STORE)) | {name: ""}
     with pytest.raises(ClusterUnavailableError, match=f"^{name} must be set too"):
         existing_bed(cluster, environment)
 
 
-def test_a_cluster_without_servers_is_refused_with_what_to_do(cluster: Cluster) -> None:
+def test_a_cluster_without_servers_is_refused_with_a_solution(cluster: Cluster) -> None:
     with pytest.raises(ClusterUnavailableError, match=r"set TEST_PGHOST, .* or apply manifests/overlays/kind"):
         existing_bed(cluster, {})
 
@@ -59,7 +59,7 @@ def overlay(cluster: Cluster) -> Iterator[dict[str, dict[str, str]]]:
     cluster.run_kubectl("delete", "--wait=false", "--filename=-", stdin=text)
 
 
-def test_the_servers_of_the_kind_overlay_are_reached_at_the_node(
+def test_the_servers_of_the_kind_overlay_are_used_by_node_address(
     cluster: Cluster, node: str, overlay: dict[str, dict[str, str]]
 ) -> None:
     bed = existing_bed(cluster, {})

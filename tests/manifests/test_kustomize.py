@@ -36,7 +36,7 @@ def one(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_everything_is_valid(cluster: Cluster, overlay: str) -> None:
+def test_every_manifest_is_valid(cluster: Cluster, overlay: str) -> None:
     documents = render(cluster, MANIFESTS / overlay)
     for document in documents:
         if document["kind"] != "CustomResourceDefinition":  # the API server says more of it
@@ -58,7 +58,7 @@ def test_the_operator_reads_its_configuration(cluster: Cluster, overlay: str) ->
         assert (configuration.policy("gru"), configuration.policy("xgb")) == ("Disabled", "Disabled")
 
 
-def test_an_admin_may_be_strict_with_the_operator(cluster: Cluster, namespace: str) -> None:
+def test_the_operator_satisfies_the_restricted_pod_security_standard(cluster: Cluster, namespace: str) -> None:
     deployment = one(render(cluster, MANIFESTS / "base"), "Deployment", "trainingjob-operator")
     cluster.run_kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}} | {
@@ -93,7 +93,7 @@ def installation(folder: Path, config_map: dict[str, Any], **kustomization: str)
 
 @pytest.mark.parametrize("kustomization", [{"namespace": "argocd"}, {}], ids=["its namespace", "no namespace"])
 @pytest.mark.parametrize("before", ARGOCD_CM.values(), ids=list(ARGOCD_CM))
-def test_argo_cd_gets_health_and_actions_beside_what_it_has(
+def test_the_argo_cd_component_keeps_the_existing_settings(
     cluster: Cluster, tmp_path: Path, before: dict[str, Any], kustomization: dict[str, str]
 ) -> None:
     (argocd_cm,) = render(cluster, installation(tmp_path, before, **kustomization))
@@ -106,7 +106,7 @@ def test_argo_cd_gets_health_and_actions_beside_what_it_has(
     }
 
 
-def test_the_component_is_refused_where_there_is_no_argo_cd(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_argo_cd_component_is_refused_without_argo_cd(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ProgramError) as refused:
         render(cluster, installation(tmp_path, {"metadata": {"name": "other"}}))
     assert "argocd-cm" in refused.value.said
@@ -148,13 +148,13 @@ def installed(cluster: Cluster) -> None:
         ("create", "leases.coordination.k8s.io", False),
     ],
 )
-def test_the_operator_may_do_anywhere_what_it_needs_and_no_more(
+def test_the_cluster_role_grants_exactly_the_needed_rights(
     cluster: Cluster, verb: str, resource: str, allowed: bool
 ) -> None:
     assert may(cluster, verb, resource, "default") is allowed
 
 
-def test_the_component_for_kueue_adds_nothing_but_the_right_to_list_workloads(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_kueue_component_adds_only_the_right_to_list_workloads(cluster: Cluster, tmp_path: Path) -> None:
     parts = {"resources": [MANIFESTS / "base"], "components": [MANIFESTS / "components/kueue"]}
     relative = {kind: [os.path.relpath(path, tmp_path) for path in paths] for kind, paths in parts.items()}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(relative))
@@ -168,7 +168,7 @@ def test_the_component_for_kueue_adds_nothing_but_the_right_to_list_workloads(cl
 
 
 @pytest.mark.usefixtures("installed")
-def test_the_operator_may_hold_a_lease_in_its_own_namespace(cluster: Cluster) -> None:
+def test_the_operator_can_hold_a_lease_in_its_own_namespace(cluster: Cluster) -> None:
     for verb in ("get", "create", "update"):
         assert may(cluster, verb, "leases.coordination.k8s.io", "trainingjob-system")
 
@@ -195,7 +195,7 @@ SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("options", [[], ["--server-side"]], ids=["client-side", "server-side"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
-def test_a_sample_is_accepted_as_it_stands(cluster: Cluster, namespace: str, sample: Path, options: list[str]) -> None:
+def test_the_api_server_accepts_each_sample(cluster: Cluster, namespace: str, sample: Path, options: list[str]) -> None:
     cluster.run_kubectl("apply", f"--namespace={namespace}", *options, f"--filename={sample}")
 
 
@@ -215,9 +215,7 @@ def test_a_sample_is_valid_and_the_trainer_reads_it(sample: Path) -> None:
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.needs("controllers")
-def test_who_edits_a_namespace_may_edit_its_training_jobs_but_not_their_status(
-    cluster: Cluster, namespace: str
-) -> None:
+def test_editors_can_edit_trainingjobs_but_not_their_status(cluster: Cluster, namespace: str) -> None:
     cluster.run_kubectl(
         "create", "rolebinding", "jane", f"--namespace={namespace}", "--clusterrole=edit", "--user=jane"
     )

@@ -42,7 +42,7 @@ def test_a_workflow_is_valid(actionlint: Path, workflow: Path) -> None:
     run_program([actionlint, "-no-color", workflow])
 
 
-def test_actionlint_refuses_what_github_would_refuse(actionlint: Path, tmp_path: Path) -> None:
+def test_actionlint_refuses_a_workflow_that_github_refuses(actionlint: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("on: push\njobs: {job: {runs-on: ubuntu-24.04, steps: [{run: 'echo ${{ matrix.missing }}'}]}}\n")
     assert subprocess.run([actionlint, wrong], capture_output=True, check=False).returncode == 1
@@ -56,7 +56,7 @@ def test_every_action_is_pinned_by_its_commit(workflow: Path) -> None:
 
 
 @each_workflow
-def test_a_workflow_may_only_read_unless_a_job_says_otherwise(workflow: Path) -> None:
+def test_a_workflow_has_read_permission_unless_a_job_sets_another(workflow: Path) -> None:
     content = yaml.safe_load(workflow.read_text())
     assert content["permissions"] == {"contents": "read"}
     if workflow.stem == "ci":
@@ -64,14 +64,14 @@ def test_a_workflow_may_only_read_unless_a_job_says_otherwise(workflow: Path) ->
 
 
 @each_workflow
-def test_no_step_leaves_credentials_in_the_checkout(workflow: Path) -> None:
+def test_no_step_keeps_credentials_in_the_checkout(workflow: Path) -> None:
     checkouts = [step for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 @each_workflow
-def test_every_target_that_a_workflow_makes_exists(workflow: Path) -> None:
+def test_every_make_target_of_a_workflow_exists(workflow: Path) -> None:
     commands = "\n".join(step["run"] for step in steps(workflow) if "run" in step)
     targets = {
         word

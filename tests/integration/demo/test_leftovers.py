@@ -46,9 +46,7 @@ def test_a_second_run_uses_the_database_and_the_telemetry_of_the_first(
     assert count_rows(again) == {job["spec"]["machine"]: SIMULATED_ROWS for job in (gru, xgb)}
 
 
-def test_reports_are_saved_by_the_name_of_their_training_job_in_place_of_older_ones(
-    models: ObjectStore, tmp_path: Path
-) -> None:
+def test_reports_are_saved_by_trainingjob_name_and_replace_older_ones(models: ObjectStore, tmp_path: Path) -> None:
     models.create_bucket(BUCKET)
     report, other = "runs/ITU-415/2026_01_02_03_04_05/report.html", "runs/ITU-415/2026_01_02_03_04_05/manifest.json"
     for key in (report, other):

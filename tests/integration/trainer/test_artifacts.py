@@ -37,7 +37,7 @@ def test_an_object_is_read_back_listed_and_removed(object_store: Server, bucket:
     assert store.list("runs/") == []
 
 
-def test_minio_names_configure_it_too(object_store: Server, bucket: str) -> None:
+def test_the_variables_of_minio_are_accepted_too(object_store: Server, bucket: str) -> None:
     environment = {name.replace("S3_", "MINIO_"): value for name, value in object_store.environment().items()}
     environment["MINIO_ENDPOINT"] = f"http://{object_store.endpoint}"
     del environment["MINIO_SECURE"]
@@ -61,7 +61,7 @@ def test_init_creates_the_bucket_once(object_store: Server) -> None:
     object_store.drop_bucket("made-by-init")
 
 
-def test_checkpoints_expire_and_other_rules_of_the_bucket_stay(object_store: Server, bucket: str) -> None:
+def test_checkpoints_expire_and_other_bucket_rules_are_kept(object_store: Server, bucket: str) -> None:
     client = object_store.client()
     theirs = Rule(ENABLED, Filter(prefix="theirs/"), rule_id="theirs", expiration=Expiration(days=7))
     client.set_bucket_lifecycle(bucket, LifecycleConfig([theirs]))
@@ -137,7 +137,7 @@ def test_a_wrong_configuration_names_the_variable(change: dict[str, str], named:
 
 
 @pytest.mark.parametrize("cuts", [1, 3])
-def test_connections_cut_in_mid_upload_are_tried_again(object_store: Server, bucket: str, cuts: int) -> None:
+def test_a_connection_that_breaks_during_an_upload_is_retried(object_store: Server, bucket: str, cuts: int) -> None:
     content = bytes(range(256)) * 4096
     host, port = object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
@@ -174,7 +174,7 @@ BUSY = {
 
 
 @pytest.mark.parametrize("kind", BUSY)
-def test_a_store_that_is_busy_is_asked_again(object_store: Server, bucket: str, kind: str) -> None:
+def test_a_busy_store_is_retried(object_store: Server, bucket: str, kind: str) -> None:
     host, port = object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
         proxy.answer_next(2, BUSY[kind])
@@ -184,9 +184,7 @@ def test_a_store_that_is_busy_is_asked_again(object_store: Server, bucket: str, 
 
 
 @pytest.mark.parametrize("status", [409, 429, 503])
-def test_a_busy_store_is_asked_again_where_its_answer_has_no_body(
-    object_store: Server, bucket: str, status: int
-) -> None:
+def test_a_busy_store_is_retried_if_its_answer_has_no_body(object_store: Server, bucket: str, status: int) -> None:
     store_of(object_store, bucket).put("key", b"content")
     host, port = object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
@@ -198,9 +196,7 @@ def test_a_busy_store_is_asked_again_where_its_answer_has_no_body(
     assert proxy.answered == 1
 
 
-def test_tls_that_ends_in_mid_handshake_is_trouble_of_the_network(
-    object_store: Server, bucket: str, tmp_path: Path
-) -> None:
+def test_a_broken_tls_handshake_is_a_transient_error(object_store: Server, bucket: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("store", "store", hosts=["127.0.0.1"])
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -214,7 +210,7 @@ def test_tls_that_ends_in_mid_handshake_is_trouble_of_the_network(
     assert proxy.cuts == 2
 
 
-def test_a_certificate_that_is_none_is_final(object_store: Server, bucket: str, tmp_path: Path) -> None:
+def test_an_invalid_certificate_is_a_final_error(object_store: Server, bucket: str, tmp_path: Path) -> None:
     nothing = tmp_path / "ca.crt"
     nothing.write_text("not a certificate")
     environment = object_store.environment() | {"S3_SECURE": "true", "S3_CA_FILE": str(nothing)}
@@ -223,7 +219,7 @@ def test_a_certificate_that_is_none_is_final(object_store: Server, bucket: str, 
     assert not failure.value.transient
 
 
-def test_a_message_counts_the_tries_that_were_made(object_store: Server, bucket: str) -> None:
+def test_the_message_contains_the_number_of_attempts(object_store: Server, bucket: str) -> None:
     host, port = object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
         proxy.answer_next(100, refused(503, "SlowDown"))

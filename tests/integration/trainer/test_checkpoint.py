@@ -44,7 +44,7 @@ def until_epoch(training: subprocess.Popen[str], epoch: int) -> None:
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Server, bucket: str, backend: str) -> None:
+def test_a_killed_or_stopped_training_gives_identical_weights(object_store: Server, bucket: str, backend: str) -> None:
     whole = finish(start(object_store, bucket, 9, backend))
     store = ObjectStore.from_environment(object_store.environment(), bucket)
     for stored in store.list("checkpoints/"):
@@ -67,5 +67,5 @@ def test_killed_and_stopped_a_training_ends_in_the_same_bits(object_store: Serve
     assert whole[-1].startswith("model ")
 
 
-def test_a_training_on_jax_pays_for_no_other_library(object_store: Server, bucket: str) -> None:
+def test_a_training_on_jax_does_not_import_tensorflow(object_store: Server, bucket: str) -> None:
     assert "imported jax" in finish(start(object_store, bucket, 1))

@@ -52,7 +52,7 @@ FINAL = {
 
 
 @pytest.mark.parametrize("kind", MAY_PASS)
-def test_a_refusal_that_may_pass_is_transient_in_any_language(
+def test_a_temporary_refusal_is_transient_in_any_language(
     session: connection, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     with refusing_server(*MAY_PASS[kind]) as port:
@@ -63,7 +63,7 @@ def test_a_refusal_that_may_pass_is_transient_in_any_language(
 
 
 @pytest.mark.parametrize("kind", FINAL)
-def test_a_refusal_that_only_a_person_can_mend_is_final_in_any_language(
+def test_a_permanent_refusal_is_final_in_any_language(
     session: connection, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     with refusing_server(*FINAL[kind]) as port:
@@ -73,7 +73,7 @@ def test_a_refusal_that_only_a_person_can_mend_is_final_in_any_language(
     assert "Check the database Secret" in error.message
 
 
-def test_a_wrong_password_is_final_where_the_server_speaks_another_language(
+def test_a_wrong_password_is_final_in_any_language(
     session: connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "wrong")
@@ -85,7 +85,7 @@ def test_a_wrong_password_is_final_where_the_server_speaks_another_language(
     assert "Anmeldung mit Passwort" in error.message
 
 
-def test_a_server_without_a_free_connection_may_pass(
+def test_a_server_without_a_free_connection_is_transient(
     session: connection, database: Database, postgres_server: PostgresServer
 ) -> None:
     with postgres_server.connect() as superuser:
@@ -96,7 +96,7 @@ def test_a_server_without_a_free_connection_may_pass(
     with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED)
 
 
-def test_a_database_closed_for_maintenance_may_pass(
+def test_a_database_closed_for_maintenance_is_transient(
     session: connection, database: Database, postgres_server: PostgresServer
 ) -> None:
     with postgres_server.connect() as superuser:
@@ -105,7 +105,7 @@ def test_a_database_closed_for_maintenance_may_pass(
     assert refusal().transient
 
 
-def test_a_server_that_is_not_configured_is_named_as_such(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_configuration_is_reported(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER"):
         monkeypatch.delenv(name)
     message = refusal().message

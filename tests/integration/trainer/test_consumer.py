@@ -86,14 +86,14 @@ def read(python: Path, published: Published, backend: str) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-def test_the_newest_reader_gets_our_score(published: Published, backend: str) -> None:
+def test_the_newest_reader_predicts_the_same_scores(published: Published, backend: str) -> None:
     expected = np.repeat(np.array(published.scores)[:, None], 2, axis=1)
     assert read(Path(sys.executable), published, backend) == pytest.approx(expected, abs=1e-6)
     assert np.isfinite(expected).all()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the oldest reader needs Python 3.11 or older")
-def test_the_oldest_reader_gets_our_score(published: Published) -> None:
+def test_the_oldest_reader_predicts_the_same_scores(published: Published) -> None:
     folder = cache.folder("reader", cache.digest(OLDEST_READER), install_oldest_reader, lambda: None)
     expected = np.repeat(np.array(published.scores)[:, None], 2, axis=1)
     assert read(folder / "bin" / "python", published, "tensorflow") == pytest.approx(expected, abs=1e-6)

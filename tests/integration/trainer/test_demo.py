@@ -23,7 +23,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProc
     return demo(tmp_path_factory.mktemp("cache"), ci="")
 
 
-def test_what_is_in_the_way_of_a_node_is_told_before_anything_is_built(
+def test_obstacles_to_a_node_are_reported_before_anything_is_built(
     alone: "subprocess.CompletedProcess[str]",
 ) -> None:
     assert "No Kubernetes on this machine: a local node cannot run here:\n- " in alone.stdout
@@ -31,7 +31,7 @@ def test_what_is_in_the_way_of_a_node_is_told_before_anything_is_built(
     assert "The trainer alone" in alone.stdout
 
 
-def test_a_command_that_fails_ends_it_with_its_last_lines_and_no_traceback(
+def test_a_failed_command_shows_its_last_lines_and_no_traceback(
     alone: "subprocess.CompletedProcess[str]",
 ) -> None:
     assert alone.returncode == 1

@@ -28,9 +28,7 @@ def _tables(session: connection) -> None:
     create_tables(session)
 
 
-def test_rows_stand_in_the_table_as_in_the_file_each_under_an_id_of_its_own(
-    session: connection, tmp_path: Path
-) -> None:
+def test_the_table_has_the_rows_of_the_file_each_with_its_own_id(session: connection, tmp_path: Path) -> None:
     path = tmp_path / "telemetry.csv.gz"
     path.write_bytes(gzip.compress((HEADER + GOOD + GOOD + "2025-01-01T00:00:10Z,MOTOBOMBA-007,,inf\n").encode()))
     imported = import_csv(path)
@@ -47,7 +45,7 @@ def test_rows_stand_in_the_table_as_in_the_file_each_under_an_id_of_its_own(
     assert {(id_[14], id_[19] in "89ab") for id_ in ids} == {("4", True)}
 
 
-def test_one_bad_line_among_many_keeps_all_out_and_is_named(session: connection, tmp_path: Path) -> None:
+def test_one_invalid_line_refuses_the_file_and_is_named(session: connection, tmp_path: Path) -> None:
     path = tmp_path / "telemetry.csv"
     path.write_text(HEADER + GOOD * (ROWS_OF_A_BLOCK + 5) + "2025-01-01T00:00:00Z,ITU-415,NAN,\n" + GOOD)
     with pytest.raises(TrainingError) as refusal:
@@ -58,7 +56,7 @@ def test_one_bad_line_among_many_keeps_all_out_and_is_named(session: connection,
     assert select(session, "SELECT count(*) FROM processed_data") == [(0,)]
 
 
-def test_right_lines_are_imported_beside_bad_ones_when_asked_for(session: connection, tmp_path: Path) -> None:
+def test_valid_lines_are_imported_with_skip_refused(session: connection, tmp_path: Path) -> None:
     path = tmp_path / "telemetry.csv"
     path.write_text(HEADER + GOOD + "yesterday,ITU-415,1,\n" + GOOD)
     imported = import_csv(path, skip_refused=True)
@@ -75,7 +73,7 @@ def test_right_lines_are_imported_beside_bad_ones_when_asked_for(session: connec
         (HEADER + "yesterday,ITU-415,1,\nnever,ITU-415,1,\n", "nothing was imported. 2 lines are refused"),
     ],
 )
-def test_a_file_without_a_right_row_is_refused_also_where_refused_lines_are_skipped(
+def test_a_file_without_a_valid_row_is_refused_also_with_skip_refused(
     session: connection, tmp_path: Path, content: str, told: str
 ) -> None:
     path = tmp_path / "telemetry.csv"
@@ -100,7 +98,7 @@ def table(request: pytest.FixtureRequest, session: connection) -> str:
     return "bare"
 
 
-def test_a_file_whose_rows_are_in_the_table_is_refused_with_their_number_by_machine(
+def test_a_file_with_existing_rows_is_refused_with_counts_by_machine(
     session: connection, tmp_path: Path, table: str
 ) -> None:
     path = tmp_path / "telemetry.csv"
@@ -115,9 +113,7 @@ def test_a_file_whose_rows_are_in_the_table_is_refused_with_their_number_by_mach
     assert select(session, f"SELECT count(*) FROM {table}") == [(1,)]
 
 
-def test_rows_that_are_in_the_table_are_skipped_or_added_when_asked_for(
-    session: connection, tmp_path: Path, table: str
-) -> None:
+def test_existing_rows_are_skipped_or_added_on_request(session: connection, tmp_path: Path, table: str) -> None:
     path = tmp_path / "telemetry.csv"
     path.write_text(HEADER + GOOD)
     import_csv(path, table)
@@ -140,7 +136,7 @@ def test_a_refused_import_leaves_no_trace_in_the_table(session: connection, tmp_
     assert select(session, "SELECT pg_relation_size('processed_data')") == [(0,)]
 
 
-def test_columns_that_the_file_lacks_keep_the_default_of_the_table(session: connection, tmp_path: Path) -> None:
+def test_columns_that_are_not_in_the_file_get_the_default_of_the_table(session: connection, tmp_path: Path) -> None:
     execute(session, 'ALTER TABLE processed_data ALTER COLUMN "Oil_L" SET DEFAULT 7')
     path = tmp_path / "telemetry.csv"
     path.write_text(HEADER + GOOD)
@@ -148,7 +144,9 @@ def test_columns_that_the_file_lacks_keep_the_default_of_the_table(session: conn
     assert select(session, 'SELECT "Oil_L" FROM processed_data') == [(7,)]
 
 
-def test_another_format_is_named_before_a_server_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_file_format_is_named_before_a_server_is_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PGHOST", "nowhere.invalid")
     path = tmp_path / "telemetry.csv"
     path.write_text(HEADER, encoding="utf-16")
@@ -156,7 +154,7 @@ def test_another_format_is_named_before_a_server_is_looked_for(monkeypatch: pyte
         import_csv(path)
 
 
-def test_a_table_of_reals_with_ids_of_its_own_is_served(session: connection, tmp_path: Path) -> None:
+def test_a_table_with_real_columns_and_its_own_ids_is_supported(session: connection, tmp_path: Path) -> None:
     execute(session, "CREATE SCHEMA plant")
     execute(
         session,
@@ -171,7 +169,7 @@ def test_a_table_of_reals_with_ids_of_its_own_is_served(session: connection, tmp
     ]
 
 
-def test_a_table_that_cannot_take_the_columns_is_refused_by_name(session: connection, tmp_path: Path) -> None:
+def test_a_table_without_the_needed_columns_is_refused_by_name(session: connection, tmp_path: Path) -> None:
     execute(session, 'CREATE TABLE odd ("timestamp" text, motor_pump text, "Oil_P" float8)')
     path = tmp_path / "telemetry.csv"
     path.write_text("timestamp,motor_pump,Oil_P\n" + GOOD.rsplit(",", 1)[0] + "\n")
@@ -184,7 +182,7 @@ def test_a_table_that_cannot_take_the_columns_is_refused_by_name(session: connec
         import_csv(tmp_path / "absent.csv")
 
 
-def test_any_float_and_name_is_written_to_the_last_bit(session: connection) -> None:
+def test_any_float_and_name_is_written_exactly(session: connection) -> None:
     random = np.random.default_rng(0)
     values = random.integers(0, 2**63, 1000, dtype=np.uint64).view(np.float64)
     names = ["A", "ITU-415", "MOTOBOMBA-" + "x" * 53, "bomba-ção"]

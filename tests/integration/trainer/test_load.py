@@ -70,7 +70,7 @@ def refusal(spec: TrainingJobSpec, window: Window = EVERYTHING) -> TrainingError
     return refusal.value
 
 
-def test_a_gru_gets_the_columns_it_may_use_sorted_to_the_last_float(session: connection) -> None:
+def test_a_gru_loads_its_columns_exactly_and_in_time_order(session: connection) -> None:
     table = write_simulated(session, 3000)
     write_simulated(session, 100, machine="ITU-415")
     telemetry = load_telemetry(spec(), EVERYTHING)
@@ -86,7 +86,7 @@ def test_a_gru_gets_the_columns_it_may_use_sorted_to_the_last_float(session: con
     np.testing.assert_array_equal(telemetry.values, expected[list(telemetry.values)].to_numpy(np.float32))
 
 
-def test_an_xgb_gets_every_numeric_column_and_text_is_left_out(session: connection) -> None:
+def test_an_xgb_loads_every_numeric_column_and_no_text(session: connection) -> None:
     write(session, "ALTER TABLE processed_data ADD hours integer, ADD note text, ADD alarm boolean, ADD cost numeric")
     write(
         session,
@@ -118,7 +118,7 @@ def test_chosen_features_and_sources_of_renames_are_loaded(session: connection) 
         *(("1e300", np.inf), ("1e-300", 0.0), ("2147483647", 2147483648.0), ("-273.2", np.float32(-273.2))),
     ],
 )
-def test_any_number_that_the_table_can_hold_is_read(session: connection, stored: str, read: float) -> None:
+def test_any_number_in_the_table_is_read(session: connection, stored: str, read: float) -> None:
     write(
         session, f'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P") VALUES (now(), %s, {stored})', MACHINE
     )
@@ -145,7 +145,7 @@ def test_any_numeric_is_read_and_one_too_large_is_a_false_reading_of_its_column(
     assert counts.get("false readings in Oil_P", 0) == int(np.isinf(read))
 
 
-def test_columns_of_domains_are_read_as_what_they_are_made_of(session: connection) -> None:
+def test_columns_of_a_domain_are_read_as_their_base_type(session: connection) -> None:
     write(session, "CREATE DOMAIN level AS real CHECK (VALUE < 1e6); CREATE DOMAIN oil AS level")
     write(session, "CREATE DOMAIN pump AS text; CREATE DOMAIN instant AS timestamptz")
     for column, domain in (("Oil_P", "oil"), ("Oil_L", "level"), ("motor_pump", "pump"), ("timestamp", "instant")):
@@ -159,7 +159,7 @@ def test_columns_of_domains_are_read_as_what_they_are_made_of(session: connectio
     assert not telemetry.unreadable
 
 
-def test_sensors_of_a_type_that_is_no_number_are_named_with_their_values(session: connection) -> None:
+def test_sensors_that_are_not_numeric_are_named_with_their_counts(session: connection) -> None:
     write(session, "CREATE DOMAIN spoken AS text")
     write(session, 'ALTER TABLE processed_data ALTER "Oil_P" TYPE text, ALTER "Cool_T" TYPE spoken, ADD note text')
     insert = 'INSERT INTO processed_data ("timestamp", motor_pump, "Oil_P", note) VALUES (%s, %s, %s, %s)'
@@ -173,7 +173,7 @@ def test_sensors_of_a_type_that_is_no_number_are_named_with_their_values(session
 
 
 @pytest.mark.parametrize("type_name", ["timestamptz", "timestamp"])
-def test_rows_of_instants_that_no_machine_has_seen_are_ignored_and_counted(session: connection, type_name: str) -> None:
+def test_rows_with_implausible_timestamps_are_ignored_and_counted(session: connection, type_name: str) -> None:
     write(session, f'ALTER TABLE processed_data ALTER "timestamp" TYPE {type_name}')
     insert = 'INSERT INTO processed_data ("timestamp", motor_pump) VALUES (%s, %s)'
     for instant in ("0001-01-01", "0044-03-15 BC", "1969-12-31 23:59:59", "-infinity", "infinity", "10000-01-01"):
@@ -189,7 +189,7 @@ def test_rows_of_instants_that_no_machine_has_seen_are_ignored_and_counted(sessi
     assert not load_telemetry(spec(), Window(start=START.replace(year=1970), end=START)).counts
 
 
-def test_of_rows_of_one_instant_the_one_with_most_values_comes_last_then_the_highest_id(session: connection) -> None:
+def test_rows_of_one_instant_are_sorted_by_number_of_values_then_id(session: connection) -> None:
     rows = [(9, 1, None, 20), (8, 2, 2, 20), (7, 3, 3, 20), (6, 4, None, 20), (5, 5, 5, 10)]
     for id_, oil_pressure, oil_level, second in rows:
         write(
@@ -200,7 +200,7 @@ def test_of_rows_of_one_instant_the_one_with_most_values_comes_last_then_the_hig
     assert load_telemetry(spec(), EVERYTHING).values["Oil_P"].tolist() == [5, 4, 1, 3, 2]
 
 
-def test_the_window_holds_its_start_and_not_its_end(session: connection) -> None:
+def test_the_period_includes_its_start_and_excludes_its_end(session: connection) -> None:
     for second in range(5):
         write(
             session,
@@ -215,7 +215,7 @@ def test_the_window_holds_its_start_and_not_its_end(session: connection) -> None
     assert len(load_telemetry(spec(), Window(end=START.replace(second=3))).timestamps) == 3
 
 
-def test_equal_data_has_an_equal_fingerprint_however_it_is_stored(session: connection) -> None:
+def test_equal_data_has_an_equal_fingerprint_in_any_storage(session: connection) -> None:
     table = write_simulated(session, 2000)
     table = table.drop_duplicates("timestamp")
     write(session, "DELETE FROM processed_data")
@@ -271,20 +271,20 @@ def test_a_table_of_many_columns_is_read(session: connection) -> None:
 
 
 @pytest.mark.parametrize("table", ["Processed_Data", "nowhere.processed_data"])
-def test_a_table_that_is_not_there_is_named(session: connection, table: str) -> None:
+def test_a_missing_table_is_named(session: connection, table: str) -> None:
     error = refusal(spec(data={"table": table}))
     assert error.reason == "DataUnavailable"
     assert f"no table {table} " in error.message
 
 
-def test_a_table_that_is_no_telemetry_is_refused_with_what_it_has(session: connection) -> None:
+def test_a_table_that_is_not_telemetry_is_refused_with_its_columns(session: connection) -> None:
     write(session, 'CREATE TABLE other ("timestamp" text, motor_pump text, "Oil_P" real)')
     error = refusal(spec(data={"table": "other"}))
     assert error.reason == "DataUnavailable"
     assert "timestamp (text)" in error.message
 
 
-def test_a_machine_without_rows_is_refused_with_what_there_is(session: connection) -> None:
+def test_a_machine_without_rows_is_refused_with_the_available_data(session: connection) -> None:
     error = refusal(spec())
     assert (error.reason, error.exit_code) == ("InsufficientData", ExitCode.DATA)
     assert f"machine {MACHINE}: table processed_data has no row of this machine" in error.message
@@ -338,7 +338,9 @@ def test_a_wrong_configuration_is_refused_at_once(
     assert told in error.message
 
 
-def test_a_server_that_stays_away_is_transient_trouble(session: connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stays_unavailable_is_a_transient_error(
+    session: connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGPORT", str(free_ports(1)[0]))
     with pytest.raises(TrainingError, match="Connection refused") as refusal:
         with_connection(lambda _: None, reason=Reason.DATA_UNAVAILABLE, patience_seconds=0.5)
@@ -378,7 +380,7 @@ def proxy(database: Database, bytes_of_connection: Callable[[int], int | None]) 
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_connection_that_breaks_while_loading_is_taken_up_anew(
+def test_a_connection_that_breaks_while_loading_is_opened_again(
     session: connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_simulated(session, 4000)
@@ -400,7 +402,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(
     assert refusal.value.transient
 
 
-def test_two_machines_of_one_table_do_not_mix(session: connection) -> None:
+def test_the_rows_of_two_machines_are_not_mixed(session: connection) -> None:
     write_simulated(session, 300)
     write_simulated(session, 300, machine="ITU-415")
     telemetry = read_telemetry(session, spec(), EVERYTHING)

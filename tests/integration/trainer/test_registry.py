@@ -43,13 +43,13 @@ def in_parallel(*works: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_tables_are_created_once_even_by_two_at_a_time(session: connection) -> None:
+def test_tables_are_created_once_also_by_two_programs(session: connection) -> None:
     in_parallel(*[lambda: with_connection(create_tables, reason=Reason.REGISTRY_FAILED)] * 3)
     tables = {name for (name,) in select(session, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
     assert tables == {"processed_data", "models", "training_runs"}
 
 
-def test_tables_of_another_owner_stay_as_they_are(session: connection) -> None:
+def test_tables_of_another_owner_are_not_changed(session: connection) -> None:
     execute(session, "CREATE TABLE models (name text)")
     execute(session, "CREATE TABLE processed_data (name text)")
     with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
@@ -58,7 +58,7 @@ def test_tables_of_another_owner_stay_as_they_are(session: connection) -> None:
     assert sorted(columns) == [("models", "name"), ("processed_data", "name")]
 
 
-def test_a_registered_model_is_the_row_that_readers_know(tables: connection) -> None:
+def test_a_registered_model_is_a_row_in_the_format_of_the_readers(tables: connection) -> None:
     recorded = registry.save_model_metadata(KEY, MODEL)
     assert select(
         tables,
@@ -75,7 +75,7 @@ def test_a_registered_model_is_the_row_that_readers_know(tables: connection) -> 
     assert registry.find_run(KEY.uid, 3) is None
 
 
-def test_a_table_of_models_without_id_and_with_other_types_is_served(session: connection) -> None:
+def test_a_models_table_without_id_or_with_other_types_is_supported(session: connection) -> None:
     execute(
         session,
         "CREATE TABLE models (machine_name varchar(80), bucket_address text, data_start_date timestamp, "
@@ -96,7 +96,7 @@ def test_a_run_is_registered_once(tables: connection) -> None:
     assert select(tables, "SELECT count(*) FROM models") == [(1,)]
 
 
-def test_a_run_is_registered_once_by_several_at_a_time(tables: connection) -> None:
+def test_a_run_is_registered_once_by_concurrent_trainers(tables: connection) -> None:
     recorded = []
     models = [replace(MODEL, bucket_address=f"{number}.h5") for number in range(5)]
     in_parallel(*(lambda model=model: recorded.append(registry.save_model_metadata(KEY, model)) for model in models))
@@ -105,7 +105,7 @@ def test_a_run_is_registered_once_by_several_at_a_time(tables: connection) -> No
     assert select(tables, "SELECT bucket_address FROM models") == [(recorded[0].bucket_address,)]
 
 
-def test_a_model_that_cannot_be_registered_leaves_no_trace(tables: connection) -> None:
+def test_a_failed_registration_leaves_no_rows(tables: connection) -> None:
     execute(tables, "ALTER TABLE models ADD CHECK (model_type = 'xgb')")
     with pytest.raises(TrainingError, match="violates check constraint") as refusal:
         registry.save_model_metadata(KEY, MODEL)
@@ -114,13 +114,13 @@ def test_a_model_that_cannot_be_registered_leaves_no_trace(tables: connection) -
     assert registry.find_run(KEY.uid, KEY.run) is None
 
 
-def test_a_number_that_strict_json_has_not_is_never_stored(tables: connection) -> None:
+def test_a_number_that_is_not_strict_json_is_never_stored(tables: connection) -> None:
     with pytest.raises(ValueError, match="JSON"):
         registry.save_model_metadata(KEY, replace(MODEL, metrics={"r2": float("nan")}))
     assert select(tables, "SELECT count(*) FROM models") == [(0,)]
 
 
-def test_a_rejected_model_is_recorded_and_no_model(tables: connection) -> None:
+def test_a_rejected_model_is_recorded_as_a_run_only(tables: connection) -> None:
     recorded = registry.record_rejected(KEY, "rejected/x.h5", {"skill": -1})
     assert (recorded.outcome, recorded.model_id) == ("rejected", None)
     assert registry.find_run(KEY.uid, KEY.run) == recorded
@@ -148,7 +148,7 @@ def test_a_run_that_differs_is_not_equal(tables: connection, field: dict[str, An
     assert registry.find_equal_run(replace(KEY, **field)) is None
 
 
-def test_of_equal_runs_the_newest_is_found(tables: connection) -> None:
+def test_the_newest_of_equal_runs_is_found(tables: connection) -> None:
     registry.save_model_metadata(KEY, MODEL)
     newer = registry.save_model_metadata(replace(KEY, run=3), replace(MODEL, bucket_address="newer.h5"))
     assert registry.find_equal_run(KEY) == newer
@@ -160,7 +160,7 @@ def test_a_model_that_its_owner_removed_is_not_adopted(tables: connection) -> No
     assert registry.find_equal_run(KEY) is None
 
 
-def test_missing_tables_are_told_with_the_command_that_creates_them(session: connection) -> None:
+def test_missing_tables_are_reported_with_the_command_to_create_them(session: connection) -> None:
     for work in (lambda: registry.find_run("uid", 1), lambda: registry.save_model_metadata(KEY, MODEL)):
         with pytest.raises(TrainingError, match="trainingjob-trainer init-db") as refusal:
             work()

@@ -37,7 +37,7 @@ def contents(session: connection) -> list[tuple[object, ...]]:
     return [*select(session, "SELECT * FROM models"), *select(session, "SELECT * FROM training_runs")]
 
 
-def test_a_trial_that_succeeds_leaves_nothing(tables: connection) -> None:
+def test_a_successful_trial_leaves_no_rows(tables: connection) -> None:
     before = contents(tables)
     registry.try_registration(OTHER_RUN, OTHER_MODEL)
     assert contents(tables) == before
@@ -84,9 +84,7 @@ def test_a_trial_that_succeeds_leaves_nothing(tables: connection) -> None:
         ),
     ],
 )
-def test_what_a_registration_would_end_with_is_told_by_its_trial(
-    tables: connection, change: str, told: list[str]
-) -> None:
+def test_the_trial_reports_the_error_of_the_registration(tables: connection, change: str, told: list[str]) -> None:
     execute(tables, change)
     with pytest.raises(TrainingError) as refusal:
         registry.try_registration(OTHER_RUN, OTHER_MODEL)
@@ -96,7 +94,7 @@ def test_what_a_registration_would_end_with_is_told_by_its_trial(
 
 
 @pytest.mark.parametrize(("readable", "has_id"), [("bucket_address", False), ("bucket_address, id", True)])
-def test_rights_on_the_columns_that_the_contract_names_suffice(tables: connection, readable: str, has_id: bool) -> None:
+def test_rights_on_the_documented_columns_are_sufficient(tables: connection, readable: str, has_id: bool) -> None:
     execute(tables, "REVOKE ALL ON models FROM CURRENT_USER")
     execute(tables, f"GRANT INSERT ({FILLED}), SELECT ({readable}) ON models TO CURRENT_USER")
     registry.try_registration(OTHER_RUN, OTHER_MODEL)
@@ -105,7 +103,7 @@ def test_rights_on_the_columns_that_the_contract_names_suffice(tables: connectio
     assert registry.find_equal_run(KEY) == recorded
 
 
-def test_a_server_that_is_read_only_may_pass(tables: connection) -> None:
+def test_a_read_only_server_is_transient(tables: connection) -> None:
     database = tables.info.dbname
     execute(tables, f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
     with pytest.raises(TrainingError, match="primary") as refusal:
@@ -113,7 +111,7 @@ def test_a_server_that_is_read_only_may_pass(tables: connection) -> None:
     assert refusal.value.transient
 
 
-def test_a_failover_in_mid_registration_is_waited_for(tables: connection) -> None:
+def test_a_failover_during_the_registration_is_retried(tables: connection) -> None:
     database = tables.info.dbname
     execute(tables, f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
     tries = []
@@ -129,7 +127,7 @@ def test_a_failover_in_mid_registration_is_waited_for(tables: connection) -> Non
     assert select(tables, "SELECT note FROM audit") == [("written",)]
 
 
-def test_a_lock_that_is_not_to_be_had_may_pass(tables: connection) -> None:
+def test_a_lock_timeout_is_transient(tables: connection) -> None:
     def wait_for_no_lock(session: connection) -> None:
         execute(session, "LOCK TABLE models NOWAIT")
 
@@ -139,7 +137,7 @@ def test_a_lock_that_is_not_to_be_had_may_pass(tables: connection) -> None:
     assert refusal.value.transient
 
 
-def test_settings_end_with_the_transaction_they_are_made_for(tables: connection) -> None:
+def test_settings_last_only_for_their_transaction(tables: connection) -> None:
     of_the_database = {"statement_timeout": "1h", "timezone": "America/Sao_Paulo"}
     of_the_database["idle_in_transaction_session_timeout"] = "2h"
     for name, value in of_the_database.items():

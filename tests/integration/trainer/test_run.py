@@ -37,7 +37,7 @@ def recorded(installation: Installation) -> list[tuple[str, int, str]]:
     return installation.rows("SELECT uid, run, outcome FROM training_runs ORDER BY recorded_at")
 
 
-def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation) -> None:
+def test_an_xgb_run_stores_the_files_of_the_contract(installation: Installation) -> None:
     result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
     assert (result.reason, result.exit_code) == ("Completed", ExitCode.DONE), result.message
 
@@ -73,7 +73,7 @@ def test_an_xgb_run_leaves_what_its_readers_look_for(installation: Installation)
     assert result.summary.data["rowsRead"] >= result.summary.data["rowsUsed"] > 0
 
 
-def test_a_gru_run_leaves_a_model_and_the_scaler_that_its_name_leads_to(installation: Installation) -> None:
+def test_a_gru_run_stores_a_model_and_its_scaler(installation: Installation) -> None:
     result = installation.launch(installation.training_run(small_spec("gru", installation.bucket)))
     assert result.reason == "Completed", result.message
 
@@ -143,7 +143,7 @@ def test_an_equal_model_that_fails_a_new_gate_is_not_adopted(installation: Insta
     assert result.reason == "GateFailed"
 
 
-def test_a_model_that_fails_a_gate_is_kept_apart_and_never_registered(installation: Installation) -> None:
+def test_a_model_that_fails_a_gate_is_rejected_and_never_registered(installation: Installation) -> None:
     spec = small_spec("xgb", installation.bucket, gates=[{"metric": "auc_score", "min": 2}])
     result = installation.launch(installation.training_run(spec))
     assert (result.reason, result.exit_code, result.outcome) == ("GateFailed", ExitCode.GATE_FAILED, "Failed")
@@ -162,7 +162,7 @@ def test_a_model_that_fails_a_gate_is_kept_apart_and_never_registered(installati
     assert len(recorded(installation)) == 1
 
 
-def test_a_gru_told_to_stop_goes_on_from_its_checkpoint_in_the_next_attempt(installation: Installation) -> None:
+def test_a_stopped_gru_continues_from_its_checkpoint(installation: Installation) -> None:
     spec = small_spec("gru", installation.bucket)
 
     def terminate(progress: Progress) -> None:
@@ -192,7 +192,7 @@ def test_a_machine_without_rows_is_refused_as_a_data_error(
     assert installation.objects() == set()
 
 
-def test_every_end_is_written_as_termination_message(
+def test_every_result_is_written_as_termination_message(
     installation: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from trainingjob_trainer.run.process import RuntimeConfig, launch

@@ -47,7 +47,7 @@ def training_job(path: Path, spec: dict[str, Any]) -> Path:
     return path
 
 
-def test_from_an_empty_database_to_a_registered_model_with_nothing_but_the_command_line(
+def test_the_command_line_registers_a_model_from_an_empty_database(
     servers: Environment, object_store: ObjectStore, database: Database, tmp_path: Path
 ) -> None:
     bucket = "made-on-the-command-line"
@@ -89,7 +89,7 @@ def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
         assert rows.fetchall() == [(facts["warnings"],)]
 
 
-def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment, tmp_path: Path) -> None:
+def test_import_reads_a_file_of_simulated_telemetry(servers: Environment, tmp_path: Path) -> None:
     file = tmp_path / "telemetry.csv"
     assert (
         command(servers, "simulate", "--machine", "A", "--machine", "B", "--rows", "500", "--csv", file).returncode == 0
@@ -109,21 +109,19 @@ def test_simulated_telemetry_as_a_file_is_what_import_reads(servers: Environment
 
 
 @pytest.mark.parametrize("option", ["--machine=ITU 415", "--machine=weights-1", "--start=1969-12-31"])
-def test_nothing_is_simulated_that_no_training_could_use(servers: Environment, tmp_path: Path, option: str) -> None:
+def test_too_few_simulated_rows_for_a_training_are_refused(servers: Environment, tmp_path: Path, option: str) -> None:
     refused = command(servers, "simulate", "--machine", "A", option, "--csv", tmp_path / "telemetry.csv")
     assert refused.returncode == 2
     assert option.partition("=")[0] in refused.stderr
 
 
-def test_a_csv_file_that_cannot_be_written_is_told_without_a_traceback(servers: Environment, tmp_path: Path) -> None:
+def test_a_csv_file_that_cannot_be_written_is_reported_without_traceback(servers: Environment, tmp_path: Path) -> None:
     refused = command(servers, "simulate", "--machine", "A", "--csv", tmp_path / "absent" / "telemetry.csv")
     assert refused.returncode == ExitCode.CONFIGURATION
     assert refused.stderr.startswith("error: InvalidConfiguration: ")
 
 
-def test_a_pod_without_a_readable_training_job_says_so_where_the_kubelet_looks(
-    servers: Environment, tmp_path: Path
-) -> None:
+def test_a_pod_with_an_invalid_training_job_writes_a_termination_message(servers: Environment, tmp_path: Path) -> None:
     told = tmp_path / "termination-log"
     done = command(servers | {"TRAINING_JOB": '{"uid": 3}'}, "run", "--termination-log", told)
     assert done.returncode == ExitCode.CONFIGURATION
@@ -132,14 +130,14 @@ def test_a_pod_without_a_readable_training_job_says_so_where_the_kubelet_looks(
     assert "specHash" in facts["message"]
 
 
-def test_a_file_that_is_no_training_job_is_refused_with_the_field(servers: Environment, tmp_path: Path) -> None:
+def test_an_invalid_trainingjob_file_is_refused_with_the_field(servers: Environment, tmp_path: Path) -> None:
     job = training_job(tmp_path / "job.yaml", {"machine": "PUMP-1", "model": {"type": "svm"}})
     refused = command(servers, "run", "--file", job)
     assert refused.returncode == ExitCode.CONFIGURATION
     assert "model.type" in refused.stderr
 
 
-def test_a_terminal_shows_what_is_tried_and_every_try(
+def test_a_terminal_shows_every_retry(
     servers: Environment, object_store: ObjectStore, bucket: str, tmp_path: Path
 ) -> None:
     spec = small_spec("xgb", bucket).as_json()
@@ -163,9 +161,7 @@ def test_a_terminal_shows_what_is_tried_and_every_try(
 
 
 @pytest.mark.parametrize("name", ["check", "run"])
-def test_each_fault_of_a_file_is_one_line_however_narrow_the_terminal(
-    servers: Environment, tmp_path: Path, name: str
-) -> None:
+def test_each_error_is_one_line_in_a_terminal_of_any_width(servers: Environment, tmp_path: Path, name: str) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(WRONG["a name that is a number"][0].replace("machine: M", "machine: a_machine_with_weights"))
     refused = command(servers | {"COLUMNS": "20"}, name, "--file", file)
@@ -189,7 +185,7 @@ def test_a_file_in_another_encoding_is_named_without_a_traceback(
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_file_that_is_not_there_is_named_in_one_piece(servers: Environment, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_on_one_line(servers: Environment, tmp_path: Path) -> None:
     file = tmp_path / "a-folder-that-is-nowhere" / "training-job.yaml"
     for arguments in (("check", "--file"), ("run", "--file"), ("import",)):
         refused = command(servers | {"COLUMNS": "20"}, *arguments, file)
@@ -197,7 +193,7 @@ def test_a_file_that_is_not_there_is_named_in_one_piece(servers: Environment, tm
         assert str(file) in refused.stderr
 
 
-def test_a_run_that_fails_tells_why_once(servers: Environment, bucket: str, tmp_path: Path) -> None:
+def test_a_failed_run_reports_its_reason_once(servers: Environment, bucket: str, tmp_path: Path) -> None:
     assert command(servers, "init-db").returncode == 0
     spec = small_spec("xgb", bucket).as_json()
     failed = command(
@@ -215,16 +211,14 @@ def test_a_run_that_fails_tells_why_once(servers: Environment, bucket: str, tmp_
     assert facts["message"] not in failed.stdout
 
 
-def test_help_tells_the_exit_codes_and_what_import_refuses(servers: Environment) -> None:
+def test_the_help_lists_the_exit_codes_and_what_import_refuses(servers: Environment) -> None:
     codes = " ".join(command(servers, "--help").stdout.split())
     assert [code for code in ExitCode if not re.search(rf"\b{int(code)} [a-z]", codes)] == []
     told = " ".join(command(servers, "import", "--help").stdout.split())
     assert "rows are already in the table, nothing is imported and the exit code is 11" in told
 
 
-def test_a_pod_that_is_told_to_go_ends_with_the_code_for_stopped(
-    servers: Environment, bucket: str, tmp_path: Path
-) -> None:
+def test_a_pod_that_gets_sigterm_exits_with_code_14(servers: Environment, bucket: str, tmp_path: Path) -> None:
     assert command(servers, "init-db").returncode == 0
     assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
     spec = small_spec("gru", bucket)

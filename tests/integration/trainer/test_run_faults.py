@@ -98,9 +98,7 @@ def test_a_store_that_is_down_fails_as_transient(installation: Installation) -> 
 
 
 @pytest.mark.parametrize("advances", [0, 1, 4])
-def test_a_store_lost_while_publishing_leaves_nothing_that_readers_look_for(
-    installation: Installation, advances: int
-) -> None:
+def test_a_store_failure_while_publishing_leaves_no_visible_model(installation: Installation, advances: int) -> None:
     def lose() -> None:
         installation.object_store.drop_bucket(installation.bucket)
 
@@ -116,7 +114,7 @@ def test_a_store_lost_while_publishing_leaves_nothing_that_readers_look_for(
     assert len(models(installation)) == 1
 
 
-def test_a_store_whose_disk_is_full_fails_as_transient_and_the_next_attempt_registers_once(
+def test_a_full_disk_of_the_store_is_transient(
     small_disk: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filler = small_disk / "filler"
@@ -140,7 +138,7 @@ def test_a_store_whose_disk_is_full_fails_as_transient_and_the_next_attempt_regi
         assert len(models(installation)) == 1
 
 
-def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_once(installation: Installation) -> None:
+def test_a_refused_registration_leaves_no_row_and_is_repeated_once(installation: Installation) -> None:
     run = installation.training_run(small_spec("xgb", installation.bucket))
     rename = once(Stage.REGISTERING, lambda: installation.rows("ALTER TABLE models RENAME TO models_elsewhere"))
     result = installation.launch(run, [rename])
@@ -153,7 +151,7 @@ def test_a_registry_that_refuses_leaves_no_row_and_the_next_attempt_registers_on
     assert installation.rows("SELECT uid, run, outcome FROM training_runs") == [(UID, 1, "registered")]
 
 
-def test_a_table_that_allows_one_model_for_each_period_ends_the_run_before_it_trains(
+def test_a_unique_constraint_on_the_period_ends_the_run_before_training(
     installation: Installation,
 ) -> None:
     run = installation.training_run(small_spec("xgb", installation.bucket), adopt=False)
@@ -168,7 +166,7 @@ def test_a_table_that_allows_one_model_for_each_period_ends_the_run_before_it_tr
 
 
 @pytest.mark.parametrize(("model_type", "attempts"), [("xgb", 4), ("gru", 1)])
-def test_attempts_that_cannot_register_leave_nothing_at_the_top_of_the_bucket(
+def test_attempts_that_cannot_register_leave_no_visible_model(
     installation: Installation, model_type: str, attempts: int
 ) -> None:
     spec = small_spec(model_type, installation.bucket)
@@ -188,7 +186,7 @@ def test_attempts_that_cannot_register_leave_nothing_at_the_top_of_the_bucket(
     assert set(models(installation)) <= top_of_bucket(installation)
 
 
-def test_a_model_that_the_store_takes_half_is_withdrawn(installation: Installation) -> None:
+def test_a_partly_uploaded_model_is_withdrawn(installation: Installation) -> None:
     host, port = installation.object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
         behind = dataclasses.replace(installation.object_store, endpoint=f"127.0.0.1:{proxy.port}")
@@ -205,7 +203,7 @@ def test_a_model_that_the_store_takes_half_is_withdrawn(installation: Installati
     assert installation.rows("SELECT * FROM training_runs") == []
 
 
-def test_what_an_attempt_left_that_was_killed_before_its_commit_is_removed_by_the_next(
+def test_files_of_an_attempt_killed_before_its_commit_are_removed(
     installation: Installation,
 ) -> None:
     spec = small_spec("xgb", installation.bucket)
@@ -234,7 +232,7 @@ def test_a_model_that_the_registry_names_is_never_removed(installation: Installa
     assert registered in installation.objects()
 
 
-def test_a_database_lost_for_a_moment_at_registration_is_tried_again(
+def test_a_short_database_failure_at_registration_is_retried(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with proxy_to(installation.database.host, installation.database.port) as proxy:

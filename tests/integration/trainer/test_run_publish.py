@@ -25,7 +25,7 @@ def store(object_store: Server, bucket: str) -> ObjectStore:
     return ObjectStore.from_environment(object_store.environment(), bucket, patience_seconds=5)
 
 
-def test_an_occupied_timestamp_is_moved_on_by_a_second(store: ObjectStore) -> None:
+def test_an_occupied_timestamp_is_increased_by_one_second(store: ObjectStore) -> None:
     assert reserve(store, PLACE, "run-a.json", b"{}") == PLACE
     assert reserve(store, PLACE, "run-b.json", b"{}").timestamp == NOON + timedelta(seconds=1)
     store.put(ArtifactPaths("xgb", "PUMP-1", NOON + timedelta(seconds=2)).address, b"by an older program")
@@ -33,7 +33,7 @@ def test_an_occupied_timestamp_is_moved_on_by_a_second(store: ObjectStore) -> No
     assert reserve(store, ArtifactPaths("xgb", "PUMP-2", NOON), "run-d.json", b"{}").timestamp == NOON
 
 
-def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStore) -> None:
+def test_concurrent_publishers_never_share_a_timestamp(store: ObjectStore) -> None:
     publishers = 8
     start = Barrier(publishers)
 
@@ -47,7 +47,7 @@ def test_publishers_at_the_same_moment_never_share_a_timestamp(store: ObjectStor
     assert len(store.list("runs/PUMP-1/")) == publishers
 
 
-def test_a_publication_is_verified_against_its_manifest_once_readers_may_find_it(store: ObjectStore) -> None:
+def test_a_publication_is_verified_against_its_manifest(store: ObjectStore) -> None:
     advances: list[int] = []
     publication = publish(store, PLACE, FILES, {"run": {}}, lambda: advances.append(1))
     assert [artifact.name for artifact in publication.artifacts] == ["model-ubj", "model", "manifest"]
@@ -57,14 +57,14 @@ def test_a_publication_is_verified_against_its_manifest_once_readers_may_find_it
     assert verify(store, PLACE.manifest_key) == publication.artifacts
 
 
-def test_a_withdrawn_model_is_gone_from_the_top_and_kept_under_runs(store: ObjectStore) -> None:
+def test_a_withdrawn_model_is_removed_from_the_top_and_kept_under_runs(store: ObjectStore) -> None:
     expose(store, publish(store, PLACE, FILES, {}, lambda: None))
     withdraw(store, PLACE)
     assert {entry.key for entry in store.list("")} == {PLACE.manifest_key, f"{PLACE.folder}model.ubj"}
 
 
 @pytest.mark.parametrize("change", ["removed", "changed", "no manifest", "manifest broken"])
-def test_a_publication_that_is_not_whole_says_what_is_wrong(store: ObjectStore, change: str) -> None:
+def test_an_incomplete_publication_is_reported(store: ObjectStore, change: str) -> None:
     expose(store, publish(store, PLACE, FILES, {}, lambda: None))
     key = PLACE.manifest_key if "manifest" in change else PLACE.address
     if change in ("removed", "no manifest"):
@@ -76,7 +76,7 @@ def test_a_publication_that_is_not_whole_says_what_is_wrong(store: ObjectStore, 
     assert key in fault
 
 
-def test_what_is_read_back_changed_is_never_published(object_store: Server, bucket: str) -> None:
+def test_an_object_that_differs_when_read_back_is_not_published(object_store: Server, bucket: str) -> None:
     host, port = object_store.endpoint.split(":")
     with proxy_to(host, int(port)) as proxy:
         proxy.altered = (b"twin", b"tw1n")

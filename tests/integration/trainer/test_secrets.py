@@ -57,7 +57,7 @@ def use(environment: dict[str, str], bucket: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_a_line_break_at_the_end_of_every_value_is_no_part_of_it(
+def test_a_line_break_at_the_end_of_a_value_is_removed(
     database: Database, object_store: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     environment = {name: value + ending for name, value in settings(database, object_store).items()}
@@ -66,7 +66,7 @@ def test_a_line_break_at_the_end_of_every_value_is_no_part_of_it(
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("variable", KEYS)
-def test_a_hostile_value_is_refused_by_the_name_of_its_key_and_never_shown(
+def test_a_malicious_value_is_refused_by_its_key_and_never_shown(
     *,
     database: Database,
     object_store: Server,
@@ -92,7 +92,7 @@ def test_a_hostile_value_is_refused_by_the_name_of_its_key_and_never_shown(
 
 
 @pytest.mark.parametrize("kind", ["a line break inside", "a header of its own", "not ASCII"])
-def test_a_pod_with_a_hostile_access_key_tells_the_key_and_not_its_value(
+def test_a_pod_with_a_malicious_access_key_reports_only_the_key(
     database: Database, object_store: Server, bucket: str, tmp_path: Path, kind: str
 ) -> None:
     spec = small_spec("xgb", bucket)

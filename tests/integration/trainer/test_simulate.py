@@ -32,7 +32,7 @@ def _tables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
 
 
-def test_simulated_telemetry_in_the_table_suits_both_models() -> None:
+def test_simulated_telemetry_is_sufficient_for_both_model_types() -> None:
     with_connection(
         lambda session: [
             copy_rows(session, "processed_data", frame) for frame in simulate(MACHINE, start=START, rows=8000)
@@ -45,7 +45,7 @@ def test_simulated_telemetry_in_the_table_suits_both_models() -> None:
     assert "rows lie shortly before a failure" in xgb
 
 
-def test_the_way_over_csv_and_import_loses_nothing(tmp_path: Path) -> None:
+def test_export_to_csv_and_import_keep_every_value(tmp_path: Path) -> None:
     path = tmp_path / "telemetry.csv"
     with path.open("w") as stream:
         write_csv(simulate(MACHINE, start=START, rows=2500), stream)

@@ -49,12 +49,12 @@ def read(python: Path, published: Published) -> list[float]:
     return json.loads(done.stdout.rpartition("probabilities:")[2])
 
 
-def test_the_newest_reader_gets_our_probabilities(published: Published) -> None:
+def test_the_newest_reader_predicts_the_same_probabilities(published: Published) -> None:
     assert read(Path(sys.executable), published) == pytest.approx(published.probabilities, abs=1e-6)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the oldest reader needs Python 3.11 or older")
-def test_the_oldest_reader_gets_our_probabilities(published: Published) -> None:
+def test_the_oldest_reader_predicts_the_same_probabilities(published: Published) -> None:
     folder = cache.folder("reader", cache.digest(OLDEST_READER), install_oldest_reader, lambda: None)
     assert read(folder / "bin" / "python", published) == pytest.approx(published.probabilities, abs=1e-6)
 

@@ -39,7 +39,7 @@ def test_the_exit_codes_never_change() -> None:
     assert {reason_of(code) for code in (0, 2, 137, 143)} == {Reason.TRAINER_ERROR}
 
 
-def test_each_reason_of_a_trainer_ends_with_its_exit_code() -> None:
+def test_each_reason_of_the_trainer_has_its_exit_code() -> None:
     ends = {reason: int(ExitCode.of(reason)) for reason in Reason if ExitCode.of(reason) is not ExitCode.UNEXPECTED}
     assert ends == {
         Reason.COMPLETED: 0,

@@ -15,16 +15,16 @@ BOUNDS = {
 }
 
 
-def test_the_file_is_small_enough_to_be_applied_and_kept_in_an_annotation() -> None:
+def test_the_crd_is_small_enough_for_the_annotation_of_kubectl_apply() -> None:
     assert len(CRD_FILE.read_bytes()) < 100_000
     assert len(json.dumps(load_crd())) < 100_000
 
 
-def test_every_node_says_what_it_is() -> None:
+def test_every_node_has_a_description() -> None:
     assert [path for path, node in NODES.items() if not node.get("description", "").endswith(".")] == []
 
 
-def test_no_node_lets_unknown_fields_through() -> None:
+def test_no_node_preserves_unknown_fields() -> None:
     assert [path for path, node in NODES.items() if "x-kubernetes-preserve-unknown-fields" in node] == []
     assert [path for path, node in NODES.items() if not ("type" in node or "x-kubernetes-int-or-string" in node)] == []
 
@@ -43,7 +43,7 @@ def test_every_node_is_bounded() -> None:
     assert unbounded == []
 
 
-def test_every_list_and_map_says_how_it_merges() -> None:
+def test_every_list_and_map_declares_its_merge_strategy() -> None:
     lists = {path: node.get("x-kubernetes-list-type") for path, node in NODES.items() if node.get("type") == "array"}
     maps = {path: node.get("x-kubernetes-map-type") for path, node in NODES.items() if "additionalProperties" in node}
     assert [path for path, kind in (lists | maps).items() if kind is None] == []
@@ -65,7 +65,7 @@ def test_no_node_has_a_default() -> None:
     assert [path for path, node in NODES.items() if "default" in node] == []
 
 
-def test_every_rule_says_which_field_must_be_what() -> None:
+def test_every_rule_message_names_the_field_and_its_condition() -> None:
     unclear = []
     for path, node in NODES.items():
         inside = re.search(r"\[\]|\{\}", path)
@@ -78,7 +78,7 @@ def test_every_rule_says_which_field_must_be_what() -> None:
     assert unclear == []
 
 
-def test_names_are_those_that_people_type() -> None:
+def test_resource_names_and_short_names_are_as_documented() -> None:
     names = load_crd()["spec"]["names"]
     assert (names["kind"], names["shortNames"], names["categories"]) == ("TrainingJob", ["tj"], ["ml"])
 

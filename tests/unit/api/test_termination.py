@@ -51,13 +51,13 @@ def test_unknown_empty_and_non_finite_values_are_absent() -> None:
     assert json.loads(termination_message(facts)) == _IDENTITY | {"message": "ok", "metrics": {"epochs_trained": 3}}
 
 
-def test_warnings_go_first_and_one_by_one() -> None:
+def test_warnings_are_dropped_first_and_one_by_one() -> None:
     kept = json.loads(termination_message(_LONG | {"metrics": {"skill": 0.31}, "artifacts": []}))
     assert 0 < len(kept["warnings"]) <= 10
     assert kept["message"] == _LONG["message"]
 
 
-def test_metrics_that_people_ask_for_and_the_model_outlast_the_rest() -> None:
+def test_gate_metrics_and_the_model_are_dropped_last() -> None:
     kept = json.loads(termination_message(_LONG))
     assert "warnings" not in kept
     assert kept["metrics"] == {"skill": 0.31, "rmse": 0.019}
@@ -76,7 +76,7 @@ _numbers = st.floats() | st.integers(-(2**53), 2**53) | st.none()
     warnings=st.lists(_texts, max_size=20),
     files=st.lists(st.text(max_size=60), max_size=30),
 )
-def test_any_message_is_json_of_at_most_4096_bytes_and_says_who_ended_how(
+def test_any_message_is_json_of_at_most_4096_bytes_with_run_and_result(
     message: str, summary: str, metrics: dict[str, Any], warnings: list[str], files: list[str]
 ) -> None:
     ending = _IDENTITY | {"outcome": "Failed", "reason": "TrainerError"}
@@ -129,7 +129,7 @@ def test_a_message_that_fits_is_read_back_as_it_was_built(
     assert _read(termination_message(facts)) == Report(outcome, reason, message, sections)
 
 
-def test_a_message_that_was_shortened_is_read_back_as_far_as_it_is_left() -> None:
+def test_a_shortened_message_is_read_back_without_the_dropped_parts() -> None:
     report = _read(termination_message(_LONG))
     assert report is not None
     assert (report.outcome, report.reason, report.message) == ("Succeeded", Reason.COMPLETED, _LONG["message"])
@@ -148,7 +148,7 @@ _BORDER_CASES += ["0" * 64, "2025-01-01T00:00:00Z", "2025-13-01T00:00:00Z", "GPU
         max_leaves=30,
     )
 )
-def test_whatever_a_container_writes_the_status_stays_within_the_crd(written: Any) -> None:
+def test_any_message_of_a_container_gives_a_status_within_the_crd(written: Any) -> None:
     content = written if isinstance(written, dict) else {"data": written}
     identity = {"uid": _IDENTITY["uid"], "run": _IDENTITY["run"], "outcome": "Failed"}
     report = _read(json.dumps(content | identity).encode())

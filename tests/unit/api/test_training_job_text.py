@@ -133,7 +133,7 @@ def test_a_refusal_says_what_is_wrong(text: str, told: str) -> None:
     assert told in refused.value.message
 
 
-def test_every_fault_is_told_once_on_a_line_of_its_own() -> None:
+def test_every_error_is_reported_once_on_its_own_line() -> None:
     text = YAML.replace("name: example", "name: 415").replace("units: [64, 32]", "units: [64, x, ~], unit: 1")
     with pytest.raises(TrainingError) as refused:
         load_training_job(text.replace("spec:", "spec:\n  resources: {limits: {cpu: lots}}"), NOW)
@@ -158,14 +158,14 @@ def test_every_fault_is_told_once_on_a_line_of_its_own() -> None:
         (gzip.compress(YAML.encode()), "is compressed by gzip"),
     ],
 )
-def test_another_encoding_is_named_for_what_it_is(content: bytes, told: str) -> None:
+def test_another_encoding_is_named(content: bytes, told: str) -> None:
     with pytest.raises(TrainingError) as refused:
         decode_yaml(content)
     assert refused.value.reason == "InvalidConfiguration"
     assert told in refused.value.message
 
 
-def test_a_byte_order_mark_of_utf_8_is_passed_over() -> None:
+def test_a_utf_8_byte_order_mark_is_ignored() -> None:
     assert load_training_job(decode_yaml(YAML.encode("utf-8-sig")), NOW).name == "example"
 
 
@@ -179,18 +179,18 @@ def test_a_byte_order_mark_of_utf_8_is_passed_over() -> None:
         ),
     )
 )
-def test_no_content_does_harm_it_is_read_or_refused(content: bytes) -> None:
+def test_any_content_is_read_or_refused(content: bytes) -> None:
     with contextlib.suppress(TrainingError):
         load_training_job(decode_yaml(content), NOW)
 
 
-def test_every_pattern_of_the_api_has_its_rule_in_words() -> None:
+def test_every_pattern_of_the_api_has_a_description() -> None:
     patterns = set(re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(TrainingJobManifest.model_json_schema())))
     assert {json.loads(pattern) for pattern in patterns} <= set(PATTERN_RULES)
     assert len(patterns) > 10
 
 
-def test_a_broken_hand_over_names_the_field() -> None:
+def test_an_invalid_training_job_variable_names_the_field() -> None:
     broken = json.loads(handed_over({"machine": "M", "model": {"type": "gru"}}, CLAIM)) | {"attempt": 0}
     with pytest.raises(TrainingError, match=r"TRAINING_JOB.*attempt"):
         read_training_run(json.dumps(broken))

@@ -22,12 +22,12 @@ def made_with(content: str) -> Path:
     return cache.folder("kind", "key", make, lambda: None)
 
 
-def test_what_was_made_is_not_made_again() -> None:
+def test_a_complete_entry_is_reused() -> None:
     assert (made_with("first") / "file").read_text() == "first"
     assert (made_with("second") / "file").read_text() == "first"
 
 
-def test_what_was_left_unfinished_is_made_anew() -> None:
+def test_an_incomplete_entry_is_made_again() -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise OSError("disk full")
@@ -37,12 +37,12 @@ def test_what_was_left_unfinished_is_made_anew() -> None:
     assert [file.name for file in made_with("whole").iterdir()] == ["file"]
 
 
-def test_the_holder_of_a_lock_is_known_as_long_as_it_holds_it() -> None:
+def test_the_holder_of_a_lock_is_known_while_it_holds_the_lock() -> None:
     assert cache.lock_holder("node") is None
     with cache.lock("node"):
         assert cache.lock_holder("node") == os.getpid()
     assert cache.lock_holder("node") is None
 
 
-def test_a_digest_tells_parts_apart_that_join_to_the_same() -> None:
+def test_different_parts_with_equal_concatenation_have_different_digests() -> None:
     assert cache.digest(["ab", "c"]) != cache.digest(["a", "bc"])

@@ -21,7 +21,7 @@ ASSETS = {"KUBEBUILDER_ASSETS": "/usr/local/kubebuilder/bin"}
         ("existing", EXISTING, False, "existing"),
     ],
 )
-def test_the_wanted_kind_or_else_the_first_that_is_there_is_taken(
+def test_the_requested_kind_or_the_first_available_is_selected(
     wanted: str, environment: Mapping[str, str], has_go: bool, kind: str
 ) -> None:
     assert choose_kind(wanted, environment, has_go=has_go) == kind
@@ -30,12 +30,12 @@ def test_the_wanted_kind_or_else_the_first_that_is_there_is_taken(
 @pytest.mark.parametrize(
     "environment", [{"KUBECONFIG": "/home/me/.kube/config"}, EXISTING | {"USE_EXISTING_CLUSTER": "false"}]
 )
-def test_a_kubeconfig_alone_gives_nobodys_cluster_away(environment: Mapping[str, str]) -> None:
+def test_a_kubeconfig_alone_does_not_select_the_existing_cluster(environment: Mapping[str, str]) -> None:
     assert choose_kind("auto", environment, has_go=True) == "build"
 
 
 @pytest.mark.parametrize("wanted", ["auto", "build", "assets", "existing"])
-def test_what_is_missing_is_named(wanted: str) -> None:
+def test_the_message_names_what_is_missing(wanted: str) -> None:
     missing = {"build": "Go", "assets": "KUBEBUILDER_ASSETS", "existing": "USE_EXISTING_CLUSTER"}
     with pytest.raises(ClusterUnavailableError) as refusal:
         choose_kind(wanted, {}, has_go=False)

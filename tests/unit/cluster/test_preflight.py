@@ -36,18 +36,18 @@ def told(changes: dict[str, Any]) -> list[str]:
     return obstacles(dataclasses.replace(FITTING, **changes), "1.26.0")
 
 
-def test_nothing_is_in_the_way_on_a_fitting_machine() -> None:
+def test_a_suitable_machine_has_no_obstacles() -> None:
     assert told({}) == []
 
 
 @pytest.mark.parametrize(("changes", "words"), CASES.values(), ids=CASES)
-def test_what_is_in_the_way_is_told_with_what_to_do(changes: dict[str, Any], words: tuple[str, ...]) -> None:
+def test_each_obstacle_is_reported_with_a_solution(changes: dict[str, Any], words: tuple[str, ...]) -> None:
     (obstacle,) = told(changes)
     for word in words:
         assert word in obstacle
 
 
-def test_everything_is_told_at_once() -> None:
+def test_all_obstacles_are_reported_together() -> None:
     everything = {name: value for changes, _ in CASES.values() for name, value in changes.items()}
     assert len(told(everything | {"is_root": True})) == len(CASES) - 2
 
@@ -57,5 +57,5 @@ def test_a_run_with_everything_in_the_cache_needs_less_disk() -> None:
 
 
 @pytest.mark.parametrize("go", ["1.26.0", "1.26.10", "1.27rc1", "2.0"])
-def test_a_version_of_go_is_compared_by_its_numbers(go: str) -> None:
+def test_versions_of_go_are_compared_as_numbers(go: str) -> None:
     assert told({"go": go}) == []

@@ -28,13 +28,13 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_started", [])
 
 
-def test_a_server_that_dies_is_reported_at_once_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_server_that_ends_is_reported_at_once_with_its_last_log_lines(tmp_path: Path) -> None:
     server = start_server(["sh", "-c", "echo the disk is full; exit 3"], tmp_path / "log")
     with pytest.raises(ServerError, match=r"(?s)exit code 3.*the disk is full"):
         wait_until(lambda: False, "never", [server])
 
 
-def test_a_server_that_dies_later_is_noticed_and_its_log_kept(tmp_path: Path) -> None:
+def test_a_server_that_ends_later_is_reported_and_its_log_is_kept(tmp_path: Path) -> None:
     stopped, dead = (start_server(["sleep", "600"], tmp_path / f"{number}.log", name="S3") for number in range(2))
     check_servers()
     stopped.stop()

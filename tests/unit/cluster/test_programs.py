@@ -35,12 +35,12 @@ def run_and_fail(script: str) -> tuple[ProgramError, str]:
     return failure.value, kept.read_text()
 
 
-def test_output_is_returned_and_errors_are_apart() -> None:
+def test_output_is_returned_separately_from_errors() -> None:
     assert run_program(["sh", "-c", "cat; echo a warning >&2"], stdin="said\n") == "said\n"
     assert not (cache.ROOT / "logs").exists()
 
 
-def test_each_line_of_output_and_errors_is_given_as_it_comes() -> None:
+def test_each_line_of_output_and_errors_is_passed_on_at_once() -> None:
     lines: list[str] = []
     run_program(["sh", "-c", "echo one; echo two >&2"], each_line=lines.append)
     assert lines == ["one", "two"]
@@ -55,17 +55,17 @@ def test_a_failure_shows_command_exit_code_and_last_lines() -> None:
     assert kept.splitlines() == [*map(str, range(1, 1001)), "disk full"]
 
 
-def test_a_program_that_a_signal_ended_is_told_so() -> None:
+def test_the_message_names_the_signal_that_ended_a_program() -> None:
     failure, _ = run_and_fail("kill -KILL $$")
     assert str(failure).startswith("sh was ended by SIGKILL")
 
 
-def test_a_long_command_is_cut() -> None:
+def test_a_long_command_is_shortened() -> None:
     failure, _ = run_and_fail(f"exit 1 # {'x' * 5000}")
     assert len(str(failure).splitlines()[0]) < 250
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(ProgramError, match="no-such-program cannot be started"):
         run_program(["no-such-program"])
 

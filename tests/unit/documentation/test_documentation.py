@@ -38,7 +38,7 @@ def _commands(program: str) -> Iterator[tuple[str, list[str]]]:
                 yield page.name, words[1:]
 
 
-def test_the_generated_parts_are_those_of_the_code() -> None:
+def test_the_generated_parts_are_up_to_date() -> None:
     pages = generated()
     assert len(pages) == len({"api-reference.md", "operator-guide.md", "user-guide.md"})
     for page, text in pages.items():
@@ -78,7 +78,7 @@ def test_every_target_of_the_dockerfile_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_and_path_leads_somewhere(page: Path) -> None:
+def test_every_link_and_path_exists(page: Path) -> None:
     text = page.read_text()
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", re.sub(r"`[^`\n]+`|<code>.*?</code>", "", text))
     assert [link for link in links if not (page.parent / link).exists()] == []
@@ -89,7 +89,7 @@ def test_every_link_and_path_leads_somewhere(page: Path) -> None:
     assert [path for path in paths if not path.startswith(written) and not (ROOT / path).exists()] == []
 
 
-def test_the_readme_names_where_each_public_name_is_defined() -> None:
+def test_the_readme_names_the_module_of_each_public_name() -> None:
     rows = re.findall(r"^\| (`[^|]+`) \| (\[[^|]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert rows
     for names, modules in rows:
@@ -98,7 +98,7 @@ def test_the_readme_names_where_each_public_name_is_defined() -> None:
             assert any(re.search(rf"^(def|class) {name}\b", source, re.MULTILINE) for source in sources), name
 
 
-def test_each_distribution_carries_the_license() -> None:
+def test_each_distribution_contains_the_license() -> None:
     license_text = (ROOT / "LICENSE").read_text()
     for distribution in ROOT.glob("*/pyproject.toml"):
         assert (distribution.parent / "LICENSE").read_text() == license_text

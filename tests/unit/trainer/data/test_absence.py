@@ -28,7 +28,7 @@ def without(name: str) -> dict[str, Any]:
     return {other: values for other, values in sensors(100).items() if other != name}
 
 
-def test_an_indicator_of_type_text_is_told_so_and_not_to_be_left_out() -> None:
+def test_an_indicator_of_type_text_is_reported_without_advice_to_omit_it() -> None:
     message = refusal(without("Oil_P"), TEXT)
     assert (
         "Oil_P: the column is of type text, so that its 93 values are not read. Change its type to double precision"
@@ -37,7 +37,7 @@ def test_an_indicator_of_type_text_is_told_so_and_not_to_be_left_out() -> None:
     assert "Neutral" not in message
 
 
-def test_an_indicator_beyond_its_limits_is_told_so_and_not_to_be_left_out() -> None:
+def test_an_indicator_outside_its_limits_is_reported_without_advice_to_omit() -> None:
     message = refusal(sensors(100) | {"Recalque": PASCALS})
     assert (
         "Recalque: all 80 readings of the training part are false: 80 are outside the limits -20000 to 20000 (they are "
@@ -47,7 +47,7 @@ def test_an_indicator_beyond_its_limits_is_told_so_and_not_to_be_left_out() -> N
     assert "Neutral" not in message
 
 
-def test_an_indicator_that_the_table_has_not_is_told_so_with_what_to_do() -> None:
+def test_an_indicator_that_is_not_in_the_table_is_reported_with_a_solution() -> None:
     message = refusal(without("Oil_L"))
     assert "Oil_L: table processed_data has no such column" in message
     assert "missingIndicators to Neutral" in message
@@ -60,7 +60,7 @@ def test_an_indicator_that_the_table_has_not_is_told_so_with_what_to_do() -> Non
         ([-1] * 99 + [40], "Oil_L: all 80 readings of the training part are false: 80 are a sentinel for a missing"),
     ],
 )
-def test_an_indicator_that_never_has_a_reading_may_be_left_out(values: list[float], told: str) -> None:
+def test_the_message_advises_to_omit_an_indicator_without_readings(values: list[float], told: str) -> None:
     message = refusal(sensors(100) | {"Oil_L": values})
     assert told in message
     assert "missingIndicators to Neutral" in message
@@ -84,7 +84,7 @@ def test_a_feature_that_cannot_be_read_is_dropped_with_a_warning() -> None:
     assert "outside the limits" in summary.warnings[1]
 
 
-def test_a_column_that_is_merely_empty_is_no_warning() -> None:
+def test_an_empty_column_gives_no_warning() -> None:
     summary = prepare_data(telemetry(sensors(100) | {"Oil_T": [NAN] * 100}), spec()).summary
     assert set(summary.dropped_columns) == {"Oil_T"}
     assert not summary.warnings
@@ -104,7 +104,7 @@ def test_a_chosen_feature_that_is_text_is_refused_with_its_type() -> None:
     assert refusal.value.reason == "InvalidConfiguration"
 
 
-def test_an_xgb_whose_speed_is_text_is_told_so() -> None:
+def test_an_xgb_whose_speed_column_is_text_is_refused() -> None:
     name = "Eng_RPM_variation_percentage"
     whole = replace(telemetry(sensors(100)), unreadable={name: UnreadableColumn("text", 100)})
     with pytest.raises(TrainingError, match=f"{name}: the column is of type text"):
@@ -112,7 +112,7 @@ def test_an_xgb_whose_speed_is_text_is_told_so() -> None:
 
 
 @pytest.mark.parametrize(("lost", "warned"), [(5, False), (6, True)])
-def test_more_than_a_twentieth_of_a_sensor_beyond_its_limits_is_a_warning(lost: int, warned: bool) -> None:
+def test_more_than_5_percent_of_a_sensor_outside_its_limits_is_a_warning(lost: int, warned: bool) -> None:
     readings = sensors(100)
     readings["Oil_P"][:lost] = 30_000
     warnings = prepare_data(telemetry(readings), spec()).summary.warnings
@@ -124,14 +124,14 @@ def test_more_than_a_twentieth_of_a_sensor_beyond_its_limits_is_a_warning(lost: 
     assert list(warnings) == ([expected] if warned else [])
 
 
-def test_more_than_a_twentieth_of_the_rows_with_a_false_reading_is_a_warning() -> None:
+def test_more_than_5_percent_of_rows_with_a_false_reading_is_a_warning() -> None:
     readings = sensors(100)
     readings["Oil_P"][:4] = readings["Oil_L"][10:14] = -1
     (warning,) = prepare_data(telemetry(readings), spec()).summary.warnings
     assert warning == "8 of 100 rows (8.0%) have a false reading: Oil_P (4), Oil_L (4)."
 
 
-def test_losses_of_an_analogue_input_that_stands_for_a_pressure_are_a_warning() -> None:
+def test_losses_of_an_analogue_input_used_as_pressure_are_a_warning() -> None:
     readings = without("Succao") | {"FlexAnalogue4_2": np.r_[np.full(10, 65_535), np.arange(90)]}
     warnings = prepare_data(telemetry(readings), spec()).summary.warnings
     assert [warning.split()[0] for warning in warnings] == ["FlexAnalogue4_2", "FlexAnalogue4_2:"]

@@ -25,7 +25,7 @@ NAN = float("nan")
         ("Oil_T_of_another_maker", 20_001.0),
     ],
 )
-def test_a_number_that_means_no_value_is_missing_in_a_raw_sensor(sensor: str, reading: float) -> None:
+def test_a_sentinel_counts_as_missing_in_a_raw_sensor(sensor: str, reading: float) -> None:
     values = np.array([reading, 5.0], np.float32)
     assert false_readings(sensor, values).tolist() == [True, False]
 
@@ -41,7 +41,7 @@ def test_a_number_that_means_no_value_is_missing_in_a_raw_sensor(sensor: str, re
         ("Cool_T", -40.0),
     ],
 )
-def test_what_a_sensor_may_well_measure_stays(sensor: str, reading: float) -> None:
+def test_plausible_readings_are_kept(sensor: str, reading: float) -> None:
     assert not false_readings(sensor, np.array([reading], np.float32)).any()
 
 
@@ -54,7 +54,7 @@ def test_what_a_sensor_may_well_measure_stays(sensor: str, reading: float) -> No
         ({"max": 30_000.0}, [False, False, False, False, False]),
     ],
 )
-def test_limits_replace_the_end_they_name(limits: dict[str, float], expected: list[bool]) -> None:
+def test_a_limit_replaces_only_the_default_of_its_side(limits: dict[str, float], expected: list[bool]) -> None:
     values = np.array([0.2, 0.3, 1500, 1501, 20_001], np.float32)
     assert false_readings("Recalque", values, Limits(**limits)).tolist() == expected
 
@@ -88,7 +88,7 @@ def test_infinite_percentages_are_missing_and_counted() -> None:
     assert cleaned.counts["infinite values in Eng_RPM_variation_percentage"] == 2
 
 
-def test_one_row_of_each_instant_stays_the_last_and_the_others_are_counted() -> None:
+def test_the_last_row_of_each_instant_is_kept_and_the_others_are_counted() -> None:
     seconds = [0, 10, 10, 10, 20, 30, 30, 40, 50, 60, 70, 80, 90]
     cleaned = clean(telemetry({"Oil_P": np.arange(13)}, seconds), DATA)
     assert cleaned.timestamps.tolist() == at(np.arange(10) * 10).tolist()
@@ -96,7 +96,7 @@ def test_one_row_of_each_instant_stays_the_last_and_the_others_are_counted() -> 
     assert cleaned.counts["duplicate timestamps"] == 3
 
 
-def test_a_false_reading_in_a_repeated_row_spoils_the_difference_of_the_next_instant() -> None:
+def test_a_false_reading_in_a_duplicate_row_removes_the_next_difference() -> None:
     seconds = [0, 10, 10, *range(20, 110, 10)]
     speed = np.full(12, 1600.0)
     speed[1] = 65_535
@@ -105,7 +105,7 @@ def test_a_false_reading_in_a_repeated_row_spoils_the_difference_of_the_next_ins
     assert np.flatnonzero(np.isnan(cleaned.values["Eng_RPM_variation_percentage"])).tolist() == [0, 1, 2]
 
 
-def test_a_gap_begins_a_segment_whose_first_row_has_no_variation() -> None:
+def test_a_gap_starts_a_segment_and_its_first_row_has_no_difference() -> None:
     seconds = np.arange(20) * 10.0
     seconds[8:] += 91
     seconds[15:] += 90
@@ -116,7 +116,7 @@ def test_a_gap_begins_a_segment_whose_first_row_has_no_variation() -> None:
     assert not np.isnan(cleaned.values["Head_per_RPM"]).any()
 
 
-def test_the_longest_gap_may_be_given() -> None:
+def test_the_longest_gap_is_configurable() -> None:
     seconds = np.array([*range(10), *range(11, 21)])
     cleaned = clean(telemetry({"Oil_P": np.arange(20)}, seconds), spec(data={"maxGapSeconds": 2}).data)
     assert cleaned.segments.max() == 0
@@ -124,7 +124,7 @@ def test_the_longest_gap_may_be_given() -> None:
     assert cleaned.segments.tolist() == [0] * 10 + [1] * 10
 
 
-def test_the_usual_step_is_that_of_the_training_part() -> None:
+def test_the_median_step_comes_from_the_training_part() -> None:
     # Of the 79 steps of the training part 41 are of 1 s; of all 99 steps most are longer.
     steps = np.array([1.0] * 41 + [2] * 38 + [15] * 20)
     cleaned = clean(telemetry({"Oil_P": np.arange(100)}, np.r_[0, np.cumsum(steps)]), DATA)

@@ -36,7 +36,7 @@ def lost(result: Cleaned) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("start", [1000, 5500, 4780])
-def test_sensors_that_repeat_a_sentinel_of_their_row_have_no_value_in_either_part(start: int) -> None:
+def test_repeated_sentinels_of_a_row_are_missing_in_both_parts(start: int) -> None:
     result = cleaned(with_block(start))
     assert lost(result) == {"Cool_T": 69, "Recalque": 69, "Succao": 69}
     for name in ("Oil_P", "Eng_RPM", "Cool_T", "Recalque", "Succao"):
@@ -44,7 +44,7 @@ def test_sensors_that_repeat_a_sentinel_of_their_row_have_no_value_in_either_par
     assert not result.values["Oil_L"].isna().any()
 
 
-def test_the_range_of_the_score_is_that_of_what_was_measured_and_a_warning_says_why() -> None:
+def test_the_score_range_ignores_sentinels_and_a_warning_says_so() -> None:
     dataset = prepare_data(telemetry(with_block(1000)), spec())
     low, high = dataset.health.ranges["Succao"]
     assert 788 <= low < high <= 1028
@@ -77,7 +77,7 @@ def test_a_sentinel_within_wider_limits_is_found_as_well() -> None:
         pytest.param("Cool_T", [-3, -2, -1, 0], id="frost"),
     ],
 )
-def test_readings_that_a_sensor_may_well_have_beside_sentinels_stay(sensor: str, beside: list[float]) -> None:
+def test_plausible_readings_beside_sentinels_are_kept(sensor: str, beside: list[float]) -> None:
     readings = sensors(ROWS)
     off = slice(2000, 2400)
     readings["Oil_P"][off] = readings["Eng_RPM"][off] = -1
@@ -85,19 +85,19 @@ def test_readings_that_a_sensor_may_well_have_beside_sentinels_stay(sensor: str,
     assert lost(cleaned(readings)) == {}
 
 
-def test_a_number_that_a_sensor_has_in_other_rows_too_stays() -> None:
+def test_a_number_that_a_sensor_also_has_in_other_rows_is_kept() -> None:
     readings = with_block(1000)
     readings["Succao"][3000:3010] = -1
     assert "Succao" not in lost(cleaned(readings))
 
 
-def test_a_number_within_the_usual_readings_stays() -> None:
+def test_a_number_within_the_usual_readings_is_kept() -> None:
     readings = with_block(1000)
     readings["Recalque"] = np.where(readings["Recalque"] == -1, -1, np.random.default_rng(4).uniform(-20, 60, ROWS))
     assert "Recalque" not in lost(cleaned(readings))
 
 
-def test_one_sensor_at_a_sentinel_says_nothing_of_the_others() -> None:
+def test_a_sentinel_in_one_sensor_does_not_affect_the_others() -> None:
     readings = with_block(ROWS)
     readings["Oil_P"][700] = readings["Succao"][700] = -1
     assert lost(cleaned(readings)) == {}

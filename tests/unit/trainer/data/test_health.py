@@ -21,7 +21,7 @@ TRAINING = pd.DataFrame(
 )
 
 
-def test_the_score_weighs_the_four_normalised_indicators_alike() -> None:
+def test_the_score_is_the_mean_of_the_four_normalised_indicators() -> None:
     health = fit_health_score(MACHINE, TRAINING, {})
     rows = pd.DataFrame(
         {"Oil_P": [500.0, 400], "Oil_L": [40.0, 30], "Recalque": [55.0, 50], "Succao": [-25.0, -30]}, dtype=np.float32
@@ -30,7 +30,7 @@ def test_the_score_weighs_the_four_normalised_indicators_alike() -> None:
     np.testing.assert_allclose(score(health, rows), [0.5, 0.0])
 
 
-def test_the_score_is_not_clipped_and_missing_where_an_indicator_is() -> None:
+def test_the_score_is_not_clipped_and_missing_if_an_indicator_is() -> None:
     health = fit_health_score(MACHINE, TRAINING, {})
     rows = pd.DataFrame(
         {"Oil_P": [1000.0, 600], "Oil_L": [40.0, NAN], "Recalque": [70.0, 70], "Succao": [-10.0, -10]}, dtype=np.float32
@@ -39,14 +39,14 @@ def test_the_score_is_not_clipped_and_missing_where_an_indicator_is() -> None:
     np.testing.assert_allclose(score(health, rows), [1.5, NAN])
 
 
-def test_a_fixed_range_takes_the_place_of_the_fitted_one() -> None:
+def test_a_fixed_range_replaces_the_fitted_range() -> None:
     health = fit_health_score(MACHINE, TRAINING, {"Oil_P": Range(min=0.0, max=1000.0)})
     assert health.ranges["Oil_P"] == (0, 1000)
     # 0.25 * (0.4 + 0 + 0 + 0)
     np.testing.assert_allclose(score(health, TRAINING.iloc[:1]), [0.1])
 
 
-def test_an_indicator_that_is_constant_in_the_training_part_counts_as_half_for_ever() -> None:
+def test_an_indicator_that_is_constant_in_training_always_counts_as_half() -> None:
     training = TRAINING.assign(Oil_P=np.float32(480))
     health = fit_health_score(MACHINE, training, {})
     assert health.neutral == ("Oil_P",)
@@ -54,7 +54,7 @@ def test_an_indicator_that_is_constant_in_the_training_part_counts_as_half_for_e
     np.testing.assert_allclose(score(health, dipped), [0.125])
 
 
-def test_a_constant_indicator_of_a_fixed_range_counts_by_that_range() -> None:
+def test_a_constant_indicator_with_a_fixed_range_uses_that_range() -> None:
     training = TRAINING.assign(Oil_P=np.float32(480))
     health = fit_health_score(MACHINE, training, {"Oil_P": Range(min=0.0, max=600.0)})
     # 0.25 * 0.8 for ever, and the least of everything else.

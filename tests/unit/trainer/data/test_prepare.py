@@ -22,7 +22,7 @@ def with_events(rows: int, events: tuple[int, ...], **others: np.ndarray) -> dic
     return sensors(rows) | {DROP: drops} | others
 
 
-def test_a_gru_gets_the_domains_features_in_order_and_the_score_as_target() -> None:
+def test_a_gru_gets_the_default_features_in_order_and_the_score_as_target() -> None:
     readings = dict(reversed(sensors(100).items())) | {"Fuel_L": np.arange(100), "Intake": np.arange(100)}
     dataset = prepare_data(telemetry(readings), spec())
     assert dataset.features == ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "Bat_V", "Intake")
@@ -32,7 +32,7 @@ def test_a_gru_gets_the_domains_features_in_order_and_the_score_as_target() -> N
     assert dataset.summary.rows_used == 100
 
 
-def test_the_score_of_a_row_comes_from_its_own_sensors() -> None:
+def test_the_score_of_a_row_uses_the_sensors_of_this_row() -> None:
     readings = sensors(100)
     dataset = prepare_data(telemetry(readings), spec())
     parts = []
@@ -50,14 +50,14 @@ def test_features_may_be_chosen_and_keep_that_order() -> None:
     assert prepare_data(telemetry(sensors(100)), spec(features=chosen)).features == tuple(chosen)
 
 
-def test_a_feature_that_the_table_has_not_is_refused_by_name() -> None:
+def test_a_feature_that_is_not_in_the_table_is_refused_by_name() -> None:
     chosen = ["Oil_P", "Oil_L", "Recalque", "Succao", "Oil_X"]
     with pytest.raises(TrainingError, match="Oil_X") as refusal:
         prepare_data(telemetry(sensors(100)), spec(features=chosen))
     assert refusal.value.reason == "InvalidConfiguration"
 
 
-def test_a_residual_output_needs_the_indicators_that_vary_and_a_direct_one_does_not() -> None:
+def test_output_residual_needs_the_varying_indicators_and_direct_does_not() -> None:
     block = {"features": ["Cool_T"], "missingIndicators": "Neutral"}
     with pytest.raises(TrainingError, match="Oil_P, Oil_L, Recalque, Succao") as refusal:
         prepare_data(telemetry(sensors(100)), spec(**block))
@@ -67,7 +67,7 @@ def test_a_residual_output_needs_the_indicators_that_vary_and_a_direct_one_does_
     np.testing.assert_array_equal(direct.persistence_forecast, whole.persistence_forecast)
 
 
-def test_analogue_inputs_stand_for_pressures_without_a_value_in_the_training_part() -> None:
+def test_analogue_inputs_replace_pressures_without_training_values() -> None:
     readings = sensors(100)
     late = np.full(100, NAN)
     late[85:] = 5
@@ -84,7 +84,7 @@ def test_a_pressure_with_a_value_is_never_replaced() -> None:
     np.testing.assert_array_equal(dataset.frame["Recalque"], np.float32(readings["Recalque"]))
 
 
-def test_columns_are_renamed_as_told_even_crosswise() -> None:
+def test_columns_are_renamed_also_if_two_are_swapped() -> None:
     readings = sensors(100)
     renames = {"Recalque": "Succao", "Succao": "Recalque", "Oil_T": "Bateria 2"}
     dataset = prepare_data(telemetry(readings | {"Bateria 2": np.arange(100)}), spec(data={"columns": renames}))
@@ -93,7 +93,7 @@ def test_columns_are_renamed_as_told_even_crosswise() -> None:
     np.testing.assert_array_equal(dataset.frame["Oil_T"], np.arange(100))
 
 
-def test_a_column_to_rename_that_is_not_there_is_refused_by_name() -> None:
+def test_a_missing_column_to_rename_is_refused_by_name() -> None:
     with pytest.raises(TrainingError, match="no numeric column Pressao") as refusal:
         prepare_data(telemetry(sensors(100)), spec(data={"columns": {"Recalque": "Pressao"}}))
     assert refusal.value.reason == "InvalidConfiguration"
@@ -107,7 +107,7 @@ def test_a_renamed_sensor_is_cleaned_by_the_rules_of_its_new_name() -> None:
     assert dataset.summary.counts["false readings in Oil_P"] == 1
 
 
-def test_a_constant_sensor_is_half_of_its_share_no_feature_and_said() -> None:
+def test_a_constant_sensor_scores_half_and_is_dropped_with_a_note() -> None:
     readings = sensors(100) | {"Oil_P": np.r_[np.full(90, 480), np.full(10, 240)]}
     dataset = prepare_data(telemetry(readings), spec())
     assert "Oil_P" not in dataset.features
@@ -118,7 +118,7 @@ def test_a_constant_sensor_is_half_of_its_share_no_feature_and_said() -> None:
     assert dataset.frame["health_score"].iloc[90:].abs().max() < 2
 
 
-def test_a_column_without_any_value_is_no_feature_and_said() -> None:
+def test_a_column_without_values_is_dropped_with_a_note() -> None:
     late = np.full(100, NAN)
     late[80:] = np.arange(20)
     dataset = prepare_data(telemetry(sensors(100) | {"Oil_T": late}), spec())
@@ -126,7 +126,7 @@ def test_a_column_without_any_value_is_no_feature_and_said() -> None:
     assert dataset.summary.dropped_columns == {"Oil_T": "no value in any of the 80 rows of the training part"}
 
 
-def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:
+def test_an_indicator_without_values_is_refused_by_name() -> None:
     readings = sensors(100) | {"Oil_L": np.full(100, -1)}
     with pytest.raises(TrainingError, match="MOTOBOMBA-007: the health indicators Oil_L have no value") as refusal:
         prepare_data(telemetry(readings), spec())
@@ -135,7 +135,7 @@ def test_an_indicator_without_any_value_refuses_the_run_by_name() -> None:
     assert dataset.health.neutral == ("Oil_L",)
 
 
-def test_what_loading_found_is_told_after_what_was_found_in_the_data() -> None:
+def test_warnings_of_the_data_come_before_warnings_of_the_loading() -> None:
     whole = replace(
         telemetry(sensors(100) | {"Oil_L": np.ones(100)}), counts={"rows ignored": 3}, warnings=("No zone.",)
     )
@@ -145,7 +145,7 @@ def test_what_loading_found_is_told_after_what_was_found_in_the_data() -> None:
     assert len(summary.warnings) == 2
 
 
-def test_inputs_are_carried_forward_five_rows_within_a_segment_then_the_training_median_counted() -> None:
+def test_inputs_are_filled_forward_five_rows_then_with_the_training_median() -> None:
     readings = sensors(100)
     temperature = readings["Cool_T"] = np.arange(100, dtype=np.float64)
     temperature[10:18] = NAN
@@ -161,7 +161,7 @@ def test_inputs_are_carried_forward_five_rows_within_a_segment_then_the_training
     assert dataset.summary.counts["Cool_T filled with the training median"] == 5
 
 
-def test_a_target_is_never_filled_but_what_persistence_knows_is() -> None:
+def test_a_target_is_never_filled_but_the_persistence_forecast_is() -> None:
     readings = sensors(100)
     readings["Oil_L"][30] = NAN
     dataset = prepare_data(telemetry(readings), spec())
@@ -171,7 +171,7 @@ def test_a_target_is_never_filled_but_what_persistence_knows_is() -> None:
     assert dataset.summary.counts["rows without a health score"] == 1
 
 
-def test_the_scaler_knows_the_training_part_by_name_and_nothing_is_clipped() -> None:
+def test_the_scaler_is_fitted_on_named_training_columns_without_clipping() -> None:
     readings = sensors(100)
     readings["Oil_P"][90] = 5000
     dataset = prepare_data(telemetry(readings), spec())
@@ -190,7 +190,7 @@ def test_the_scaler_knows_the_training_part_by_name_and_nothing_is_clipped() -> 
         ({"Eng_RPM": [NAN] * 20}, [True] * 20),
     ],
 )
-def test_whether_the_engine_ran_is_told_by_running_else_by_its_speed(
+def test_the_engine_state_comes_from_running_or_else_from_the_speed(
     readings: dict[str, list[float]], running: list[bool]
 ) -> None:
     dataset = prepare_data(telemetry(sensors(20) | readings), spec())
@@ -220,7 +220,7 @@ def test_missing_values_reach_an_xgb_as_missing() -> None:
     assert np.isnan(dataset.frame[[DROP, "Oil_P"]].iloc[100]).all()
 
 
-def test_rows_shortly_before_a_failure_are_labelled_and_those_that_look_into_the_test_part_set_aside() -> None:
+def test_rows_before_a_failure_are_labelled_and_leaking_rows_are_excluded() -> None:
     dataset = prepare_data(
         telemetry(with_events(300, (60, 270))), spec("xgb", preFailureWindowMinutes=2, rpmDropPercent=-70)
     )
@@ -232,7 +232,7 @@ def test_rows_shortly_before_a_failure_are_labelled_and_those_that_look_into_the
     assert dataset.summary.counts["failure events in the test part"] == 1
 
 
-def test_one_class_in_the_training_part_is_refused_with_what_the_falls_of_the_speed_were() -> None:
+def test_a_training_part_with_one_class_is_refused_with_the_speed_drops() -> None:
     readings = with_events(300, (100, 150, 280))
     readings["Eng_RPM"][149] = 65_535
     seconds = np.arange(300) * 10.0
@@ -251,7 +251,7 @@ def test_an_xgb_without_any_speed_is_refused_by_the_name_of_the_column() -> None
     assert refusal.value.reason == "InsufficientData"
 
 
-def test_standardised_inputs_are_warned_of() -> None:
+def test_standardised_inputs_give_a_warning() -> None:
     events = tuple(range(50, 230, 30))
     wanted = spec("xgb", preFailureWindowMinutes=2)
     standardised = np.random.default_rng(0).normal(0, 1, 300)
@@ -271,7 +271,7 @@ def test_standardised_inputs_are_warned_of() -> None:
         ((20, 21, 22, 23, 24, 245, 255, 265, 275, 285), "1 distinct failures in the training part"),
     ],
 )
-def test_too_few_failures_to_judge_a_model_by_are_the_first_warning(events: tuple[int, ...], told: str | None) -> None:
+def test_too_few_failures_to_judge_the_model_are_the_first_warning(events: tuple[int, ...], told: str | None) -> None:
     readings = with_events(300, events)
     readings["Oil_P"][25:50] = -1
     warnings = prepare_data(telemetry(readings), spec("xgb", preFailureWindowMinutes=1)).summary.warnings
@@ -308,7 +308,7 @@ def _fitted(dataset: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model", ["gru", "xgb"])
 @pytest.mark.parametrize("change", ["huge", "missing", "constant", "negative", "sentinel", "slow"])
-def test_nothing_fitted_or_decided_changes_with_the_test_part(model: str, change: str) -> None:
+def test_no_fitted_value_or_decision_depends_on_the_test_part(model: str, change: str) -> None:
     rows, test_start = 500, 400
     readings = with_events(rows, (100, 250, 450), Auto=np.ones(rows), FlexAnalogue4_2=np.arange(rows))
     readings["Succao"][:test_start] = NAN
@@ -337,7 +337,7 @@ def test_nothing_fitted_or_decided_changes_with_the_test_part(model: str, change
     assert before == after
 
 
-def test_what_the_training_part_holds_does_change_what_is_fitted() -> None:
+def test_fitted_values_depend_on_the_training_part() -> None:
     readings = sensors(100)
     before = _fitted(prepare_data(telemetry(readings), spec()))
     readings["Oil_P"][79] = 5000

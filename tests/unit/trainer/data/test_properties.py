@@ -52,7 +52,7 @@ def prepared_or_refused(telemetry: Telemetry, model: str) -> Dataset | None:
 
 @settings(max_examples=80, deadline=None)
 @given(telemetry(), st.sampled_from(["gru", "xgb"]))
-def test_what_is_prepared_is_in_order_finite_and_fitted_on_the_training_part(telemetry: Telemetry, model: str) -> None:
+def test_prepared_data_are_ordered_finite_and_fitted_on_the_training_part(telemetry: Telemetry, model: str) -> None:
     dataset = prepared_or_refused(telemetry, model)
     if dataset is None:
         return
@@ -80,7 +80,7 @@ def test_what_is_prepared_is_in_order_finite_and_fitted_on_the_training_part(tel
 
 @settings(max_examples=60, deadline=None)
 @given(telemetry())
-def test_no_window_straddles_a_border_or_a_gap_and_every_target_is_known(telemetry: Telemetry) -> None:
+def test_no_window_crosses_a_border_or_a_gap_and_every_target_is_known(telemetry: Telemetry) -> None:
     dataset = prepared_or_refused(telemetry, "gru")
     if dataset is None:
         return
@@ -109,7 +109,7 @@ def test_no_window_straddles_a_border_or_a_gap_and_every_target_is_known(telemet
 
 @settings(max_examples=60, deadline=None)
 @given(telemetry(), st.sampled_from(["gru", "xgb"]), st.integers(0, 2**32 - 1))
-def test_the_values_of_the_test_part_decide_nothing(telemetry: Telemetry, model: str, seed: int) -> None:
+def test_the_values_of_the_test_part_change_no_decision(telemetry: Telemetry, model: str, seed: int) -> None:
     before = prepared_or_refused(telemetry, model)
     if before is None:
         return

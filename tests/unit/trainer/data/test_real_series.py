@@ -62,7 +62,7 @@ def spec(machine: str, model: str, **block: object) -> TrainingJobSpec:
     return TrainingJobSpec.model_validate({"machine": machine, "model": {"type": model, model: block}})
 
 
-def test_an_engine_log_trains_a_gru_once_its_missing_oil_sensors_count_as_neutral() -> None:
+def test_an_engine_log_without_oil_sensors_trains_a_gru_with_neutral() -> None:
     telemetry = series("carobd_long_native.csv.gz", "CAROBD-LONG")
     with pytest.raises(TrainingError, match="Oil_P, Oil_L have no value"):
         prepare_data(telemetry, spec("CAROBD-LONG", "gru"))
@@ -74,7 +74,7 @@ def test_an_engine_log_trains_a_gru_once_its_missing_oil_sensors_count_as_neutra
     assert (len(sequences.training), len(sequences.validation), len(sequences.test)) == (43_341, 4_756, 12_010)
 
 
-def test_the_same_engine_log_cannot_train_an_xgb_because_its_falls_of_speed_are_restarts() -> None:
+def test_an_engine_log_whose_speed_drops_are_restarts_trains_no_xgb() -> None:
     with pytest.raises(TrainingError) as refusal:
         prepare_data(series("carobd_long_native.csv.gz", "CAROBD-LONG"), spec("CAROBD-LONG", "xgb"))
     assert refusal.value.reason == "SingleClass"
@@ -82,21 +82,21 @@ def test_the_same_engine_log_cannot_train_an_xgb_because_its_falls_of_speed_are_
     assert "of the remaining 1, 0 are in the training part" in refusal.value.message
 
 
-def test_a_test_bed_whose_pressure_is_an_analogue_input_uses_it_as_discharge() -> None:
+def test_an_analogue_input_is_used_as_the_discharge_pressure() -> None:
     telemetry = series("skab_processed.csv.gz", "SKAB-VALVE2-00")
     dataset = prepare_data(telemetry, spec("SKAB-VALVE2-00", "gru", missingIndicators="Neutral"))
     assert dataset.features == ("Recalque", "Cool_T")
     np.testing.assert_array_equal(dataset.frame["Recalque"], telemetry.values["FlexAnalogue4_1"])
 
 
-def test_a_compressor_whose_oil_level_never_changes_is_told_so() -> None:
+def test_a_compressor_with_a_constant_oil_level_gets_a_warning() -> None:
     telemetry = series("metropt_samples_processed.csv.gz", "METROPT3-2020")
     dataset = prepare_data(telemetry, spec("METROPT3-2020", "gru", missingIndicators="Neutral"))
     assert dataset.summary.dropped_columns["Oil_L"] == "constant in the training part (1)"
     assert (dataset.frame["Recalque"] < 0).mean() > 0.19
 
 
-def test_no_reading_of_a_real_series_is_taken_for_a_false_one() -> None:
+def test_no_reading_of_a_real_series_counts_as_false() -> None:
     for telemetry in every_series():
         cleaned = clean(telemetry, Data(min_rows=3))
         assert not [name for name in cleaned.counts if "duplicate" not in name], telemetry.machine

@@ -53,12 +53,12 @@ def test_windows_are_those_of_the_definition_element_by_element() -> None:
     assert sequences.dropped == 5
 
 
-def test_n_rows_in_one_stretch_give_n_less_length_windows() -> None:
+def test_a_segment_of_n_rows_gives_n_minus_length_windows() -> None:
     sequences = create_sequences(prepare_data(telemetry(sensors(1000)), spec()), 60, 0.1)
     assert (len(sequences.training), len(sequences.validation), len(sequences.test)) == (720 - 60, 80 - 60, 200 - 60)
 
 
-def test_some_windows_are_gathered_in_the_order_asked_for() -> None:
+def test_selected_windows_are_returned_in_the_given_order() -> None:
     windows = create_sequences(prepared_with_gaps(), LENGTH, 0.1).training
     inputs, targets = windows.gather(slice(None))
     some, some_targets = windows.gather(np.array([200, 3, 3]))
@@ -80,7 +80,7 @@ def test_the_last_score_is_that_of_the_last_row_of_the_window() -> None:
     assert np.isfinite(windows.last_score).all()
 
 
-def test_runs_are_the_stretches_without_a_gap_within_a_part() -> None:
+def test_runs_are_the_rows_without_a_gap_within_a_part() -> None:
     sequences = create_sequences(prepared_with_gaps(), LENGTH, 0.1)
     assert sequences.training.runs.tolist() == [[0, 40], [40, 45], [45, 355], [355, 360]]
     assert sequences.validation.runs.tolist() == [[360, 400]]
@@ -89,7 +89,7 @@ def test_runs_are_the_stretches_without_a_gap_within_a_part() -> None:
 
 
 @pytest.mark.parametrize(("rows", "part"), [(60, "training"), (75, "validation"), (90, "test")])
-def test_a_part_without_a_window_is_refused_with_what_it_has_and_needs(rows: int, part: str) -> None:
+def test_a_part_without_a_window_is_refused_with_rows_found_and_needed(rows: int, part: str) -> None:
     fraction = {"training": 0.5, "validation": 0.1, "test": 0.5}[part]
     length = {"training": 24, "validation": 6, "test": 18}[part]
     dataset = prepare_data(telemetry(sensors(rows)), spec())
@@ -106,7 +106,7 @@ def test_a_part_whose_targets_all_lack_an_indicator_is_refused() -> None:
         create_sequences(prepare_data(telemetry(readings), spec()), LENGTH, 0.2)
 
 
-def test_gathering_copies_no_more_than_was_asked_for() -> None:
+def test_gathering_copies_only_the_selected_windows() -> None:
     rows = 200_000
     inputs = np.zeros((rows, 8), np.float32)
     starts = np.arange(rows - 60, dtype=np.int64)

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from trainingjob_trainer.models.metrics import regression_metrics, skill, strict_json
 
 
-def test_regression_metrics_are_scikit_learns() -> None:
+def test_regression_metrics_equal_those_of_scikit_learn() -> None:
     actual, predicted = np.random.default_rng(0).random((2, 50)).astype(np.float32)
     metrics = regression_metrics(actual, predicted)
     assert metrics["mae"] == pytest.approx(mean_absolute_error(actual, predicted))
@@ -19,7 +19,7 @@ def test_regression_metrics_are_scikit_learns() -> None:
     assert metrics["r2"] == pytest.approx(r2_score(actual, predicted))
 
 
-def test_what_the_data_cannot_tell_is_not_a_number() -> None:
+def test_undefined_metrics_are_nan() -> None:
     flat = np.full(9, 0.5, np.float32)
     assert math.isnan(regression_metrics(flat, flat + 0.1)["r2"])
     assert math.isnan(regression_metrics(flat[:0], flat[:0])["rmse"])

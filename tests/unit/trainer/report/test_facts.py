@@ -9,7 +9,7 @@ START = np.datetime64("2025-03-19T19:03:20", "us")
 SECOND = np.timedelta64(1_000_000, "us")
 
 
-def test_windows_stand_side_by_side_and_every_gap_breaks_the_line() -> None:
+def test_windows_are_drawn_side_by_side_and_the_line_breaks_at_gaps() -> None:
     axis = axis_without_gaps(np.array([60, 61, 62, 200, 300, 301]))
     assert axis.breaks.tolist() == [3, 4]
     assert np.diff(axis.positions).tolist() == [1, 1, 2, 2, 1]
@@ -19,7 +19,7 @@ def test_windows_stand_side_by_side_and_every_gap_breaks_the_line() -> None:
 
 
 @pytest.mark.parametrize("gaps", [0, 1, 7, 299])
-def test_gaps_take_a_small_part_of_the_axis_unless_each_window_stands_alone(gaps: int) -> None:
+def test_gaps_use_a_small_part_of_the_axis_unless_windows_are_isolated(gaps: int) -> None:
     rows = np.arange(300) + np.cumsum(np.isin(np.arange(300), np.linspace(1, 299, gaps).astype(int)) * 100)
     axis = axis_without_gaps(rows)
     assert len(axis.cuts) == gaps
@@ -49,12 +49,12 @@ def test_segments_closer_than_a_step_are_not_counted_twice() -> None:
     ("errors", "reach"),
     [([0.1, -0.2, 0.3], 0.3), ([0.0], 1e-9), ([*[0.01] * 999, 1.5], 0.01), ([*[0.01] * 999, 0.019], 0.019)],
 )
-def test_the_axis_of_errors_leaves_out_only_what_would_flatten_the_rest(errors: list[float], reach: float) -> None:
+def test_the_axis_of_errors_excludes_only_extreme_values(errors: list[float], reach: float) -> None:
     assert reach_of_errors(np.array(errors), np.array([0.0])) == pytest.approx(reach)
 
 
 @pytest.mark.parametrize(
     ("days", "words"), [(0.001, "19:03:20"), (1, "19 Mar 19:03"), (60, "19 Mar"), (700, "19 Mar 2025")]
 )
-def test_a_moment_is_written_as_exactly_as_its_axis_asks_for(days: float, words: str) -> None:
+def test_the_precision_of_a_time_label_follows_the_axis(days: float, words: str) -> None:
     assert in_words(START, np.timedelta64(int(days * 86400), "s")) == words

@@ -45,13 +45,13 @@ def drawn() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["history", "prediction", "residuals", "coverage"])
-def test_no_legend_lies_over_the_data(name: str) -> None:
+def test_no_legend_covers_the_data(name: str) -> None:
     groups = {group.get("id"): group for group in ElementTree.fromstring(drawn()[name]).iter()}
     assert "legend_1" in groups
     assert "legend_1" not in {inner.get("id") for inner in groups["axes_1"].iter()}
 
 
-def test_lines_end_at_a_gap_and_begin_anew_after_it() -> None:
+def test_lines_are_interrupted_at_a_gap() -> None:
     for colour in (ACTUAL, PREDICTED):
         assert line(prediction([60, 61, 62, 63, 64, 65]), colour).count("M") == 1
         assert line(prediction([60, 61, 62, 200, 201, 202]), colour).count("M") == 2
@@ -62,19 +62,19 @@ def test_a_window_between_two_gaps_is_drawn_as_a_point() -> None:
     assert len(markers) == 1 + len(["in the legend"])
 
 
-def test_the_actual_score_lies_over_the_predicted_one() -> None:
+def test_the_actual_score_is_drawn_above_the_predicted_score() -> None:
     svg = prediction([0, 1, 2, 3])
     assert svg.index(line(svg, PREDICTED)) < svg.index(line(svg, ACTUAL))
 
 
-def test_moments_on_the_axis_are_written_as_a_person_writes_them() -> None:
+def test_time_labels_are_formatted_for_readers() -> None:
     shown = prediction([0, 1, 30, 31, 32])
     assert [text for text in ticks(shown) if ":" in text] == ["19 Mar 19:03", "19 Mar 19:33", "19 Mar 19:35"]
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 100])
 @pytest.mark.parametrize("fall", [1.2, 1e4])
-def test_epochs_are_whole_and_no_tick_has_an_exponent(epochs: int, fall: float) -> None:
+def test_epoch_labels_are_integers_and_no_tick_has_an_exponent(epochs: int, fall: float) -> None:
     curve = np.geomspace(0.9, 0.9 / fall, epochs)
     shown = ticks(plots.history({"training": curve, "validation": curve}))
     before = shown[: shown.index("epoch")]
@@ -84,7 +84,7 @@ def test_epochs_are_whole_and_no_tick_has_an_exponent(epochs: int, fall: float) 
 
 
 @pytest.mark.parametrize("windows", [3, 30, 20_000])
-def test_counts_of_windows_are_whole(windows: int) -> None:
+def test_window_counts_are_integers(windows: int) -> None:
     errors = np.random.default_rng(0).normal(size=windows)
     shown = ticks(plots.residuals(errors, errors * 2, 4.0))
     counts = shown[shown.index("error of the score") + 1 : shown.index("windows")]

@@ -85,7 +85,7 @@ class _Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("model_type", ["gru", "xgb"])
-def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model_type: str) -> None:
+def test_malicious_names_are_escaped_and_the_page_loads_nothing_external(model_type: str) -> None:
     page = page_of(model_type, dataset(HOSTILE), trained(model_type), **{HOSTILE: HOSTILE})
     tags = _Tags()
     tags.feed(page)
@@ -94,7 +94,7 @@ def test_hostile_names_show_as_text_and_the_page_refers_to_nothing_outside(model
     assert not re.search(r"url\((?!#)", page)
 
 
-def test_gru_report_compares_the_model_with_persistence_and_draws_every_figure() -> None:
+def test_the_gru_report_compares_with_persistence_and_has_every_figure() -> None:
     page = page_of("gru", dataset(), trained("gru"), units=[64, 32])
     assert page.count("<svg") == 4
     assert re.search(r"persistence</td><td[^>]*>0\.03<", page)
@@ -102,7 +102,7 @@ def test_gru_report_compares_the_model_with_persistence_and_draws_every_figure()
     assert re.search(r"versions keras</td><td[^>]*>3\.15\.1<", page)
 
 
-def test_xgb_report_without_a_positive_in_the_test_part_leaves_its_curves_out() -> None:
+def test_the_xgb_report_omits_curves_without_a_positive_test_label() -> None:
     model = trained("xgb")
     one_class = replace(model, report={**model.report, "label": np.zeros(80, dtype=int)})
     assert page_of("xgb", dataset(), model).count("<svg") == 3
@@ -110,7 +110,7 @@ def test_xgb_report_without_a_positive_in_the_test_part_leaves_its_curves_out() 
 
 
 @pytest.mark.parametrize("model_type", ["gru", "xgb"])
-def test_the_page_begins_with_each_warning_once_and_the_size_of_the_test_part(model_type: str) -> None:
+def test_the_page_starts_with_the_warnings_and_the_size_of_the_test_part(model_type: str) -> None:
     data = dataset()
     warned = replace(data, summary=replace(data.summary, warnings=("Few events.", "Few events.", "Low skill.")))
     first_screen, rest = page_of(model_type, warned, trained(model_type)).split("<h2>", 1)
@@ -122,7 +122,7 @@ def test_the_page_begins_with_each_warning_once_and_the_size_of_the_test_part(mo
     assert "not defined" not in first_screen
 
 
-def test_numbers_are_written_as_a_person_writes_them() -> None:
+def test_numbers_are_formatted_for_readers() -> None:
     data = dataset()
     hourly = replace(data, summary=replace(data.summary, step_seconds=3600.0, rows_read=1_234_567))
     page = page_of("gru", hourly, trained("gru"), learningRate=0.00001, large=123456.7, flag=True)
@@ -131,7 +131,7 @@ def test_numbers_are_written_as_a_person_writes_them() -> None:
     assert (shown["learningRate"], shown["large"], shown["flag"]) == ("0.00001", "123,457", "True")
 
 
-def test_the_residuals_say_how_many_errors_are_not_drawn_and_the_largest() -> None:
+def test_the_residual_plot_reports_the_errors_outside_its_axis() -> None:
     model = trained("gru")
     predicted = model.report["predicted"].copy()
     predicted[7] -= 1.51
@@ -140,7 +140,7 @@ def test_the_residuals_say_how_many_errors_are_not_drawn_and_the_largest() -> No
     assert "not drawn" not in page_of("gru", dataset(), model)
 
 
-def test_a_figure_that_cannot_be_drawn_leaves_the_others_and_is_told() -> None:
+def test_a_figure_that_fails_is_reported_and_the_others_are_drawn() -> None:
     long_ago = np.concatenate(([np.datetime64("-0044-03-15", "us")], dataset().timestamps[1:]))
     report = draw_report(GRU, replace(dataset(), timestamps=long_ago), trained("gru"), {})
     (warning,) = report.warnings
@@ -154,13 +154,13 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_others_and_is_told() -> None:
     ("name", "value"),
     [("history", None), ("predicted", np.zeros(0)), ("actual", np.full(3, np.inf)), ("test_timestamps", "text")],
 )
-def test_arrays_that_no_figure_can_draw_never_end_a_run(name: str, value: Any) -> None:
+def test_arrays_that_cannot_be_drawn_do_not_fail_the_run(name: str, value: Any) -> None:
     model = trained("gru")
     report = draw_report(GRU, dataset(), replace(model, report={**model.report, name: value}), {})
     assert len(report.files) == len(report.warnings) == 1
 
 
-def test_a_page_that_cannot_be_written_leaves_a_warning_instead_of_a_report() -> None:
+def test_a_page_that_cannot_be_written_gives_a_warning_and_no_report() -> None:
     report = draw_report(GRU, replace(dataset(), test_start=ROWS), trained("gru"), {})
     assert report.files == []
     assert report.warnings[0].startswith("The model has no report (IndexError: ")

@@ -51,18 +51,14 @@ def training_run(policy: str, accelerator: str | None) -> TrainingRun:
         ("Required", "nvidia.com/mig-1g.10gb", 1, "GPU"),
     ],
 )
-def test_a_run_computes_on_what_its_attempt_was_given(
-    policy: str, accelerator: str | None, gpus: int, used: str
-) -> None:
+def test_a_run_uses_the_device_of_its_attempt(policy: str, accelerator: str | None, gpus: int, used: str) -> None:
     assert choose_device(training_run(policy, accelerator), gpus, threads=2) == Device(used, 2)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("policy", "accelerator", "gpus"), [("Preferred", GPU, 0), ("Required", GPU, 0), ("Required", None, 1)]
 )
-def test_an_accelerator_that_is_not_there_is_never_replaced_in_silence(
-    policy: str, accelerator: str | None, gpus: int
-) -> None:
+def test_a_missing_accelerator_is_an_error(policy: str, accelerator: str | None, gpus: int) -> None:
     with pytest.raises(TrainingError, match=GPU) as refusal:
         choose_device(training_run(policy, accelerator), gpus, threads=2)
     assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
@@ -72,14 +68,16 @@ def test_an_accelerator_that_is_not_there_is_never_replaced_in_silence(
     ("policy", "gpus", "accelerator"),
     [("Disabled", 1, None), ("Preferred", 1, GPU), ("Preferred", 0, None), ("Required", 1, GPU), ("Required", 0, None)],
 )
-def test_without_a_cluster_a_run_gets_what_the_machine_has(policy: str, gpus: int, accelerator: str | None) -> None:
+def test_without_a_cluster_a_run_uses_the_devices_of_the_machine(
+    policy: str, gpus: int, accelerator: str | None
+) -> None:
     assert with_local_accelerator(training_run(policy, None), gpus).accelerator == accelerator
 
 
 @pytest.mark.parametrize(
     ("used", "backend", "chosen"), [("CPU", "", "jax"), ("GPU", "", "tensorflow"), ("CPU", "tensorflow", "tensorflow")]
 )
-def test_keras_runs_on_jax_without_a_gpu_unless_told_otherwise(used: Any, backend: str, chosen: str) -> None:
+def test_keras_uses_jax_without_a_gpu_unless_configured_otherwise(used: Any, backend: str, chosen: str) -> None:
     assert process_environment(Device(used, 1), {"KERAS_BACKEND": backend})["KERAS_BACKEND"] == chosen
 
 
@@ -105,7 +103,7 @@ def test_the_cpu_limit_is_read_from_either_cgroup_version(tmp_path: Path, files:
     assert cpu_limit(tmp_path) == cpus
 
 
-def test_threads_are_told_by_the_operator_but_never_more_than_there_are() -> None:
+def test_the_operator_sets_the_threads_up_to_the_number_of_cpus() -> None:
     available = len(os.sched_getaffinity(0))
     assert cpu_threads({"TRAINER_THREADS": "1"}) == 1
     assert cpu_threads({"TRAINER_THREADS": "4096"}) == available
@@ -116,7 +114,7 @@ def test_threads_are_told_by_the_operator_but_never_more_than_there_are() -> Non
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_jax_keeps_to_the_threads_it_is_given(threads: int) -> None:
+def test_jax_uses_only_the_given_threads(threads: int) -> None:
     program = """
 import pathlib
 import jax.numpy

@@ -19,7 +19,7 @@ from trainingjob_trainer.run.gates import failed_gates
         ({"min": 0.0}, None, False),
     ],
 )
-def test_a_gate_holds_within_its_bounds(gate: dict[str, float], value: Any, holds: bool) -> None:
+def test_a_gate_includes_its_bounds(gate: dict[str, float], value: Any, holds: bool) -> None:
     failures = failed_gates([Gate(metric="skill", **gate)], {"skill": value})
     assert (failures == []) is holds
     assert all("skill" in failure for failure in failures)

@@ -70,7 +70,7 @@ with watch:
 """
 
 
-def test_a_run_in_which_nothing_advances_says_so_and_ends_with_every_stack(tmp_path: Path) -> None:
+def test_a_run_without_progress_ends_and_logs_every_stack(tmp_path: Path) -> None:
     program = HANGS.format(what="threading.Event().wait()")
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "told"], capture_output=True, check=False)
     assert done.returncode == 1
@@ -78,7 +78,7 @@ def test_a_run_in_which_nothing_advances_says_so_and_ends_with_every_stack(tmp_p
     assert b"threading.py" in done.stderr
 
 
-def test_a_run_that_ends_in_time_is_left_alone(tmp_path: Path) -> None:
+def test_the_watchdog_does_not_end_a_run_that_ends_in_time(tmp_path: Path) -> None:
     program = HANGS.format(what="progress.heartbeat()")
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "told"], capture_output=True, check=False)
     assert done.returncode == 0

@@ -61,12 +61,12 @@ def test_the_manifest_is_found_from_the_registered_address(machine: str, model_t
     "address",
     ["xgb_model_PUMP-2_2025_08_31_12_00_05.pkl", "xgb_model_PUMP_2025.pkl", "model.h5", ""],
 )
-def test_an_address_of_another_machine_leads_nowhere(address: str) -> None:
+def test_the_address_of_another_machine_gives_no_manifest(address: str) -> None:
     with pytest.raises(ValueError, match="not the address"):
         manifest_key_of(address, "PUMP", "xgb")
 
 
-def test_readers_see_the_model_only_after_everything_else() -> None:
+def test_the_model_is_uploaded_last() -> None:
     files = [
         ModelFile(role, suffix, b"x") for role, suffix in (("model", ".h5"), ("scaler", ".pkl"), ("report", ".html"))
     ]
@@ -84,14 +84,14 @@ def test_readers_see_the_model_only_after_everything_else() -> None:
         (["manifest.json"], False),
     ],
 )
-def test_a_place_is_of_a_run_when_only_its_attempts_claimed_it(claims: list[str], ours: bool) -> None:
+def test_a_timestamp_belongs_to_a_run_if_only_its_attempts_claimed_it(claims: list[str], ours: bool) -> None:
     paths = ArtifactPaths("xgb", "PUMP", NOON)
     keys = [f"{paths.folder}{name}" for name in (*claims, "report.html")]
     assert claim_of("1f0c9a3e-5d1c", 3, 1) == "run-1f0c9a3e-3-1.json"
     assert claimed_by(keys, "xgb", "PUMP", "1f0c9a3e-5d1c", 3) == ([paths] if ours else [])
 
 
-def test_the_keys_of_readers_end_with_the_model() -> None:
+def test_the_model_is_the_last_key_that_readers_use() -> None:
     paths = ArtifactPaths("gru", "PUMP", NOON)
     assert paths.top_keys == (paths.key("scaler", ".pkl"), paths.address)
     assert ArtifactPaths("gru", "PUMP", NOON, rejected=True).top_keys == ()
@@ -109,6 +109,6 @@ def test_the_manifest_names_every_file_with_size_and_hash_and_is_read_back() -> 
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"files": [{"name": "model"}]}', b'{"files": 3}'])
-def test_what_is_no_manifest_is_refused(content: bytes) -> None:
+def test_an_invalid_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="manifest"):
         files_of(content)

@@ -33,11 +33,11 @@ ENVIRONMENT = {
         ("a short time", "a short time"),
     ],
 )
-def test_secrets_and_signatures_are_taken_out_and_names_stay(text: str, redacted: str) -> None:
+def test_secrets_and_signatures_are_redacted_and_names_are_kept(text: str, redacted: str) -> None:
     assert redact(text, ENVIRONMENT) == redacted
 
 
-def test_a_traceback_in_the_log_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_in_the_log_contains_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
     try:
         raise ValueError("Invalid header value b'Credential=AKIAIOSFODNN7EXAMPLE'")
@@ -48,7 +48,7 @@ def test_a_traceback_in_the_log_holds_no_secret(monkeypatch: pytest.MonkeyPatch)
     assert "Traceback" in text
 
 
-def test_an_unknown_fault_ends_a_run_without_the_secret_in_it(
+def test_an_unexpected_error_is_reported_without_its_secret(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("S3_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")

@@ -38,7 +38,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv") / "telemetry.csv"
 
 
-def test_rows_are_taken_as_they_stand(path: Path) -> None:
+def test_rows_are_read_unchanged(path: Path) -> None:
     content = (
         "\ufeffmotor_pump,Eng_RPM_variation_percentage,timestamp,Oil_P,id\r\n"
         "ITU-415,inf,2025-03-01 10:00:00.250+03:00,-1,ignored\r\n"
@@ -60,7 +60,7 @@ def test_rows_are_taken_as_they_stand(path: Path) -> None:
     np.testing.assert_array_equal(frame["Eng_RPM_variation_percentage"], [math.inf, math.nan, -math.inf])
 
 
-def test_gzip_is_known_by_its_content_and_many_rows_come_in_blocks(path: Path) -> None:
+def test_gzip_is_detected_by_content_and_rows_are_read_in_blocks(path: Path) -> None:
     rows = ROWS_OF_A_BLOCK + 1
     path.write_bytes(gzip.compress((HEADER + GOOD * rows).encode()))
     refusals = Refusals()
@@ -101,9 +101,7 @@ NOT_A_NUMBER = ("NAN", "nan", "None", "'N/A'", "null", "-", "1_000", "0x1F", "1.
         ("2025-01-01T00:00:00Z,ITU-415,480\udcff,", "Oil_P is not a finite number"),
     ],
 )
-def test_a_line_that_is_not_right_is_refused_by_its_number_and_what_stands_there(
-    path: Path, line: str, told: str
-) -> None:
+def test_an_invalid_line_is_refused_with_its_number_and_value(path: Path, line: str, told: str) -> None:
     frame, refusals = read(path, (HEADER + GOOD + line + "\n" + GOOD).encode(errors="surrogateescape"))
     assert len(frame) == 2
     assert [refusal.line for refusal in refusals.first] == [3]
@@ -119,19 +117,19 @@ def test_all_refusals_are_counted_by_kind_and_the_first_are_listed(path: Path) -
     assert refusals.summary().startswith("31 lines are refused (30 x Oil_P is not a finite number")
 
 
-def test_one_line_is_refused_in_the_singular(path: Path) -> None:
+def test_the_message_about_one_refused_line_is_singular(path: Path) -> None:
     _, refusals = read(path, HEADER + GOOD + "never,ITU-415,1,\n")
     assert refusals.summary().startswith("1 line is refused (1 x timestamp cannot be read")
 
 
-def test_an_open_quote_costs_its_own_line_and_no_other(path: Path) -> None:
+def test_an_open_quote_refuses_only_its_own_line(path: Path) -> None:
     content = HEADER + GOOD + '2025-01-01T00:00:00Z,ITU-415,"480,\n' + GOOD * 2222
     frame, refusals = read(path, content)
     assert len(frame) == 2223
     assert [refusal.line for refusal in refusals.first] == [3]
 
 
-def test_lines_with_open_quotes_one_after_the_other_are_each_refused_by_number(path: Path) -> None:
+def test_consecutive_lines_with_open_quotes_are_refused_by_number(path: Path) -> None:
     opened = '2025-01-01T00:00:00Z,ITU-415,"480,\n'
     frame, refusals = read(path, HEADER + opened * 3 + GOOD + opened + "2025-01-01T00:00:00Z,ITU-415\n" + GOOD + opened)
     assert len(frame) == 2
@@ -155,7 +153,7 @@ def test_lines_with_open_quotes_one_after_the_other_are_each_refused_by_number(p
         ("timestamp|motor_pump|Oil_P\n", "separated by vertical bars, not by commas"),
     ],
 )
-def test_columns_that_do_not_fit_refuse_the_file(path: Path, header: str, told: str) -> None:
+def test_unknown_or_missing_columns_refuse_the_file(path: Path, header: str, told: str) -> None:
     with pytest.raises(TrainingError) as refusal:
         read(path, header)
     assert refusal.value.reason == "DataUnavailable"
@@ -197,7 +195,7 @@ WHOLE = (HEADER + GOOD).encode()
         (gzip.compress(WHOLE.decode().encode("utf-16")), "the compressed file is UTF-16 text"),
     ],
 )
-def test_another_format_is_named_with_what_to_do(path: Path, content: bytes, told: str) -> None:
+def test_another_file_format_is_named_with_a_solution(path: Path, content: bytes, told: str) -> None:
     with pytest.raises(TrainingError) as refusal:
         read(path, content)
     assert refusal.value.reason == "DataUnavailable"
@@ -219,7 +217,7 @@ def test_a_broken_gzip_file_is_refused(path: Path) -> None:
     ),
     st.binary(max_size=40).map(lambda noise: gzip.compress((HEADER + GOOD).encode())[:50] + noise),
 ))  # fmt: skip
-def test_no_content_does_harm_it_is_taken_or_refused(path: Path, content: bytes) -> None:
+def test_any_content_is_read_or_refused(path: Path, content: bytes) -> None:
     try:
         frame, refusals = read(path, content)
     except TrainingError:
@@ -236,7 +234,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.none() | NUMBERS, st.sampled_from(["repr", "e"])), max_size=20))
-def test_every_number_is_taken_to_the_last_digit(path: Path, numbers: list[tuple[float | None, str]]) -> None:
+def test_every_number_is_read_exactly(path: Path, numbers: list[tuple[float | None, str]]) -> None:
     texts = ["" if number is None else f"{number:.17e}" if form == "e" else repr(number) for number, form in numbers]
     lines = [f"2025-01-01T00:00:00Z,ITU-415,{text},\n" for text in texts]
     frame, refusals = read(path, HEADER + GOOD + "".join(lines))

@@ -29,20 +29,20 @@ def as_loaded(table: pd.DataFrame) -> Telemetry:
     return Telemetry(MACHINE, ordered["timestamp"].to_numpy().astype("datetime64[us]"), values, "0" * 64)
 
 
-def test_equal_arguments_give_equal_telemetry_and_every_machine_its_own(table: pd.DataFrame) -> None:
+def test_telemetry_depends_only_on_the_arguments_and_the_machine(table: pd.DataFrame) -> None:
     again = pd.concat(simulate(MACHINE, start=START, rows=12_000), ignore_index=True)
     pd.testing.assert_frame_equal(again, table)
     other = pd.concat(simulate("ITU-415", start=START, rows=100))
     assert not np.array_equal(other["Oil_P"], table["Oil_P"][:100])
 
 
-def test_the_table_is_complete_and_as_long_as_wanted(table: pd.DataFrame) -> None:
+def test_the_table_has_every_column_and_the_requested_rows(table: pd.DataFrame) -> None:
     assert list(table) == ["timestamp", "motor_pump", *TELEMETRY_COLUMNS]
     assert len(table) == 12_000
     assert (table["motor_pump"] == MACHINE).all()
 
 
-def test_every_fault_of_real_telemetry_is_there(table: pd.DataFrame) -> None:
+def test_the_simulation_has_every_fault_of_real_telemetry(table: pd.DataFrame) -> None:
     dataset = prepare_data(as_loaded(table), spec("xgb"))
     counts = dataset.summary.counts
     assert counts["duplicate timestamps"] > 0
@@ -53,7 +53,7 @@ def test_every_fault_of_real_telemetry_is_there(table: pd.DataFrame) -> None:
     assert (np.diff(instants) < np.timedelta64(0)).any()
 
 
-def test_derived_columns_follow_from_the_sensors_as_they_are_stored(table: pd.DataFrame) -> None:
+def test_derived_columns_are_computed_from_the_stored_sensors(table: pd.DataFrame) -> None:
     rows = table[:500]
     np.testing.assert_allclose(rows["Hydraulic_Head"], rows["Recalque"] - rows["Succao"])
     np.testing.assert_allclose(rows["Oil_P_variation"][1:], np.diff(rows["Oil_P"]))
@@ -62,7 +62,7 @@ def test_derived_columns_follow_from_the_sensors_as_they_are_stored(table: pd.Da
     np.testing.assert_allclose(rows["Eng_RPM_variation_percentage"][1:], percentage, atol=1e-9)
 
 
-def test_failures_lie_in_both_parts_and_sensors_tell_of_them_before(table: pd.DataFrame) -> None:
+def test_failures_are_in_both_parts_and_sensors_indicate_them_before(table: pd.DataFrame) -> None:
     dataset = prepare_data(as_loaded(table), spec("xgb"))
     assert dataset.events[: dataset.test_start].sum() >= 3
     assert dataset.events[dataset.test_start :].sum() >= 1
@@ -76,7 +76,7 @@ def rmse(errors: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(errors, dtype=np.float64))))
 
 
-def test_the_next_score_can_be_told_better_than_by_the_last_one(table: pd.DataFrame) -> None:
+def test_the_next_score_can_be_predicted_better_than_by_persistence(table: pd.DataFrame) -> None:
     sequences = create_sequences(prepare_data(as_loaded(table), spec()), 20, 0.1)
 
     def design(windows: Windows) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def test_the_next_score_can_be_told_better_than_by_the_last_one(table: pd.DataFr
     assert rmse(inputs @ weights - targets) < 0.9 * rmse(sequences.test.last_score - targets)
 
 
-def test_csv_has_a_header_zones_and_empty_fields_for_no_value() -> None:
+def test_the_csv_has_a_header_time_zones_and_empty_fields_for_missing() -> None:
     stream = io.StringIO()
     assert write_csv(simulate(MACHINE, start=START, rows=3000), stream) == 3000
     lines = stream.getvalue().splitlines()

@@ -24,7 +24,7 @@ def test_each_target_is_in_exactly_one_chunk(sequences: Sequences, targets_per_c
 
 
 @pytest.mark.parametrize("targets_per_chunk", [1, 3, 8])
-def test_a_target_follows_at_least_one_window_of_its_own_run(sequences: Sequences, targets_per_chunk: int) -> None:
+def test_a_target_follows_at_least_one_window_of_its_segment(sequences: Sequences, targets_per_chunk: int) -> None:
     windows = sequences.training
     rows = np.arange(len(windows.targets), dtype=np.float32)
     numbered = type(windows)(**{**vars(windows), "inputs": rows[:, None]})
@@ -43,7 +43,7 @@ def test_a_target_follows_at_least_one_window_of_its_own_run(sequences: Sequence
     assert seen == set(windows.target_rows)
 
 
-def test_chunks_of_one_target_are_the_windows(sequences: Sequences) -> None:
+def test_chunks_with_one_target_equal_the_windows(sequences: Sequences) -> None:
     windows = sequences.training
     inputs, targets, weights = gather(windows, windows.targets, tile(windows, 1), 1, len(windows))
     expected_inputs, expected_targets = windows.gather(slice(None))
@@ -52,7 +52,7 @@ def test_chunks_of_one_target_are_the_windows(sequences: Sequences) -> None:
     assert weights.all()
 
 
-def test_what_is_missing_in_a_batch_or_a_chunk_has_no_weight(sequences: Sequences) -> None:
+def test_padding_in_a_batch_or_a_chunk_has_no_weight(sequences: Sequences) -> None:
     windows = sequences.training
     chunks = tile(windows, 8)[:3]
     inputs, targets, weights = gather(windows, windows.targets, chunks, 8, 5)
@@ -64,7 +64,7 @@ def test_what_is_missing_in_a_batch_or_a_chunk_has_no_weight(sequences: Sequence
     )
 
 
-def test_batches_are_a_function_of_the_seed_and_cover_everything_in_each_pass(sequences: Sequences) -> None:
+def test_batches_depend_on_the_seed_and_each_pass_covers_all_data(sequences: Sequences) -> None:
     windows = sequences.training
 
     def rows_of(seed: int, first: int, count: int) -> list[list[int]]:

@@ -25,7 +25,7 @@ GOOD = {"skill": 0.31, "r2": 0.8, "rmse": 0.1, "rmse_mean": 0.2, "test_size": 10
         ({"skill": math.nan, "r2": math.nan}, "skill unknown", []),
     ],
 )
-def test_what_speaks_against_a_model_stands_in_its_summary_and_its_notes(
+def test_the_summary_and_notes_contain_the_doubts_about_a_model(
     changes: dict[str, float], line: str, told: list[str]
 ) -> None:
     metrics = GOOD | changes

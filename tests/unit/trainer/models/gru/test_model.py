@@ -76,7 +76,7 @@ def model_bytes(trained: TrainedModel) -> bytes:
 
 
 @pytest.mark.parametrize("slice_steps", [1, 2])  # in the middle of an epoch, and at its end
-def test_a_training_stopped_anywhere_and_resumed_ends_in_the_same_bits(
+def test_a_stopped_and_resumed_training_gives_identical_weights(
     dataset: HealthDataset, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
 ) -> None:
     monkeypatch.setattr("trainingjob_trainer.models.gru.model._SLICE_STEPS", slice_steps)
@@ -129,7 +129,7 @@ def test_a_checkpoint_that_does_not_fit_is_discarded_with_a_reason(
     assert why in caplog.text
 
 
-def test_a_store_that_is_down_ends_no_training_but_is_told_to_who_asks_to_stop(
+def test_an_unavailable_store_is_an_error_only_when_the_training_is_stopped(
     dataset: HealthDataset, make_spec: MakeSpec
 ) -> None:
     class Down(MemoryStore):
@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
 
 
 @pytest.mark.parametrize("output", ["Residual", "Direct"])
-def test_metrics_hold_what_readers_of_the_registry_use(
+def test_metrics_contain_the_keys_that_registry_readers_use(
     dataset: HealthDataset, make_spec: MakeSpec, output: str
 ) -> None:
     trained = train_gru(dataset, make_spec(output=output), SilentReporter())
@@ -190,14 +190,14 @@ def test_metrics_hold_what_readers_of_the_registry_use(
     assert any(f"the test part has {len(actual)} windows" in note for note in metrics["notes"])
 
 
-def test_an_r2_that_cannot_be_is_null_with_a_note(dataset: HealthDataset, make_spec: MakeSpec) -> None:
+def test_an_undefined_r2_is_null_with_a_note(dataset: HealthDataset, make_spec: MakeSpec) -> None:
     dataset.frame.loc[dataset.test_start :, "health_score"] = np.float32(0.5)
     metrics = train_gru(dataset, make_spec(epochs=1), SilentReporter()).metrics
     assert metrics["r2"] is None
     assert any(note.startswith("Without a finite value on this data: r2") for note in metrics["notes"])
 
 
-def test_a_changed_test_part_changes_nothing_in_the_model(dataset: HealthDataset, make_spec: MakeSpec) -> None:
+def test_a_changed_test_part_does_not_change_the_model(dataset: HealthDataset, make_spec: MakeSpec) -> None:
     before = train_gru(dataset, make_spec(), SilentReporter())
     dataset.frame.loc[dataset.test_start :] *= np.float32(3)
     after = train_gru(dataset, make_spec(), SilentReporter())

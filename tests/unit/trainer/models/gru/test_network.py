@@ -21,7 +21,7 @@ from trainingjob_trainer.models.gru.prediction import permutation_importance, pr
 SHAPE = Shape(length=8, features=5, units=(4, 3), dropout=0.2)
 
 
-def test_the_saved_network_says_in_units_of_the_score_what_the_trained_one_learned(sequences: Sequences) -> None:
+def test_the_saved_network_predicts_like_the_trained_one_in_score_units(sequences: Sequences) -> None:
     windows = sequences.training
     trained = training_network(SHAPE, 1, seed=1)
     skip = LinearScore(np.random.default_rng(0).normal(size=(3, 5)), 0.2)
@@ -32,7 +32,7 @@ def test_the_saved_network_says_in_units_of_the_score_what_the_trained_one_learn
     assert predict(saved, windows) == pytest.approx(skip(windows) + 0.004 + 0.03 * learned, abs=1e-6)
 
 
-def test_a_chunk_gives_its_first_target_what_a_window_gives_it(sequences: Sequences) -> None:
+def test_a_chunk_and_a_window_give_the_same_prediction_for_the_first_target(sequences: Sequences) -> None:
     windows = sequences.training
     by_window, by_chunk = (training_network(SHAPE, targets_per_chunk, seed=1) for targets_per_chunk in (1, 6))
     inputs, _ = windows.gather(slice(20))
@@ -41,7 +41,7 @@ def test_a_chunk_gives_its_first_target_what_a_window_gives_it(sequences: Sequen
     assert first == pytest.approx(np.asarray(by_window.predict_on_batch(inputs))[:, 0, 0], abs=1e-6)
 
 
-def test_initial_weights_are_a_function_of_the_seed() -> None:
+def test_initial_weights_depend_only_on_the_seed() -> None:
     def weights(seed: int) -> list[float]:
         return np.concatenate([values.ravel() for values in training_network(SHAPE, 8, seed).get_weights()]).tolist()
 
@@ -61,14 +61,14 @@ def test_the_gru_layers_allow_the_cudnn_kernel() -> None:
         assert layer.cell.reset_after
 
 
-def test_a_gpu_that_keras_cannot_use_is_never_replaced_in_silence() -> None:
+def test_a_gpu_that_keras_cannot_use_is_an_error() -> None:
     check_device(Device("CPU", 1))
     with pytest.raises(TrainingError, match="trainer-gpu") as refusal:
         check_device(Device("GPU", 1))
     assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
 
 
-def test_only_a_feature_that_the_model_reads_is_important(sequences: Sequences) -> None:
+def test_only_a_feature_that_the_model_uses_has_importance(sequences: Sequences) -> None:
     skip = LinearScore(np.array([[0.5, 0.0, 0.0, 0.0, 0.0]]), 0.0)
     model = prediction_network(SHAPE, skip)
     set_trained_weights(model, [np.zeros_like(w) for w in training_network(SHAPE, 1, 1).get_weights()])
@@ -77,7 +77,7 @@ def test_only_a_feature_that_the_model_reads_is_important(sequences: Sequences) 
     assert set(importance.values()) == {0}
 
 
-def test_windows_are_chosen_evenly_from_first_to_last(sequences: Sequences) -> None:
+def test_windows_are_sampled_evenly_from_first_to_last(sequences: Sequences) -> None:
     windows = sequences.training
     assert subsample(windows, 10_000).tolist() == list(range(len(windows)))
     chosen = subsample(windows, 7)

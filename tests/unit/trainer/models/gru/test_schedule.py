@@ -10,7 +10,7 @@ from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_training_goes_on_as_with_the_callbacks_of_keras(seed: int) -> None:
+def test_the_schedule_equals_the_callbacks_of_keras(seed: int) -> None:
     import keras
 
     losses = 1e-4 * np.random.default_rng(seed).random(60).round(2 if seed % 2 else 8)
@@ -35,7 +35,7 @@ def test_training_goes_on_as_with_the_callbacks_of_keras(seed: int) -> None:
             break
 
 
-def test_a_state_reads_back_from_json_and_goes_on_alike() -> None:
+def test_a_state_restored_from_json_continues_in_the_same_way() -> None:
     schedule = Schedule(epochs=9, steps=1, learning_rate=1e-3, stop_patience=7, learning_rate_patience=2, seed=0)
     fresh = State(**json.loads(json.dumps(asdict(State(schedule.learning_rate)))))
     assert after_epoch(fresh, schedule, 0.1) == after_epoch(State(schedule.learning_rate), schedule, 0.1)

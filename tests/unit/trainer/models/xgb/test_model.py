@@ -53,7 +53,7 @@ def test_files_and_metrics_are_those_of_the_contract() -> None:
     assert trained.report["importance"]["Cool_T"] > trained.report["importance"]["Bat_V"]
 
 
-def test_nothing_of_the_test_part_reaches_the_model() -> None:
+def test_the_model_does_not_depend_on_the_test_part() -> None:
     dataset = prepared_rows()
     changed = dataset.frame.copy()
     changed.iloc[800:] = np.nan_to_num(changed.iloc[800:] * -1)
@@ -86,7 +86,7 @@ def test_a_test_part_of_one_class_has_no_auc_and_the_summary_says_why(label: flo
     assert "accuracy" not in trained.metrics
 
 
-def test_few_failures_stand_in_the_summary() -> None:
+def test_the_summary_reports_too_few_failures() -> None:
     labels = np.array([0, 1], np.int8)
     assert summary(0.934, labels, (5, 5)) == "AUC 0.93"
     assert summary(1.0, labels, (4, 1)) == "AUC 1.00, 1 failure tested, 4 failures trained on"
@@ -105,14 +105,14 @@ def test_few_failures_stand_in_the_summary() -> None:
         ({}, None),
     ],
 )
-def test_importance_that_rests_on_what_tells_sessions_apart_is_said(
+def test_importance_of_columns_that_identify_sessions_is_reported(
     importance: dict[str, float], told: str | None
 ) -> None:
     sentences = cautions(np.array([0, 1], np.int8), importance)
     assert [sentence.startswith(told or "") for sentence in sentences] == ([True] if told else [])
 
 
-def test_columns_may_have_names_that_xgboost_refuses() -> None:
+def test_column_names_that_xgboost_refuses_are_supported() -> None:
     names = ("Oil_P [bar]", 'level<5"', "ölstand, Δ")
     dataset = prepared_rows()
     frame = dataset.frame.assign(extra=np.float32(range(1000)))[["Cool_T", "Bat_V", "extra", "failure_label"]]
@@ -127,7 +127,7 @@ def test_columns_may_have_names_that_xgboost_refuses() -> None:
     assert xgboost.Booster(model_file=bytearray(files["model-ubj"].content)).feature_names == list(names)
 
 
-def test_other_names_of_the_columns_make_no_other_model() -> None:
+def test_column_names_do_not_change_the_model() -> None:
     dataset = prepared_rows()
     expected = XGBClassifier(objective="binary:logistic", n_estimators=5, random_state=42)
     trained = train_xgboost(dataset, SPEC, SilentReporter(), CPU)
@@ -148,13 +148,13 @@ def test_fewer_positive_rows_than_folds_are_refused_with_their_number() -> None:
     assert refusal.value.reason == "SingleClass"
 
 
-def test_a_gpu_that_xgboost_cannot_use_is_never_replaced_in_silence() -> None:
+def test_a_gpu_that_xgboost_cannot_use_is_an_error() -> None:
     with pytest.raises(TrainingError, match="trainer-gpu") as refusal:
         train_xgboost(prepared_rows(), SPEC, SilentReporter(), Device("GPU", threads=1))
     assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
 
 
-def test_a_search_asked_to_stop_ends_as_suspended() -> None:
+def test_a_stopped_search_ends_with_reason_suspended() -> None:
     class Impatient(SilentReporter):
         asked = count()
 
@@ -169,7 +169,7 @@ def test_a_search_asked_to_stop_ends_as_suspended() -> None:
 @pytest.mark.parametrize(
     ("target", "threshold"), [(0.2, 0.9), (0.4, 0.8), (0.6, 0.3), (0.61, 0.2), (0.8, 0.2), (1.0, 0.1), (0.01, 0.9)]
 )
-def test_the_threshold_is_the_highest_that_reaches_the_wanted_recall(target: float, threshold: float) -> None:
+def test_the_threshold_is_the_highest_that_reaches_the_target_recall(target: float, threshold: float) -> None:
     labels = np.array([1, 1, 0, 1, 0, 1, 1], np.int8)
     probabilities: NDArray[np.float32] = np.array([0.9, 0.8, 0.7, 0.3, 0.25, 0.2, 0.1], np.float32)
     found = operating_threshold(labels, probabilities, target)

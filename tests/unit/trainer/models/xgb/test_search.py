@@ -34,7 +34,7 @@ def telemetry(seed: int, rows: int, positives: float, missing: float) -> tuple[p
     [(1, 900, 0.3, 0.0, False), (2, 1500, 0.02, 0.0, True), (3, 1200, 0.1, 0.3, True)],
     ids=["plain", "rare and weighted", "weighted with missing values"],
 )
-def test_the_search_finds_what_grid_search_finds_to_the_last_digit(
+def test_the_search_gives_exactly_the_scores_of_grid_search(
     *, seed: int, rows: int, positives: float, missing: float, weighted: bool, scoring: str
 ) -> None:
     features, labels = telemetry(seed, rows, positives, missing)
