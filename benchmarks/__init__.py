@@ -1,1 +1,1 @@
-"""The measured comparisons: the product against the plain way of writing the same pipeline."""
+"""The measured comparisons: the product and a simple reference implementation of the same pipeline."""

@@ -13,7 +13,7 @@ from cluster.programs import ProgramError
 
 
 def main() -> None:
-    """Measures what was asked for."""
+    """Measures the selected tables."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one repeat, under five minutes")
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(TABLES)}; none: all")

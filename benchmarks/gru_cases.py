@@ -25,14 +25,14 @@ class Curve(SilentReporter):
     """Keeps when which validation RMSE was reached: pairs of seconds since its beginning and RMSE, one an epoch."""
 
     def __init__(self) -> None:
-        """Begins now."""
+        """Starts the clock."""
         self.began = time.perf_counter()
         self.points: list[tuple[float, float]] = []
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
     ) -> None:
-        """Hears of an epoch."""
+        """Records an epoch."""
         self.points.append((time.perf_counter() - self.began, float(np.sqrt(validation_loss or 0.0))))
 
 

@@ -61,7 +61,7 @@ def run(case: str, environment: Mapping[str, str] | None = None, **arguments: An
 
 
 def interleaved(repeats: int, variants: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[int, list[Measurement]]:
-    """Runs every variant in turn, ``repeats`` times, so that a drift of the machine meets all of them alike.
+    """Runs all variants in turn, ``repeats`` times, so that a drift of the machine affects them equally.
 
     Returns:
         The measurements by the variant's place in ``variants``.
@@ -83,7 +83,7 @@ def median(measurements: Iterable[Measurement], value: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What decides absolute times: processor, cores, memory, versions."""
+    """The properties of the machine that affect times: processor, cores, memory, versions."""
     model = next(
         (
             line.split(":", 1)[1].strip()

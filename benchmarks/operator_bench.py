@@ -1,4 +1,4 @@
-"""``make bench-operator``: the operator as it ships on a node, and beside bare Jobs on control planes without one."""
+"""``make bench-operator``: the operator on a node, and compared with plain Jobs without a node."""
 
 import statistics
 import sys

@@ -1,4 +1,4 @@
-"""How soon the operator reacts as it ships: its image and manifests on a node, from one change to the next."""
+"""Latency of the operator with its image and manifests, on a node."""
 
 import statistics
 import threading

@@ -1,4 +1,4 @@
-"""What is put on an API server to measure the operator, and looks that cost the measured programs next to nothing."""
+"""Load on an API server to measure the operator, and queries that hardly affect the measurement."""
 
 import json
 import time

@@ -1,6 +1,6 @@
-"""The reference: this pipeline as it is plainly written with pandas, Keras on TensorFlow and scikit-learn.
+"""The reference: the pipeline in the simplest way, with pandas, Keras on TensorFlow and scikit-learn.
 
-It is no straw man: it gets the same rows, the same cleaned inputs and the same windows as the product, and all cores.
+The comparison is fair: the reference gets the same rows, cleaned inputs and windows as the product, and all cores.
 Keras and xgboost are imported inside, so that each process pays for what it measures and no more.
 """
 

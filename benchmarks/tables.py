@@ -1,4 +1,4 @@
-"""The tables that are printed: which cases each compares, and what goal it is held against."""
+"""The tables that are printed: the cases that each compares, and its goal."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -42,10 +42,13 @@ def _status() -> None:
 
 
 _COMMANDS: Mapping[str, tuple[Callable[[], object], str]] = {
-    "up": (_up, "start it in the background and print the KUBECONFIG to export; load the images anew if it runs"),
-    "down": (background.down, "stop it and leave nothing behind"),
-    "status": (_status, "show what runs"),
-    "environment": (_environment, "print the variables with which the tests use it as an existing cluster"),
+    "up": (
+        _up,
+        "start it in the background and print the KUBECONFIG to export; load the current images if it runs already",
+    ),
+    "down": (background.down, "stop it and remove everything that it created"),
+    "status": (_status, "show its nodes, pods and servers"),
+    "environment": (_environment, "print the variables for tests that use it as an existing cluster"),
     "image": (build_images, "build the images of operator and trainer"),
     "image-gpu": (lambda: build_images(GPU_TARGETS), "build the image of the trainer for GPUs"),
     "hold": (background.hold, "run it in the foreground until SIGTERM"),

@@ -1,4 +1,4 @@
-"""A test bed that outlives the command that started it: a process of its own holds it until it is told to end."""
+"""A test bed in the background: a separate process runs it until it gets SIGTERM."""
 
 import dataclasses
 import json
@@ -36,13 +36,13 @@ def running() -> Bed | None:
 
 
 def up(report: Callable[[str], None]) -> Bed:
-    """Starts a test bed in the background; brings one that runs already the images of today's code.
+    """Starts a test bed in the background, or loads the current images into one that runs already.
 
     Args:
-        report: is given each line of what the background process says meanwhile.
+        report: called with each line of output of the background process until the test bed is ready.
 
     Raises:
-        ServerError: it did not come up.
+        ServerError: it did not start.
     """
     bed = running()
     if bed is not None:
@@ -64,7 +64,7 @@ def up(report: Callable[[str], None]) -> Bed:
                 for line in said:
                     report(line.rstrip("\n"))
                 if ended:
-                    raise ServerError(f"the local cluster did not come up; what it said is in {_LOG}")
+                    raise ServerError(f"the local cluster did not start; its output is in {_LOG}")
                 time.sleep(0.1)
                 bed = running()
     except BaseException:
@@ -86,7 +86,7 @@ def hold() -> None:
 
 
 def down() -> None:
-    """Ends the test bed of the background, or whatever one that crashed has left, and waits until nothing is left.
+    """Ends the test bed in the background, or cleans up after one that crashed, and waits until all of it is removed.
 
     Raises:
         ClusterUnavailableError: the node belongs to another program, such as a run of the tests.

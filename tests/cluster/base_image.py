@@ -1,6 +1,6 @@
 """The image that the Dockerfile starts from, made by debootstrap where no registry has it.
 
-Whatever is special about this machine (its mirror, its proxy, its certificates, its settings of pip) goes in here, so
+The settings of this machine (mirror, proxy, certificates, pip) are part of this image, so
 that the Dockerfile is the one that others build with Docker.
 """
 
@@ -16,7 +16,7 @@ from cluster.programs import run_program
 
 _CERTIFICATES = "etc/machine-certificates.pem"
 _PIP_SETTINGS = ("default-timeout", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
-# What the published slim images do without, too: documentation, and what apt keeps for the next time.
+# The published slim images have no documentation and no caches of apt either.
 _SLIM = {
     "etc/dpkg/dpkg.cfg.d/slim": "".join(
         f"path-exclude=/usr/share/{folder}/*\n" for folder in ("doc", "info", "locale", "man")

@@ -18,7 +18,7 @@ from cluster.preflight import check_machine
 
 @dataclass(frozen=True)
 class Bed:
-    """A running test bed; pods reach all of it at the addresses given here, and so does this machine."""
+    """A running test bed. Its pods and this machine reach its servers at the same addresses."""
 
     cluster: Cluster
     postgres_server: PostgresServer
@@ -27,10 +27,10 @@ class Bed:
 
 @contextlib.contextmanager
 def bed_running() -> Iterator[Bed]:
-    """Runs the test bed until the context ends, and then leaves nothing of it behind.
+    """Runs the test bed until the context ends, and then removes everything that it created.
 
     Raises:
-        ClusterUnavailableError: this machine cannot have one; the message says what is missing.
+        ClusterUnavailableError: it cannot run on this machine; the message says what is missing.
         ProgramError: a part did not come up.
     """
     check_machine()

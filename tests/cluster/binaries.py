@@ -43,7 +43,7 @@ class Binaries:
 
 
 def existing_binaries(folder: Path) -> Binaries:
-    """The programs that somebody else put in a folder, as envtest does: at least those of an API server.
+    """The programs in an existing folder, such as that of envtest: at least those of an API server.
 
     Raises:
         ServerError: one of them is missing.
@@ -55,7 +55,7 @@ def existing_binaries(folder: Path) -> Binaries:
 
 
 def go_program() -> str | None:
-    """The Go compiler on PATH, if there is one."""
+    """The Go compiler on PATH, if any."""
     return shutil.which("go")
 
 
@@ -74,7 +74,7 @@ def required_go() -> str:
 
 
 def are_built() -> bool:
-    """Whether nothing is left to compile.
+    """Whether all programs are compiled.
 
     Raises:
         ProgramError: there is no Go, or it failed.
@@ -130,7 +130,7 @@ def _build(folder: Path) -> None:
 
 
 def _version_flags() -> str:
-    # Kubernetes' own build sets these; without them every component calls itself v0.0.0, which kubectl objects to.
+    # The build of Kubernetes sets these. Without them each component has version v0.0.0, and kubectl prints a warning.
     found = _in_go_mod(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)")
     values = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3], "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")

@@ -1,4 +1,4 @@
-"""What is expensive to make and kept between runs: a folder of the user's cache, made once by whoever comes first."""
+"""A cache of results that are expensive to make. The first program that needs a result makes it."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ ROOT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "train
 
 
 def digest(parts: Iterable[bytes | str]) -> str:
-    """A short name for whatever depends on exactly these parts."""
+    """A short name for a result that depends on exactly these parts."""
     total = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
@@ -22,7 +22,7 @@ def digest(parts: Iterable[bytes | str]) -> str:
 
 @contextlib.contextmanager
 def lock(name: str, when_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds a lock among all programs of this user; it ends with the program, however that ends.
+    """Holds a lock among all programs of this user. It is released when the program ends, also by a crash.
 
     Args:
         name: what is locked.

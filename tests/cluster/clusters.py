@@ -1,4 +1,4 @@
-"""The one handle on a cluster, whichever kind it is, and the choice of the kind."""
+"""The interface to a cluster of any kind, and the selection of the kind."""
 
 import json
 import shutil
@@ -19,12 +19,12 @@ KINDS = ("existing", "assets", "build")
 
 
 class ClusterUnavailableError(Exception):
-    """There is no cluster of the wanted kind here; the message says what is missing."""
+    """No cluster of the requested kind is available; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that one may do anything in.
+    """A cluster with the rights of an administrator.
 
     Attributes:
         kubeconfig: of an administrator.
@@ -54,7 +54,7 @@ class Cluster:
 def choose_kind(wanted: str, environment: Mapping[str, str], *, has_go: bool) -> str:
     """Chooses the kind of cluster.
 
-    A cluster that somebody works with is never taken just because there is a kubeconfig.
+    A kubeconfig alone does not select an existing cluster, because somebody may work with it.
 
     Args:
         wanted: one of KINDS, or `auto`: the first of them that can be had.

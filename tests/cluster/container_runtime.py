@@ -23,7 +23,7 @@ from cluster.programs import ProgramError, run_program
 
 SOCKET = FOLDER / "containerd.sock"
 _PAUSE_IMAGE = "docker.io/library/pause:local"
-# Kept between runs: it takes long to fill.
+# Kept between runs, because loading images is slow.
 _CONTENT = cache.ROOT / "containerd"
 _LOADED = _CONTENT / "loaded.json"
 _IN_USE = _CONTENT / "in-use"
@@ -67,11 +67,11 @@ def containerd_running(pause: Path) -> Iterator[Server]:
         pause: the program that holds a pod's namespaces.
 
     Raises:
-        ClusterUnavailableError: this machine lets nobody run containers.
+        ClusterUnavailableError: containers cannot run on this machine.
         ServerError: containerd did not come up.
     """
     if _IN_USE.exists():
-        # Its last user crashed, and left containers in it that are not there any more.
+        # The last run crashed, and its metadata names containers that do not exist.
         shutil.rmtree(_CONTENT)
     _CONTENT.mkdir(parents=True, exist_ok=True)
     _IN_USE.touch()
@@ -87,7 +87,7 @@ def containerd_running(pause: Path) -> Iterator[Server]:
         try:
             yield server
         finally:
-            # Of one that does not answer any more nobody knows what it has left.
+            # If it does not answer, the state of its files is unknown.
             with contextlib.suppress(ProgramError):
                 _remove_containers()
                 _IN_USE.unlink()
@@ -117,7 +117,7 @@ def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], No
             export(name, archive)
             outdated = _images().get(f"docker.io/library/{name}")
             _ctr("images", "import", str(archive))
-        # Only now, so that the layers that both have in common stay.
+        # After the import, so that layers which both images share are kept.
         images = _images()
         leftovers = [other for other, digest in images.items() if digest == outdated]
         if leftovers and images[f"docker.io/library/{name}"] != outdated:
@@ -128,7 +128,7 @@ def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], No
 
 
 def _remove_containers() -> None:
-    """Removes the containers that have ended: the kubelet would have, had it gone on."""
+    """Removes the containers that have ended, as the kubelet does while it runs."""
     containers = _ctr("containers", "list", "--quiet").split()
     tasks = _ctr("tasks", "list", "--quiet").split()
     if tasks:
@@ -141,7 +141,7 @@ def _probe() -> None:
     """Runs a container that ends at once.
 
     Raises:
-        ClusterUnavailableError: this machine lets nobody run containers, and what runc says about it.
+        ClusterUnavailableError: containers cannot run on this machine; with the error of runc.
     """
     try:
         _ctr("run", "--rm", f"--cgroup={CGROUP}/probe", _PAUSE_IMAGE, "probe", "/pause", "now")

@@ -39,7 +39,7 @@ _CONTROLLERS = (
     "taint-eviction",
     "ttl-after-finished",
 )
-# The defaults are for large clusters that many share, and make a burst of test Jobs wait.
+# The defaults are for large shared clusters, and delay a burst of test Jobs.
 _CLIENT_RATE = ("--kube-api-qps=500", "--kube-api-burst=1000")
 
 
@@ -91,7 +91,7 @@ def control_plane_running(
 
         def start(component: str, *options: str) -> None:
             server = start_server([binaries[component], *options], folder / f"{component}.log")
-            # Nothing that they hold is worth a farewell, and together they take long to say it.
+            # Killed without SIGTERM: their data is not needed, and a graceful shutdown is slow.
             running.callback(server.stop, by=signal.SIGKILL)
             servers.append(server)
 

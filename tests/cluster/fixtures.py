@@ -1,4 +1,4 @@
-"""pytest fixtures over the test bed: servers live as long as the test session, what a test puts in them as the test."""
+"""pytest fixtures for the test bed. Servers run for the test session; objects in them exist for one test."""
 
 import contextlib
 import logging
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the marker, and lets what takes long report on the terminal."""
+    """Registers the marker, and shows the progress of slow steps on the terminal."""
     config.addinivalue_line("markers", "needs(*capabilities): what the cluster must have: controllers, node")
     logger = logging.getLogger("cluster")
     logger.setLevel(logging.INFO)
@@ -70,7 +70,7 @@ class _Terminal(logging.Handler):
 
 def unavailable(reason: str) -> NoReturn:
     """Skips the test for a reason; in CI it fails."""
-    # A green run must not mean that everything was skipped.
+    # In CI a run that skips tests must not pass.
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -113,7 +113,7 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
         unavailable("binaries of a control plane make no node: --cluster=build or --cluster=existing")
     with contextlib.ExitStack() as running:
         try:
-            # What an earlier one that was killed left is not this one's to answer for.
+            # Remains of an earlier run that was killed are not a fault of this run.
             host.recover()
             before = traces()
             bed = running.enter_context(bed_running())

@@ -1,6 +1,6 @@
-"""What a node changes on its host, and how it is all put back.
+"""What a node changes on its host, and how these changes are reverted.
 
-Everything is found again by fixed names, so that it can be put back after a crash too, by another process.
+All changes have fixed names, so that another process can revert them after a crash.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def prepared() -> Iterator[None]:
 
 
 def recover() -> None:
-    """Ends and removes what a node that crashed left behind, and puts the kernel's settings back.
+    """Ends and removes everything that a crashed node has left, and restores the kernel settings.
 
     Raises:
         ClusterUnavailableError: there is a node, and its program is alive.
@@ -72,7 +72,7 @@ def recover() -> None:
 
 def _refuse() -> None:
     raise ClusterUnavailableError(
-        f"process {cache.lock_holder('node')} has the one local node that this machine can have; if it is that of "
+        f"process {cache.lock_holder('node')} runs a local node, and a machine can have only one; if it is that of "
         "`make cluster-up`, `make cluster-down` ends it"
     )
 

@@ -1,4 +1,4 @@
-"""A command that is told to end puts away what it has running first."""
+"""A command that gets a signal stops what it has started before it ends."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def end_in_order() -> None:
-    """Lets SIGINT and SIGTERM end this process by SystemExit; while it ends, further ones change nothing.
+    """Makes SIGINT and SIGTERM raise SystemExit. Further signals are ignored while the process ends.
 
     Must be called from the main thread.
     """

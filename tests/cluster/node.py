@@ -65,7 +65,7 @@ def node_running(control_plane: ControlPlane, binaries: Binaries) -> Iterator[Se
 
 
 def keep_pod_logs() -> Path:
-    """Copies what the containers of the node's pods said into the cache, in place of an earlier copy; returns where."""
+    """Copies the logs of the node's containers into the cache, replaces an earlier copy, and returns the folder."""
     kept = cache.ROOT / "pods"
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(_POD_LOGS, kept)
@@ -118,7 +118,7 @@ def _configuration(folder: Path, control_plane: ControlPlane, identity: KeyPair)
         "makeIPTablesUtilChains": False,
         "podLogsDir": str(_POD_LOGS),
         "volumePluginDir": str(folder / "plugins"),
-        # There is no name service: pods are told addresses.
+        # There is no DNS: pods get IP addresses.
         "resolvConf": "",
         "maxPods": 200,
         "nodeStatusUpdateFrequency": "5s",

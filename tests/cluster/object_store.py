@@ -106,7 +106,7 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
         wait_until(lambda: _stores(store), "the S3 server stores objects", [process])
         yield store
     finally:
-        # It keeps nothing that is worth its own slow farewell.
+        # Killed without SIGTERM: its data is not needed, and a graceful shutdown is slow.
         process.stop(by=signal.SIGKILL)
 
 

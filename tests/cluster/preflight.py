@@ -1,4 +1,4 @@
-"""Whether this machine can have the test bed: looked at before what takes long, and told all at once."""
+"""Checks whether the test bed can run on this machine. It comes before all slow steps and reports all obstacles."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from cluster.packages import IMAGE_PACKAGES, NODE_PACKAGES, install_missing
 from cluster.postgres import postgres_running
 from cluster.programs import ProgramError, run_program
 
-# Their bits in the kernel's sets.
+# Number of the bit in the capability sets of the kernel.
 _CAPABILITIES = {
     "CAP_CHOWN": 0,
     "CAP_DAC_OVERRIDE": 1,
@@ -35,14 +35,14 @@ _CAPABILITIES = {
 }
 # From linux/in.h; the socket module does not name it.
 _IP_FREEBIND = 15
-# What a first run was seen to need, rounded up.
+# Measured in a first run, rounded up.
 _RUN_DISK, _COMPILER_DISK, _IMAGES_DISK = 2e9, 5e9, 9e9
 _MEMORY = 4e9
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the test bed depends on.
+    """The properties of a machine that the test bed depends on.
 
     Attributes:
         is_root: whether this process is root.
@@ -52,8 +52,8 @@ class Machine:
         has_images: whether the images were built before.
         free_disk: bytes that the cache may still take.
         free_memory: bytes.
-        read_only: files of the kernel that the node must write and cannot.
-        troubles: what was tried and failed, each with what was said.
+        read_only: kernel files that the node must write but cannot.
+        troubles: the checks that failed, each with its error.
     """
 
     is_root: bool
@@ -68,10 +68,10 @@ class Machine:
 
 
 def check_machine() -> None:
-    """Installs the missing packages, and makes sure that this machine can have the test bed.
+    """Installs the missing packages and checks that the test bed can run on this machine.
 
     Raises:
-        ClusterUnavailableError: it cannot; the message has all that stands in the way, each with what to do.
+        ClusterUnavailableError: it cannot run; the message lists all obstacles, each with a solution.
     """
     found = obstacles(_examine(), binaries.required_go())
     if found:
@@ -79,36 +79,32 @@ def check_machine() -> None:
 
 
 def obstacles(machine: Machine, required_go: str) -> list[str]:
-    """What stands in the way of a test bed on the machine, each with what to do.
+    """The obstacles to a test bed on the machine, each with a solution.
 
     Args:
-        machine: what it is like.
+        machine: its properties.
         required_go: the lowest version of Go.
     """
     found = []
     if not machine.is_root:
-        found.append("This is not root, which a node needs for its containers: run the command as root.")
+        found.append("This is not root. A node needs root for its containers: run the command as root.")
     missing = [name for name, bit in _CAPABILITIES.items() if machine.is_root and not machine.capabilities >> bit & 1]
     if missing:
-        found.append(
-            f"Root lacks {', '.join(missing)}: run it on a machine of its own, or in a container started as privileged."
-        )
+        found.append(f"Root lacks {', '.join(missing)}: run it on another machine, or in a privileged container.")
     if machine.is_root and machine.read_only:
         found.append(
-            f"A node writes {', '.join(machine.read_only)}, and cannot: run it on a machine of its own, or in a "
-            "container started as privileged."
+            f"A node must write {', '.join(machine.read_only)}, which are read-only: run it on another machine, or "
+            "in a privileged container."
         )
     if machine.go is None:
-        found.append(f"There is no Go on PATH to compile Kubernetes with: install Go {required_go} or newer.")
+        found.append(f"There is no Go on PATH to compile Kubernetes: install Go {required_go} or newer.")
     elif _numbers(machine.go) < _numbers(required_go):
-        found.append(
-            f"Go {machine.go} on PATH is too old to compile Kubernetes with: install Go {required_go} or newer."
-        )
+        found.append(f"Go {machine.go} on PATH is too old to compile Kubernetes: install Go {required_go} or newer.")
     disk = _RUN_DISK + _COMPILER_DISK * (not machine.is_compiled) + _IMAGES_DISK * (not machine.has_images)
     if machine.free_disk < disk:
         found.append(
             f"{machine.free_disk / 1e9:.1f} GB of disk are free at {cache.ROOT}, and {disk / 1e9:.0f} GB are needed: "
-            "free some, or set XDG_CACHE_HOME to a folder of another disk."
+            "free some space, or set XDG_CACHE_HOME to a folder on another disk."
         )
     if machine.free_memory < _MEMORY:
         found.append(
@@ -119,7 +115,7 @@ def obstacles(machine: Machine, required_go: str) -> list[str]:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers in a version, which tell the newer one."""
+    """The numbers in a version, to compare versions."""
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
@@ -142,7 +138,7 @@ def _examine() -> Machine:
     if is_root:
         with tried("Containers cannot be run here"):
             _try_containers()
-        with tried(f"Port {SERVICE_PORT} is taken (`ss -ltnp` shows by whom): end that program"):
+        with tried(f"Port {SERVICE_PORT} is in use (`ss -ltnp` shows the program): end that program"):
             _try_port()
     with tried("PostgreSQL does not start"), tempfile.TemporaryDirectory() as folder, postgres_running(Path(folder)):
         pass
@@ -166,7 +162,7 @@ def _examine() -> Machine:
 
 
 def _try_containers() -> None:
-    """Does what a container runtime does, where it vanishes with the process: namespaces, a bridge, an overlay."""
+    """Tries what a container runtime needs: namespaces, a bridge, an overlay. They end with the process."""
     with tempfile.TemporaryDirectory(dir=cache.ROOT) as name:
         for part in ("lower", "upper", "work", "merged"):
             (Path(name) / part).mkdir()
@@ -178,8 +174,8 @@ def _try_containers() -> None:
 
 def _try_port() -> None:
     with socket.socket() as server:
-        # Connections of the node before this one, which are closed, still have the port for a minute.
+        # Closed connections of an earlier node keep the port for a minute.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # The address is not there before the node is.
+        # The address exists only while a node runs.
         server.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
         server.bind((SERVICE_ADDRESS, SERVICE_PORT))

@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.05
 
 
 class ServerError(ProgramError):
-    """A server of the test bed did not come up, or died; the message ends with the last lines of its log."""
+    """A server of the test bed did not start, or ended; the message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Server:
     def last_lines(self) -> str:
         """The last lines of the log, and where a copy of it is kept."""
         said = self.log.read_text(errors="replace")
-        return f"; its last lines:\n{tail(said)}\nAll that it said is in {keep_log(self.name, said)}"
+        return f"; its last lines:\n{tail(said)}\nAll output is in {keep_log(self.name, said)}"
 
     def stop(self, by: signal.Signals = signal.SIGTERM, patience_seconds: float = 10) -> None:
         """Ends the process: by the signal, and by SIGKILL when that had no effect within the patience."""

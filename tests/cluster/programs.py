@@ -1,4 +1,4 @@
-"""Programs that run to their end; of one that fails, everything that it said is kept."""
+"""Runs programs to their end. All output of a program that fails is kept."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 10
 
 
 class ProgramError(Exception):
-    """A program failed; the message says how, ends with its last lines, and tells where all of them are.
+    """A program failed. The message says how, and has the last lines of its output and the path of all output.
 
     Attributes:
         exit_code: of the program, negative when a signal ended it; None when it did not start, or still runs.
@@ -49,7 +49,7 @@ def run_program(
         environment: what it has in its environment beside that of this process.
         privileges: options of setpriv(1), such as the user to run as.
         stdin: its standard input.
-        each_line: is given each line of its output and errors as it comes.
+        each_line: called with each line of its output and errors at once.
 
     Returns:
         Its standard output; with `each_line` its errors too.
@@ -100,7 +100,7 @@ def failure(command: Sequence[str | Path], exit_code: int, said: str) -> Program
         said: its output and errors.
     """
     kept = keep_log(Path(command[0]).name, said)
-    message = f"{ending(exit_code)}: {_short(command)}\n{tail(said)}\nAll that it said is in {kept}"
+    message = f"{ending(exit_code)}: {_short(command)}\n{tail(said)}\nAll output is in {kept}"
     return ProgramError(f"{Path(command[0]).name} {message}", exit_code, said)
 
 

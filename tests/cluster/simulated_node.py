@@ -1,4 +1,4 @@
-"""A node without a kubelet: the scheduler gives it pods, and a test says what becomes of them."""
+"""A node without a kubelet: the scheduler binds pods to it, and a test sets their status."""
 
 import contextlib
 import datetime
@@ -81,7 +81,7 @@ class SimulatedNode:
         self._terminate(pod, exit_code, reason, message)
 
     def run_out_of_memory(self, pod: Pod) -> None:
-        """Ends the containers of a pod as the kernel does over the memory limit: without a word."""
+        """Ends the containers of a pod as the kernel does over the memory limit: without a termination message."""
         self._terminate(pod, _KILLED, "OOMKilled")
 
     def evict(self, pod: Pod, exit_code: int = _KILLED, message: str = "") -> None:
@@ -96,7 +96,7 @@ class SimulatedNode:
         self._terminate(pod, exit_code, "Error", message, condition=disrupted, reason_of_pod="Evicted")
 
     def remove_deleted(self, namespace: str) -> None:
-        """Lets the pods go that were deleted, as a kubelet does once their containers have ended."""
+        """Removes deleted pods, as a kubelet does when their containers have ended."""
         for pod in self.pods(namespace):
             if pod.metadata.deletion_timestamp is not None:
                 self._remove(pod)

@@ -1,4 +1,4 @@
-"""What a node shows of itself on its host: taken before and after, the same shows that it left nothing behind."""
+"""What a node changes on its host. Equal traces before and after a run show that everything was removed."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def traces() -> dict[str, set[str]]:
 
 
 def left(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
-    """What there is after, and was not before, in words."""
+    """Describes what exists after and did not exist before."""
     return [f"{kind}: {name}" for kind in before for name in sorted(after[kind] - before[kind])]
 
 

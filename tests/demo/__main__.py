@@ -1,6 +1,6 @@
-"""``make demo``: trains models on a Kubernetes of this machine, in front of your eyes.
+"""``make demo``: trains models on a Kubernetes on this machine, and shows the progress.
 
-The exit code is 0 only if every TrainingJob ended as announced; with CI=true, only if it did so on a Kubernetes.
+The exit code is 0 only if every TrainingJob has the expected result; with CI=true, only if it ran on Kubernetes.
 """
 
 import argparse
@@ -41,12 +41,12 @@ def main() -> int:
     """Runs the demonstration; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--data", type=Path, help="CSV or CSV.gz with the columns of processed_data")
-    parser.add_argument("--machine", help="machine in it to train on")
-    parser.add_argument("--models", default="gru,xgb", help="which models, by comma")
+    parser.add_argument("--machine", help="machine in this file to train a model for")
+    parser.add_argument("--models", default="gru,xgb", help="model types, separated by commas")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up")
     arguments = parser.parse_args()
     if bool(arguments.data) != bool(arguments.machine):
-        parser.error("DATA and MACHINE go together: which machine of the file shall be trained?")
+        parser.error("set both DATA and MACHINE: MACHINE names the machine of the file to train a model for")
     console = Console(highlight=False)
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
@@ -64,7 +64,7 @@ def main() -> int:
             return _on_cluster(console, bed, jobs, arguments.data)
     except ClusterUnavailableError as missing:
         console.print(f"No Kubernetes on this machine: {missing}", markup=False, soft_wrap=True)
-        # A green run must not mean that half of it was left out.
+        # In CI the demonstration must not pass without Kubernetes.
         return 1 if os.environ.get("CI") == "true" else _alone(console, jobs, arguments.data)
 
 
@@ -82,7 +82,7 @@ def _alone(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | Non
             for key in stored_reports(store) - before:
                 reports[each.name] = key
         _save_reports(console, store, reports)
-        console.rule("As announced?")
+        console.rule("Results as expected?")
         for name, came in as_announced.items():
             console.print(f"{'yes' if came else 'NO '}  {name}")
         return 0 if all(as_announced.values()) else 1
@@ -103,22 +103,22 @@ def _on_cluster_that_stays(console: Console, jobs: Sequence[Mapping[str, Any]], 
 
 @contextmanager
 def _pod_logs_kept(console: Console) -> Iterator[None]:
-    """Keeps what the containers on the local node said, and tells where."""
+    """Keeps the logs of the containers on the local node, and prints their folder."""
     try:
         yield
     finally:
-        console.print(f"What the containers said is kept in {keep_pod_logs()}", soft_wrap=True)
+        console.print(f"The logs of the containers are in {keep_pod_logs()}", soft_wrap=True)
 
 
 def _announce(
     console: Console, database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any]], data: Path | None
 ) -> list[Announcement]:
-    """Fills the database and says how each TrainingJob is going to end."""
+    """Fills the database and prints the expected result of each TrainingJob."""
     console.rule("Telemetry")
     fill(database, store, jobs, data)
     announcements = [trainer.announced(database.environment() | store.environment(), job) for job in jobs]
     for announcement in announcements:
-        console.print(f"Announced for {announcement.name}: {announcement.ending}, because {announcement.because}")
+        console.print(f"Expected result of {announcement.name}: {announcement.ending}. {announcement.because}")
     return announcements
 
 
@@ -139,7 +139,7 @@ def _on_cluster(
         return [job for job in look(client) if job["metadata"]["name"] in names]
 
     ended = watch(console, present, patience_seconds=PATIENCE_SECONDS)
-    console.rule("Left behind")
+    console.rule("Registered models and stored files")
     _show_registry(console, database)
     for entry in store.client().list_objects(BUCKET, recursive=True):
         console.print(f"s3://{BUCKET}/{entry.object_name}  {entry.size} bytes", soft_wrap=True)
@@ -171,8 +171,8 @@ def _parsed(metrics: Any) -> Mapping[str, Any]:
 
 
 def _verdict(console: Console, announcements: Sequence[Announcement], ended: Mapping[str, Mapping[str, Any]]) -> int:
-    """Compares what was announced with what came; returns the exit code."""
-    console.rule("As announced?")
+    """Compares the results with the expected results; returns the exit code."""
+    console.rule("Results as expected?")
     failed = 0
     for announcement in announcements:
         job = ended[announcement.name]
@@ -180,8 +180,8 @@ def _verdict(console: Console, announcements: Sequence[Announcement], ended: Map
         failed += not as_announced
         message = condition(job, "Succeeded").get("message", "")
         console.print(
-            f"{'yes' if as_announced else 'NO '}  {announcement.name}: announced {announcement.ending}, "
-            f"came {ending(job)}: {message}",
+            f"{'yes' if as_announced else 'NO '}  {announcement.name}: expected {announcement.ending}, "
+            f"is {ending(job)}: {message}",
             soft_wrap=True,
         )
     return 1 if failed else 0

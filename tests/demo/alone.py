@@ -1,4 +1,4 @@
-"""PostgreSQL and S3 without a cluster, for machines that cannot have one."""
+"""PostgreSQL and S3 without a cluster, for machines that cannot run one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

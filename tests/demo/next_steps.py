@@ -1,4 +1,4 @@
-"""What a person does next with a cluster that stays up."""
+"""The next commands to try on a cluster that stays up."""
 
 import shlex
 import shutil
@@ -24,7 +24,7 @@ def after_training(name: str) -> Sequence[str]:
 
 
 def exports(cluster: Cluster) -> list[str]:
-    """Shell commands after which kubectl talks to the cluster."""
+    """Shell commands that configure kubectl for the cluster."""
     lines = [f"export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}"]
     if shutil.which("kubectl") is None:
         lines.append(f"export PATH={shlex.quote(str(Path(cluster.kubectl).parent))}:$PATH")
@@ -33,4 +33,4 @@ def exports(cluster: Cluster) -> list[str]:
 
 def told(commands: Sequence[str]) -> str:
     """The commands to try and how to end the cluster, as text."""
-    return "\n".join(["Then try:", *(f"  {each}" for each in commands), "To end it: make cluster-down"])
+    return "\n".join(["Then try:", *(f"  {each}" for each in commands), "To stop the cluster: make cluster-down"])

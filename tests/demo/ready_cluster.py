@@ -14,7 +14,7 @@ from demo.telemetry import database_of, fill, sample_jobs
 
 
 def main() -> None:
-    """Starts the cluster, or brings one that runs the images of today's code; standard output is for the shell."""
+    """Starts the cluster, or loads the current images into a running one. Standard output is for the shell."""
     with redirect_stdout(sys.stderr):
         was_running = background.running() is not None
         bed = background.up(print)

@@ -1,4 +1,4 @@
-"""What the demonstration trains and how each TrainingJob is announced to end; no effects."""
+"""The TrainingJobs of the demonstration and their expected results. No I/O."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ SUCCEEDED = "Succeeded"
 
 @dataclass(frozen=True)
 class Announcement:
-    """How a TrainingJob is to end.
+    """The expected result of a TrainingJob.
 
     Attributes:
         job: The TrainingJob.
         ending: ``Succeeded``, or the reason why it is refused.
-        because: What the announcement rests on, in a sentence.
+        because: Why this result is expected, in a sentence.
     """
 
     job: Mapping[str, Any]
@@ -30,9 +30,9 @@ class Announcement:
 
 
 def own_jobs(machine: str, models: Sequence[str]) -> list[dict[str, Any]]:
-    """TrainingJobs over all the data of one machine of which nothing is known beforehand.
+    """TrainingJobs over all the data of one machine, without assumptions about its sensors.
 
-    An indicator that the machine has not got counts as neutral, so that a pump with few sensors trains too.
+    A missing indicator counts as neutral, so that a model can be trained for a pump with few sensors.
     """
     return [
         {

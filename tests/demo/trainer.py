@@ -12,12 +12,12 @@ from cluster.programs import ProgramError, run_program
 from demo.story import SUCCEEDED, Announcement
 
 _PROGRAM = Path(sys.executable).with_name("trainingjob-trainer")
-# Below them the trainer did not come to say how the run ended.
+# With a lower exit code the trainer has reported no reason.
 _FIRST_EXIT_CODE_OF_A_REASON = 10
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> None:
-    """Runs one command; what it says goes to the terminal.
+    """Runs one command and shows its output on the terminal.
 
     Args:
         environment: Where PostgreSQL and S3 are.
@@ -30,10 +30,10 @@ def run(environment: Mapping[str, str], *arguments: str) -> None:
 
 
 def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announcement:
-    """How a TrainingJob is going to end, by what ``check`` says of its data.
+    """The expected result of a TrainingJob, from ``trainingjob-trainer check``.
 
     Raises:
-        ProgramError: ``check`` came to no result.
+        ProgramError: ``check`` gave no result.
     """
     with _file(job) as file:
         try:
@@ -43,7 +43,7 @@ def announced(environment: Mapping[str, str], job: Mapping[str, Any]) -> Announc
                 raise
             _, reason, message = error.said.strip().splitlines()[-1].split(": ", 2)
             return Announcement(job, reason, message)
-    return Announcement(job, SUCCEEDED, "its data can train it")
+    return Announcement(job, SUCCEEDED, "Its data is sufficient.")
 
 
 def ends_alone(environment: Mapping[str, str], announcement: Announcement) -> bool:

@@ -1,4 +1,4 @@
-"""What the demonstration shows: TrainingJobs as they go, and what they left behind."""
+"""Displays the TrainingJobs while they run, and the metrics of their models."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ def watch(
 
 
 def metrics_table(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> Table:
-    """The registered models against what they have to beat.
+    """The metrics of the registered models, beside the baselines.
 
     Args:
         rows: Machine, model type and metrics of each row of the table ``models``.

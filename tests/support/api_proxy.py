@@ -1,4 +1,4 @@
-"""An HTTP proxy between the operator and the real API server, which gets in the way when a test says so."""
+"""An HTTP proxy between the operator and the real API server, which can refuse or delay requests for a test."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ _BROKEN = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 500,
 
 
 class Mode(Enum):
-    """What becomes of requests."""
+    """How requests are handled."""
 
     RELAY = "the API server answers"
     REFUSE = "401 Unauthorized, as for a token that was revoked"

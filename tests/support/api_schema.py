@@ -48,7 +48,7 @@ _DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31)).map(date.isoformat)
 _INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2060, 12, 31)).map(lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}")
 _COLUMNS = st.sampled_from(["Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "X9_"])
 _LABEL_KEYS = st.sampled_from(["zone", "nvidia.com/gpu.present", "a.b/C_d-e"])
-# What a pattern or the schema alone would rarely or never hit.
+# Values that random generation from the schema rarely or never gives.
 _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "startDate": _DAYS | _INSTANTS,
     "endDate": _DAYS | _INSTANTS,

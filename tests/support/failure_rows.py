@@ -15,7 +15,7 @@ SPEC = TrainingJobSpec.model_validate_json(
 
 
 def prepared_rows(rows: int = 1000, test_start: int = 800) -> FailureDataset:
-    """Failures every 200 rows, foretold by a rising temperature; some values missing."""
+    """Failures every 200 rows, with a rising temperature before each; some values are missing."""
     generator = np.random.default_rng(7)
     position = np.arange(rows) % 200
     labels = (position >= 180).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The operator as a process of its own, under its own service account, and TrainingJobs as a test handles them."""
+"""The operator as a process with its service account, and operations on TrainingJobs for tests."""
 
 import contextlib
 import json
@@ -74,7 +74,7 @@ class Operator:
         return server
 
     def kill(self, server: Server) -> None:
-        """Ends a process without a warning."""
+        """Kills a process (SIGKILL)."""
         server.stop(signal.SIGKILL)
 
     def metric(self, server: Server, name: str, **labels: str) -> float:
@@ -170,7 +170,7 @@ class TrainingJobs:
         self._batch.delete_namespaced_job(name, self.namespace, propagation_policy="Background")
 
     def release(self, job_name: str) -> None:
-        """Lets a Job go on that a queue held."""
+        """Resumes a Job that a queue held."""
         self._batch.patch_namespaced_job(job_name, self.namespace, {"spec": {"suspend": False}})
 
     def set_quota(self, hard: Mapping[str, str]) -> None:
@@ -186,7 +186,7 @@ class TrainingJobs:
         )
 
     def wait_gone(self, job_name: str) -> None:
-        """Lets deleted pods go, as the kubelet does, until a Job is gone."""
+        """Removes deleted pods, as the kubelet does, until a Job is gone."""
 
         def gone() -> bool:
             self.node.remove_deleted(self.namespace)
@@ -276,10 +276,10 @@ class TrainingJobs:
 
 
 class TrainerMetrics:
-    """What a trainer would tell at an address of its own."""
+    """A server of progress metrics, like that of a trainer."""
 
     def __init__(self, address: str) -> None:
-        """Tells nothing yet."""
+        """Serves no metrics yet."""
         self.address = address
         self._registry = CollectorRegistry()
         stages = ["Starting", "Loading", "Preparing", "Training", "Evaluating", "Publishing", "Registering"]
@@ -290,7 +290,7 @@ class TrainerMetrics:
             gauge.set(math.nan)
 
     def update(self, stage: str | None = None, **figures: float) -> None:
-        """Tells something new."""
+        """Serves new metrics."""
         if stage is not None:
             self._stage.state(stage)
         for name, value in figures.items():

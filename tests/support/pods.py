@@ -1,4 +1,4 @@
-"""What the pods of operator and trainer say of themselves at the end of a test."""
+"""Restarts and errors of the pods of operator and trainer during a test."""
 
 import json
 import re

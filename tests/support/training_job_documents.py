@@ -1,4 +1,4 @@
-"""YAML of one TrainingJob each, right and wrong: API server and trainer have to agree on every one of them."""
+"""Valid and invalid YAML documents of one TrainingJob each. API server and trainer must agree on each of them."""
 
 from collections.abc import Mapping
 
@@ -61,7 +61,7 @@ RIGHT: Mapping[str, str] = {
     "an amount that is a whole number": with_spec("resources: {limits: {cpu: 2.0}}"),
 }
 
-# What is wrong, and what the trainer must say against it.
+# The error, and what the message of the trainer must contain.
 WRONG: Mapping[str, tuple[str, str]] = {
     "nothing": ("", "the file is empty"),
     "a comment": ("# later\n", "the file is empty"),

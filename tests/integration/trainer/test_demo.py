@@ -38,7 +38,7 @@ def test_a_failed_command_shows_its_last_lines_and_no_traceback(
     assert "error: trainingjob-trainer ended with exit code" in alone.stderr
     assert "trainingjob-trainer import missing.csv" in alone.stderr
     assert "Traceback" not in alone.stdout + alone.stderr
-    kept = Path(alone.stderr.split("All that it said is in ")[1].strip())
+    kept = Path(alone.stderr.split("All output is in ")[1].strip())
     assert "missing.csv" in kept.read_text()
 
 

@@ -24,7 +24,7 @@ def test_the_text_has_three_commands_and_how_to_stop_the_cluster() -> None:
     for commands in (AFTER_DEPLOYMENT, after_training("pump")):
         lines = told(commands).splitlines()
         assert [shlex.split(line)[0] for line in lines[1:-1]] == ["kubectl"] * 3
-        assert lines[-1] == "To end it: make cluster-down"
+        assert lines[-1] == "To stop the cluster: make cluster-down"
 
 
 def test_the_sample_in_the_commands_exists() -> None:
