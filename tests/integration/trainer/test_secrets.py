@@ -83,7 +83,7 @@ def test_a_malicious_value_is_refused_by_its_key_and_never_shown(
         use(environment, bucket, monkeypatch)
     if kind in REFUSED:
         assert failure.value.exit_code is ExitCode.CONFIGURATION
-        assert f"{variable} ({KEYS[variable]} of" in failure.value.message
+        assert f"{variable} (key {KEYS[variable]} of" in failure.value.message
     shown = failure.value.message + caplog.text + "".join(capfd.readouterr())
     hidden = [environment[name] for name in SECRETS if name in environment]
     if kind in REFUSED or variable in SECRETS:
@@ -119,7 +119,7 @@ def test_a_pod_with_a_malicious_access_key_reports_only_the_key(
     assert done.returncode == ExitCode.CONFIGURATION
     facts = json.loads(told.read_text())
     assert facts["reason"] == "InvalidConfiguration"
-    assert "accessKey of the store's Secret" in facts["message"]
+    assert "key accessKey of the store Secret" in facts["message"]
     shown = told.read_text() + done.stdout + done.stderr
     hidden = ["hostile-first", "hostile-second", environment["S3_SECRET_KEY"], environment["PGPASSWORD"]]
     assert [value for value in hidden if value in shown] == []
