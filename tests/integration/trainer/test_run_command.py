@@ -150,7 +150,7 @@ def test_a_terminal_shows_every_retry(
     os.close(end)
     shown = ""
     try:
-        while "try 2 failed, the next in" not in shown:
+        while "try 2 failed, next try in" not in shown:
             shown += os.read(terminal, 4096).decode(errors="replace")
     finally:
         process.kill()
@@ -181,7 +181,7 @@ def test_a_file_in_another_encoding_is_named_without_a_traceback(
     file.write_text(RIGHT["the shortest"], encoding="utf-16")
     refused = command(servers, name, "--file", file)
     assert refused.returncode == ExitCode.CONFIGURATION
-    assert refused.stderr.startswith("error: InvalidConfiguration: The file is no YAML in UTF-8; it is UTF-16 text")
+    assert refused.stderr.startswith("error: InvalidConfiguration: The file is not YAML in UTF-8; it is UTF-16 text")
     assert len(refused.stderr.splitlines()) == 1
 
 
