@@ -81,8 +81,9 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
         f"-ip={address}",
         f"-ip.bind={address}",
         *(f"-{name}={port}" for name, port in ports.items()),
-        f"-filer.localSocket={data}/filer.sock",
-        f"-s3.localSocket={data}/s3.sock",
+        # Relative to its working directory: the path of a socket has at most 107 bytes.
+        "-filer.localSocket=filer.sock",
+        "-s3.localSocket=s3.sock",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         # A store that makes missing buckets by itself would hide the mistakes that tests look for.
@@ -92,7 +93,7 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
         "-master.telemetry=false",
     ]
     environment = os.environ | {"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key}
-    process = start_server(command, folder / "objects.log", name="SeaweedFS", environment=environment)
+    process = start_server(command, folder / "objects.log", name="SeaweedFS", environment=environment, directory=data)
 
     def answers() -> bool:
         try:

@@ -78,6 +78,7 @@ def start_server(
     *,
     name: str | None = None,
     environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
     privileges: Sequence[str] = (),
     dies_by: signal.Signals = signal.SIGKILL,
 ) -> Server:
@@ -91,6 +92,7 @@ def start_server(
         log: file for its output, emptied first.
         name: what it is, for messages; the program's name by default.
         environment: its whole environment; this process's own by default.
+        directory: its working directory; this process's own by default.
         privileges: further options of setpriv(1), such as the user to run as.
         dies_by: the signal it gets when this process ends without having stopped it.
     """
@@ -102,6 +104,7 @@ def start_server(
             stdout=output,
             stderr=output,
             env=environment,
+            cwd=directory,
             start_new_session=True,
         )
     server = Server(name or Path(command[0]).name, process, log)
