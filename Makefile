@@ -130,11 +130,11 @@ release-notes: ## Print the section of CHANGELOG.md for VERSION=1.2.3
 	    || { echo 'error: CHANGELOG.md has no section for $(VERSION)' >&2; exit 1; }
 
 .PHONY: bench
-bench: .venv/.ready ## Compare the product with the reference, all tables (two hours; TABLES="load search": only these)
+bench: .venv/.ready ## Compare the product with the reference and with its goals, all tables (two hours; TABLES="load search": only these)
 	@$(RUN) benchmarks $(TABLES)
 
 .PHONY: bench-quick
-bench-quick: .venv/.ready ## Run the same benchmarks on small sizes, in minutes
+bench-quick: .venv/.ready ## Run loading, search, training and a whole run on 20,000 rows (5 minutes)
 	@$(RUN) benchmarks --quick $(TABLES)
 
 .PHONY: bench-operator

@@ -1,53 +1,48 @@
-"""``make bench``: prints the tables, product against reference in one run, and writes them as JSON."""
+"""``make bench``: prints the tables, each row with its goal and its verdict, and writes them as JSON."""
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.measure import machine, write_results
-from benchmarks.tables import FULL, QUICK, TABLES, Result
-from benchmarks.telemetry import import_real_series, servers, simulate
+from benchmarks import backend, load, long_history, reached, search, training, whole
+from benchmarks.measure import machine
+from benchmarks.scope import FULL, QUICK, Scope
+from benchmarks.table import Table, print_table, write_results
+from benchmarks.telemetry import servers
 from cluster.programs import ProgramError
+
+TABLES: Mapping[str, Callable[[Scope], Sequence[Table]]] = {
+    "load": load.tables,
+    "search": search.tables,
+    "training": training.tables,
+    "whole": whole.tables,
+    "reached": reached.tables,
+    "backend": backend.tables,
+    "long": long_history.long_tables,
+    "memory": long_history.memory_tables,
+}
 
 
 def main() -> None:
     """Measures the selected tables."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, one repeat, under five minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, in minutes")
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(TABLES)}; none: all")
     arguments = parser.parse_args()
-    names = arguments.tables or list(TABLES)
-    if unknown := set(names).difference(TABLES):
-        parser.error(f"there is no table {', '.join(sorted(unknown))}, only {', '.join(TABLES)}")
     scope = QUICK if arguments.quick else FULL
+    names = arguments.tables or scope.tables
+    if unknown := set(names).difference(scope.tables):
+        parser.error(f"there is no table {', '.join(sorted(unknown))} here, only {', '.join(scope.tables)}")
     console = Console()
     console.print(machine())
     with servers():
-        sizes = {*scope.sizes, *(scope.load_sizes if "load" in names else ())}
-        sizes |= {
-            rows for name, rows in (("long", scope.long_rows), ("memory", scope.memory_rows)) if rows and name in names
-        }
-        for rows in sorted(sizes):
-            simulate(rows)
-        real = import_real_series() if "accuracy" in names else ()
         for name in names:
-            result = TABLES[name](scope, real)
-            if result.rows:
-                console.print(_table(result))
-                kind = "quick" if arguments.quick else "full"
-                measurements = [vars(each) for each in result.measurements]
-                console.print(f"{write_results(f'{name}-{kind}', result.rows, measurements)}\n")
-
-
-def _table(result: Result) -> Table:
-    table = Table(title=result.title, caption=f"goal: {result.goal}")
-    for heading in result.headings:
-        table.add_column(heading, justify="right")
-    for row in result.rows:
-        table.add_row(*row)
-    return table
+            tables = TABLES[name](scope)
+            for table in tables:
+                print_table(console, table)
+            console.print(f"{write_results(f'{name}-{scope.name}', tables)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures cases, each in a process of its own: seconds, peak memory and what the case reports."""
+"""Measures cases, each in a process of its own: wall and CPU seconds, peak memory and what the case reports."""
 
 import json
 import os
@@ -9,14 +9,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cluster.programs import failure
 
-RESULTS = Path(__file__).parent / "results"
+_OF_PROCESS = ("seconds", "cpu_seconds", "peak_megabytes")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one process measures.
+
+    Attributes:
+        name: Module of this package and function in it, such as ``load.product``.
+        arguments: Of the function.
+        environment: Of the process, beside that of this one.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -24,61 +39,58 @@ class Measurement:
     """One run of one case.
 
     Attributes:
-        case: Name of the case.
-        arguments: What it was called with.
+        case: The case.
         seconds: Wall time of the whole process, interpreter start and imports included.
-        peak_megabytes: Peak resident memory of the process, in MB.
+        cpu_seconds: User and system time of the process and its children.
+        peak_megabytes: Peak resident memory of the process, or of the largest child, in MB.
         values: What the case itself reported.
     """
 
-    case: str
-    arguments: Mapping[str, Any]
+    case: Case
     seconds: float
+    cpu_seconds: float
     peak_megabytes: float
     values: Mapping[str, Any]
 
 
-def run(case: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Measurement:
-    """Runs one case of ``benchmarks.cases`` in a fresh process.
+def run(case: Case) -> Measurement:
+    """Runs one case in a fresh process.
 
     Raises:
         ProgramError: The case failed.
     """
+    print(f"  {case.name} {dict(case.arguments)}", file=sys.stderr, flush=True)
     with (
         tempfile.NamedTemporaryFile("r", suffix=".json") as answer,
         tempfile.TemporaryFile("w+", errors="replace") as said,
     ):
-        command = [sys.executable, "-m", "benchmarks.cases", case, json.dumps(arguments), answer.name]
+        command = [sys.executable, "-m", "benchmarks.case", case.name, json.dumps(case.arguments), answer.name]
         began = time.perf_counter()
-        process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env={**os.environ, **case.environment}, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             said.seek(0)
             raise failure(command, process.returncode, said.read())
-        return Measurement(case, arguments, seconds, usage.ru_maxrss / 1000, json.load(answer))
+        cpu_seconds = usage.ru_utime + usage.ru_stime
+        return Measurement(case, seconds, cpu_seconds, usage.ru_maxrss / 1000, json.load(answer))
 
 
-def interleaved(repeats: int, variants: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[int, list[Measurement]]:
-    """Runs all variants in turn, ``repeats`` times, so that a drift of the machine affects them equally.
+def interleaved(repeats: int, cases: Sequence[Case]) -> list[list[Measurement]]:
+    """Runs all cases in turn, ``repeats`` times, so that a drift of the machine affects them equally.
 
     Returns:
-        The measurements by the variant's place in ``variants``.
+        The measurements of each case.
     """
-    found: dict[int, list[Measurement]] = {place: [] for place in range(len(variants))}
-    for repeat in range(repeats):
-        for place, (case, arguments) in enumerate(variants):
-            print(f"  {case} {dict(arguments)} ({repeat + 1} of {repeats})", file=sys.stderr, flush=True)
-            found[place].append(run(case, **arguments))
-    return found
+    rounds = [[run(case) for case in cases] for _ in range(repeats)]
+    return [list(measurements) for measurements in zip(*rounds, strict=True)]
 
 
 def median(measurements: Iterable[Measurement], value: str) -> float:
-    """Median of a reported value, or of ``seconds`` or ``peak_megabytes``."""
+    """Median of a reported value, or of ``seconds``, ``cpu_seconds`` or ``peak_megabytes``."""
     return statistics.median(
-        float(getattr(each, value) if value in ("seconds", "peak_megabytes") else each.values[value])
-        for each in measurements
+        float(getattr(each, value) if value in _OF_PROCESS else each.values[value]) for each in measurements
     )
 
 
@@ -99,11 +111,3 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def write_results(name: str, table: object, measurements: object) -> Path:
-    """Writes one bench as JSON with the facts of the machine; returns the file."""
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{name}.json"
-    file.write_text(json.dumps({"machine": machine(), "table": table, "measurements": measurements}, indent=2))
-    return file

@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import operator_latency
-from benchmarks.measure import machine, write_results
+from benchmarks.measure import machine
 from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job, watch
+from benchmarks.operator_table import AT_ONCE, STANDING, operator_table
+from benchmarks.table import Table, print_table, write_results
 from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, ClusterUnavailableError, cluster_of
 from cluster.control_plane import control_plane_running
@@ -30,7 +31,7 @@ from support.operator_process import (
     write_operator_kubeconfig,
 )
 
-AT_ONCE, STANDING, IDLE, REPEATS = 1000, 5000, 30, 3
+IDLE, REPEATS = 30, 3
 PATIENCE_SECONDS = 300
 NAMESPACE = "load"
 JOBS, PODS = f"apis/batch/v1/namespaces/{NAMESPACE}/jobs", f"api/v1/namespaces/{NAMESPACE}/pods"
@@ -162,60 +163,25 @@ def _resident_megabytes(server: Server) -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
-def print_latency(console: Console) -> None:
-    """Measures and prints what the operator does on a node, where there can be one."""
-    try:
-        found = operator_latency.measure()
-    except ClusterUnavailableError as missing:
-        console.print(f"Not measured on a node: {missing}")
-        return
-    table = Table(title="The operator in its pod", caption=f"of {operator_latency.TIMES}, one at a time")
-    for heading in ("", "median", "largest", "goal, median below"):
-        table.add_column(heading, justify="right" if heading else "left")
-    rows = operator_latency.rows(found)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print(str(write_results("operator-latency", rows, found)))
-
-
 def main() -> None:
     """Measures and prints."""
     console = Console()
     console.print(machine())
-    print_latency(console)
-    jobs, trainingjobs = [], []
+    try:
+        _show(console, "operator-latency", operator_latency.latency_table(operator_latency.measure()))
+    except ClusterUnavailableError as missing:
+        console.print(f"Not measured on a node: {missing}")
+    bare_jobs, training_jobs = [], []
     for repeat in range(REPEATS):
         console.print(f"  round {repeat + 1} of {REPEATS}")
-        jobs.append(bare())
-        trainingjobs.append(under_load())
-    single = one_run()
+        bare_jobs.append(bare())
+        training_jobs.append(under_load())
+    _show(console, "operator", operator_table(bare_jobs, training_jobs, one_run()))
 
-    def middle(found: list[dict[str, float]], name: str) -> float:
-        return statistics.median(each[name] for each in found)
 
-    rows: list[tuple[str, ...]] = [
-        ("one, idle: its Job exists", "", f"{middle(trainingjobs, 'idle') * 1000:.0f} ms", "25 ms")
-    ]
-    for name, words, goal in (("jobs", "all Jobs exist", "6 s"), ("pods", "all pods exist", "")):
-        both = (f"{middle(found, name):.1f} s" for found in (jobs, trainingjobs))
-        rows.append((f"{AT_ONCE} at once: {words}", *both, goal))
-    rows += [
-        (f"{AT_ONCE} at once: last status", "", f"{middle(trainingjobs, 'statuses'):.1f} s", "12 s"),
-        (f"restart with {AT_ONCE} standing", "", f"{middle(trainingjobs, 'restart'):.1f} s", "5 s"),
-        ("writes of that restart", "", f"{max(each['restart writes'] for each in trainingjobs):.0f}", "0"),
-        (f"memory with {STANDING} standing", "", f"{middle(trainingjobs, 'megabytes'):.0f} MB", "200 MB"),
-        ("writes of one run", "", f"{single['writes']:.0f}", "5"),
-        ("a standby acts after", "", f"{single['standby']:.0f} s", "20 s"),
-    ]
-    table = Table(title="The operator", caption="medians of the rounds")
-    for heading in ("", "bare Jobs", "TrainingJobs", "goal, at most"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    measured = {"bare Jobs": jobs, "TrainingJobs": trainingjobs, "one run": single}
-    console.print(str(write_results("operator", rows, measured)))
+def _show(console: Console, name: str, table: Table) -> None:
+    print_table(console, table)
+    console.print(str(write_results(name, [table])))
 
 
 if __name__ == "__main__":

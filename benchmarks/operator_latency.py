@@ -10,7 +10,9 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from benchmarks.goals import at_most
 from benchmarks.operator_load import API, training_job, watch
+from benchmarks.table import Row, Table
 from cluster.bed import bed_running
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
@@ -83,13 +85,15 @@ def measure() -> dict[str, list[float]]:
     return found
 
 
-def rows(found: Mapping[str, list[float]]) -> list[tuple[str, ...]]:
-    """Medians and largest values beside the goal."""
+def latency_table(found: Mapping[str, list[float]]) -> Table:
+    """The table of what ``measure`` returned."""
     words = {"job": "kubectl apply: the Job exists", "status": "the pod runs: the status says so"}
-    return [
-        (words[name], f"{statistics.median(seconds):.2f} s", f"{max(seconds):.2f} s", f"{GOAL_SECONDS:.0f} s")
-        for name, seconds in found.items()
-    ]
+    rows = []
+    for name, times in found.items():
+        median = statistics.median(times)
+        cells = (words[name], f"{median:.2f} s", f"{max(times):.2f} s")
+        rows.append(Row(cells, [at_most("median", median, GOAL_SECONDS, " s")]))
+    return Table("The operator in its pod", ("", "median", "largest"), rows, found, f"of {TIMES}, one at a time")
 
 
 def _is_child(name: str, child: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ Floats = NDArray[np.floating]
 
 EPOCHS = 10
 BATCH_SIZE = 32
+FOLDS = 3
 GRID = {
     "n_estimators": [100, 200],
     "max_depth": [4, 6, 8],
@@ -120,4 +121,4 @@ def search_xgb(inputs: pd.DataFrame, label: NDArray[np.integer], *, jobs: int, t
     classifier = XGBClassifier(
         objective="binary:logistic", random_state=42, scale_pos_weight=negatives / positives, n_jobs=threads
     )
-    return GridSearchCV(classifier, GRID, scoring="recall", cv=3, n_jobs=jobs).fit(inputs, label)
+    return GridSearchCV(classifier, GRID, scoring="recall", cv=FOLDS, n_jobs=jobs).fit(inputs, label)

@@ -1,17 +1,26 @@
-"""Loading one machine: ``pandas.read_sql`` against binary COPY into float32."""
+"""Loading one machine from PostgreSQL: ``pandas.read_sql`` against the product's ``load_telemetry``."""
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg2
 
+from benchmarks.environments import REFERENCE, of_product
+from benchmarks.goals import Check, at_least, at_most
+from benchmarks.measure import Case, interleaved, median
 from benchmarks.reference import load
-from benchmarks.telemetry import spec
+from benchmarks.scope import Scope
+from benchmarks.table import Row, Table, seconds
+from benchmarks.telemetry import simulated, spec
 from trainingjob_api.training_run import Window
 from trainingjob_trainer.storage.telemetry import load_telemetry
+
+SPEEDUP, EXTRA_MEMORY = 5, 2
+GOALS_FROM_ROWS = 100_000
 
 
 def reference(machine: str) -> dict[str, Any]:
@@ -32,13 +41,37 @@ def product(machine: str) -> dict[str, Any]:
     return _report(began, before, size, len(telemetry.timestamps))
 
 
+def tables(scope: Scope) -> Sequence[Table]:
+    """Seconds, and peak memory beside the final arrays."""
+    rows, measurements = [], []
+    for size in scope.load_sizes:
+        arguments = {"machine": simulated(size)}
+        found = interleaved(
+            scope.repeats,
+            [Case("load.reference", arguments, REFERENCE), Case("load.product", arguments, of_product())],
+        )
+        times = [median(each, "load_seconds") for each in found]
+        extra = [median(each, "extra_over_arrays") for each in found]
+        cells = (f"{size:,}", *map(seconds, times), f"{times[0] / times[1]:.1f} x", *(f"{each:.1f}" for each in extra))
+        rows.append(Row(cells, _checks(size, times[0] / times[1], extra[1])))
+        measurements += found
+    headings = ("rows", "read_sql", "product", "faster", "read_sql: extra / arrays", "product: extra / arrays")
+    return [Table("Loading", headings, rows, measurements, "extra: peak memory beside the final arrays")]
+
+
+def _checks(size: int, speedup: float, extra: float) -> Sequence[Check]:
+    if size < GOALS_FROM_ROWS:
+        return ()
+    return at_least("faster", speedup, SPEEDUP, " x"), at_most("extra / arrays", extra, EXTRA_MEMORY)
+
+
 def _report(began: float, before: int, array_bytes: int, rows: int) -> dict[str, Any]:
-    seconds = time.perf_counter() - began
+    elapsed = time.perf_counter() - began
     extra = _memory("VmHWM") - before - array_bytes
     return {
-        "load_seconds": seconds,
+        "load_seconds": elapsed,
         "rows": rows,
-        "rows_per_second": rows / seconds,
+        "rows_per_second": rows / elapsed,
         "array_megabytes": array_bytes / 1e6,
         "extra_megabytes": extra / 1e6,
         "extra_over_arrays": extra / array_bytes,

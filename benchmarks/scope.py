@@ -1,0 +1,56 @@
+"""How much is measured: everything, or small sizes in minutes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is measured.
+
+    Attributes:
+        name: Of the scope, for the files of results.
+        tables: Names of the tables, in order.
+        sizes: Rows of the simulated machines.
+        load_sizes: Rows of the machines that are loaded.
+        short_series: Rows of the short simulated machines, and the ``sequenceLength`` to train them with.
+        real_series: Whether to train on the real series, where they are present.
+        repeats: Runs of each case whose result is a time.
+        seeds: Seeds of the product's trainings.
+        reference_seeds: Seeds of the reference's trainings; none: tables that can do without leave the reference out.
+    """
+
+    name: str
+    tables: Sequence[str]
+    sizes: Sequence[int]
+    load_sizes: Sequence[int]
+    short_series: Mapping[int, int]
+    real_series: bool
+    repeats: int
+    seeds: Sequence[int]
+    reference_seeds: Sequence[int]
+
+
+# The validation part of 200 or 500 rows is shorter than a window of the default length, 60.
+FULL = Scope(
+    name="full",
+    tables=("load", "search", "training", "whole", "reached", "backend", "long", "memory"),
+    sizes=(20_000, 100_000),
+    load_sizes=(20_000, 100_000, 1_000_000),
+    short_series={200: 10, 500: 30, 1000: 60, 2000: 60},
+    real_series=True,
+    repeats=3,
+    seeds=(1, 2, 3, 4, 5),
+    reference_seeds=(1, 2, 3),
+)
+QUICK = Scope(
+    name="quick",
+    tables=("load", "search", "training", "whole"),
+    sizes=(20_000,),
+    load_sizes=(20_000, 100_000),
+    short_series={200: 10, 2000: 60},
+    real_series=False,
+    repeats=1,
+    seeds=(1,),
+    reference_seeds=(),
+)
