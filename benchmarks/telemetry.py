@@ -26,6 +26,9 @@ TRAINER = Path(sys.executable).with_name("trainingjob-trainer")
 SKAB_FREE, SKAB_SHORT, CAROBD = "SKAB-FREE", "SKAB-VALVE1-00", "CAROBD-LONG"
 """Machines of the real series: a pump of 9,405 rows, one of 1,147 rows, and an engine."""
 
+MINIMUM_ROWS = 100
+"""``data.minRows``: by default, short series are refused."""
+
 _REAL_SERIES = Path(__file__).parents[2] / "shared" / "data"
 _CAROBD_ROWS = 20_000
 
@@ -71,7 +74,8 @@ def spec(machine: str, model: str, *, seed: int | None = None, **settings: Any) 
     """A spec of all the data of a machine; ``settings`` are those of its model type, by their names in the API."""
     seeded: Mapping[str, Any] = {} if seed is None else {"seed": seed}
     block = settings | ({"missingIndicators": "Neutral"} if model == "gru" else {})
-    return TrainingJobSpec.model_validate({"machine": machine, "model": {"type": model, model: block, **seeded}})
+    model_block = {"type": model, model: block, **seeded}
+    return TrainingJobSpec.model_validate({"machine": machine, "model": model_block, "data": {"minRows": MINIMUM_ROWS}})
 
 
 def dataset(wanted: TrainingJobSpec) -> Any:
