@@ -23,13 +23,8 @@ from cluster.control_plane import control_plane_running
 from cluster.processes import Server, wait_until
 from cluster.programs import ProgramError
 from cluster.simulated_node import simulated_node_registered
-from support.operator_process import (
-    SYSTEM_NAMESPACE,
-    Operator,
-    TrainingJobs,
-    apply_training_job_api,
-    write_operator_kubeconfig,
-)
+from support.operator_process import SYSTEM_NAMESPACE, Operator, apply_training_job_api, write_operator_kubeconfig
+from support.training_jobs import TrainingJobs
 
 IDLE, REPEATS = 30, 3
 PATIENCE_SECONDS = 300

@@ -1,1 +1,1 @@
-"""What several tests, and the benchmarks, have in common."""
+"""Code that several tests and the benchmarks share."""

@@ -1,4 +1,4 @@
-"""The CRD as tests use it: its schema, every node of it, and random specs that keep to the schema, node by node."""
+"""The CRD for tests: its schema, every node of it, and random specs that satisfy the schema of each node."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -48,7 +48,7 @@ _DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31)).map(date.isoformat)
 _INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2060, 12, 31)).map(lambda t: f"{t:%Y-%m-%dT%H:%M:%SZ}")
 _COLUMNS = st.sampled_from(["Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM", "Cool_T", "X9_"])
 _LABEL_KEYS = st.sampled_from(["zone", "nvidia.com/gpu.present", "a.b/C_d-e"])
-# Values that random generation from the schema rarely or never gives.
+# Values that random generation from the schema rarely produces.
 _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "startDate": _DAYS | _INSTANTS,
     "endDate": _DAYS | _INSTANTS,
@@ -74,7 +74,7 @@ _KEYS: Mapping[str, SearchStrategy[str]] = {
 
 
 def specs() -> SearchStrategy[dict[str, Any]]:
-    """Specs that keep to every node of the schema; rules over several nodes may still refuse some of them."""
+    """Specs that satisfy the schema of each node; rules over several nodes may still refuse some of them."""
     return _values("spec", spec_schema())
 
 
@@ -103,7 +103,7 @@ def _objects(name: str, schema: Schema) -> SearchStrategy[dict[str, Any]]:
         return st.dictionaries(_KEYS[name], _values("", schema["additionalProperties"]), max_size=3)
     values = {key: _values(key, child) for key, child in schema["properties"].items()}
     if {"min", "max"} <= values.keys():
-        # Mostly a range: what is wrong with a range has tests of its own, and would drown everything else here.
+        # Mostly a valid range: invalid ranges have their own tests, and would hide all other errors here.
         ends = st.tuples(values.pop("min"), values.pop("max")).filter(lambda pair: pair[0] != pair[1]).map(sorted)
         rest = st.fixed_dictionaries(values)
         return st.tuples(rest, ends).map(lambda parts: {**parts[0], "min": parts[1][0], "max": parts[1][1]})

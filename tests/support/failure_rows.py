@@ -1,4 +1,4 @@
-"""Synthetic rows before failures, and a spec that trains on them in a moment."""
+"""Synthetic rows with failures, and a spec that trains on them quickly."""
 
 import json
 

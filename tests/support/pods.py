@@ -11,12 +11,12 @@ from kubernetes.client import ApiClient, CoreV1Api
 SYSTEM_NAMESPACE = "trainingjob-system"
 OPERATOR = "app.kubernetes.io/name=trainingjob-operator"
 TRAINER = "app.kubernetes.io/managed-by=trainingjob-operator"
-# Of Python's logging, of TensorFlow's and of an exception that nobody caught.
+# A line of Python's logging, a line of TensorFlow, or an uncaught exception.
 _TRAINER_ERROR = re.compile(r"^\S+ \S+ (ERROR|CRITICAL) |^[EF]\d{4} |^\S+ \S+: [EF] |^Traceback ")
 
 
 def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequence[str]) -> list[str]:
-    """Restarts of containers, and lines of severity error since a time that the test did not provoke.
+    """Restarts of containers, and log lines of severity error since a time, without those that the test provoked.
 
     Args:
         client: of the cluster.
@@ -46,13 +46,13 @@ def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequenc
 
 
 def operator_pods(client: ApiClient) -> list[Any]:
-    """The pods of the operator that are to stay."""
+    """The pods of the operator that are not being deleted."""
     pods = CoreV1Api(client).list_namespaced_pod(SYSTEM_NAMESPACE, label_selector=OPERATOR).items
     return [pod for pod in pods if pod.metadata.deletion_timestamp is None]
 
 
 def metric(client: ApiClient, pod: Any, name: str, **labels: str) -> float:
-    """The sum of an operator's samples that have these labels, read through the API server as pods may be far away."""
+    """The sum of an operator's samples with these labels, read through the API server."""
     proxy = CoreV1Api(client).connect_get_namespaced_pod_proxy_with_path
     lines = proxy(f"{pod.metadata.name}:8080", pod.metadata.namespace, "metrics").splitlines()
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
@@ -71,7 +71,7 @@ def _log(core: CoreV1Api, pod: Any, since: datetime) -> Iterator[str]:
 
 
 def _is_operator_error(line: str) -> bool:
-    """Whether a line is of severity error, or comes from what does not write to the operator's log."""
+    """Whether a line has severity error, or is not a line of the operator's logger."""
     try:
         entry = json.loads(line)
     except ValueError:

@@ -1,6 +1,7 @@
-"""The TrainingJob API on the API server, and the operator beside it, for every test here."""
+"""Fixtures for tests of the operator: the TrainingJob API, and the operator as a process."""
 
 import pytest
+from kubernetes.client import CustomObjectsApi
 
 from cluster.clusters import Cluster
 from support.operator_process import apply_training_job_api, jobs, operator, operator_kubeconfig
@@ -12,3 +13,9 @@ __all__ = ["jobs", "operator", "operator_kubeconfig", "training_job_api"]
 def training_job_api(cluster: Cluster) -> None:
     """Applies the CRD and waits until the API server serves it."""
     apply_training_job_api(cluster)
+
+
+@pytest.fixture(scope="session")
+def objects(cluster: Cluster) -> CustomObjectsApi:
+    """A client for TrainingJobs, with the rights of an administrator."""
+    return CustomObjectsApi(cluster.client())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.operator_process import GROUP, Operator, TrainingJobs, condition
+from support.operator_process import Operator
+from support.training_jobs import GROUP, TrainingJobs, condition
 
 pytestmark = pytest.mark.needs("controllers")
 RETRAIN = f"{GROUP}/retrain-requested-at"

@@ -1,4 +1,4 @@
-"""Operators that are killed, restarted, stopped or run twice: nothing is lost, and nothing is done twice."""
+"""Operators that are killed, restarted, stopped or run twice lose nothing, and repeat nothing."""
 
 import random
 import signal
@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from cluster.processes import wait_until
-from support.operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
+from support.operator_process import SYSTEM_NAMESPACE, Operator
+from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 TRAINING_JOBS = 40
@@ -55,7 +56,7 @@ def test_a_restart_writes_nothing_in_any_state(operator: Operator, jobs: Trainin
     operator.kill(process)
 
     second = operator.start()
-    # A new TrainingJob that has come through shows that the standing ones have been looked at before.
+    # When a new TrainingJob has been processed, the existing ones have been reconciled before it.
     jobs.apply("marker", runPolicy={"suspend": True})
     jobs.wait_phase("Suspended", name="marker")
     assert operator.writes(second) == {"PATCH trainingjobs": 1}

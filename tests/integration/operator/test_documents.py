@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("training_job_api")
 
 
 def refusal(cluster: Cluster, text: str) -> str | None:
-    """What the API server says against creating it; None when it would. It is not created."""
+    """The message with which the API server refuses to create it; None if it accepts it. It is not created."""
     client = cluster.client()
     path = "/apis/training.pumphealth.io/v1alpha1/namespaces/default/trainingjobs"
     # As kubectl validates: unknown fields and keys that come twice are errors.

@@ -7,7 +7,8 @@ import pytest
 from kubernetes.client import BatchV1Api, CoreV1Api
 
 from cluster.clusters import Cluster
-from support.operator_process import Operator, TrainingJobs, condition, message
+from support.operator_process import Operator
+from support.training_jobs import TrainingJobs, condition, message
 
 pytestmark = pytest.mark.needs("controllers")
 GRACE = {"TERMINATION_GRACE_PERIOD_SECONDS": "1"}
@@ -20,7 +21,7 @@ def core(cluster: Cluster) -> CoreV1Api:
 
 
 def evict_by_taint(core: CoreV1Api, pod: Any) -> None:
-    """Deletes a pod as the taint manager does; nobody ends it."""
+    """Deletes a pod as the taint manager does; no kubelet ends its containers."""
     target = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
     where = pod.metadata.name, pod.metadata.namespace
     core.patch_namespaced_pod_status(*where, {"status": {"conditions": [target]}})
@@ -60,7 +61,7 @@ def test_a_dead_node_is_reported_and_no_job_starts_until_its_pods_are_gone(
         "suspended": 1,
         "deadline": 1,
     }
-    # What the message advises for a node that is shut down.
+    # The message advises this taint for a node that is shut down.
     shut_down = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
     set_node(core, node, ready="False", taints=[shut_down])
     jobs.wait_phase("Suspended", name="suspended")
@@ -110,7 +111,7 @@ def test_no_second_trainer_starts_while_an_orphaned_pod_runs(
 
 
 def end_trainer(core: CoreV1Api, pod: Any, exit_code: int, message: str) -> None:
-    """Ends the trainer's container of a pod, in which another container goes on."""
+    """Ends the trainer's container of a pod, while another container keeps running."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ended = {"exitCode": exit_code, "reason": "Completed", "message": message, "startedAt": now, "finishedAt": now}
     common = {"image": "any", "imageID": "", "restartCount": 0}

@@ -1,4 +1,4 @@
-"""An operator that watches some namespaces, and lacks rights in one of them."""
+"""An operator that watches several namespaces and lacks permissions in one of them."""
 
 import secrets
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ import yaml
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from support.operator_process import Operator, TrainingJobs
+from support.operator_process import Operator
+from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 ROLE = "trainingjob-operator"
@@ -38,7 +39,7 @@ def bind(cluster: Cluster, namespace: str, account: str) -> None:
 def narrow(
     cluster: Cluster, namespace: str, second_namespace: str, operator_kubeconfig: Path, tmp_path: Path
 ) -> Iterator[Operator]:
-    """An operator that is told to watch both namespaces, and has its rights in the first."""
+    """An operator that is configured to watch both namespaces, with permissions only in the first one."""
     cluster.run_kubectl("create", "serviceaccount", "narrow", f"--namespace={namespace}")
     bind(cluster, namespace, f"{namespace}:narrow")
     config = yaml.safe_load(operator_kubeconfig.read_text())

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from cluster.processes import wait_until
-from support.operator_process import Operator, TrainingJobs, condition, trainer_metrics
+from support.operator_process import Operator
+from support.trainer_metrics import trainer_metrics
+from support.training_jobs import TrainingJobs, condition
 
 pytestmark = pytest.mark.needs("controllers")
 

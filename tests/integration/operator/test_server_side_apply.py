@@ -7,7 +7,8 @@ import pytest
 
 from cluster.clusters import Cluster
 from cluster.programs import ProgramError
-from support.operator_process import GROUP, VERSION, Operator, TrainingJobs
+from support.operator_process import Operator
+from support.training_jobs import GROUP, VERSION, TrainingJobs
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
 
@@ -15,7 +16,7 @@ SPEC: dict[str, Any] = {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}}
 
 
 def apply(cluster: Cluster, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """Applies a TrainingJob with this spec; gives the spec that is stored then."""
+    """Applies a TrainingJob with this spec; returns the stored spec."""
     body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "TrainingJob", "metadata": {"name": "pump"}, "spec": spec}
     options = ["--server-side", "--force-conflicts", "--field-manager=argocd-controller", "--output=json"]
     answer = cluster.run_kubectl("apply", f"--namespace={namespace}", *options, "--filename=-", stdin=json.dumps(body))
@@ -29,7 +30,7 @@ def test_a_field_that_is_removed_from_the_manifest_is_removed(cluster: Cluster, 
     assert apply(cluster, namespace, SPEC) == SPEC
 
 
-# A block as somebody else writes it first, and as Git has it then.
+# A block as another client writes it first, and as Git has it afterwards.
 BLOCKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "runPolicy": ({"runPolicy": {"suspend": True}}, {"runPolicy": {"suspend": False}}),
     "data": ({"data": {"columns": {"Oil_P": "a"}}}, {"data": {"columns": {"Oil_P": "b"}}}),

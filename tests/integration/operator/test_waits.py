@@ -1,4 +1,4 @@
-"""A Job that waits for a queue, the Job controller, a quota or a webhook: the reason, and no deadline."""
+"""A Job that waits for a queue, the Job controller, a quota or a webhook: its reason, and no deadline."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,8 @@ from kubernetes.client import ApiException, BatchV1Api, CoreV1Api, CustomObjects
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from support.operator_process import LABEL_NAME, Operator, TrainingJobs, condition, message
+from support.operator_process import Operator
+from support.training_jobs import LABEL_NAME, TrainingJobs, condition, message
 
 pytestmark = pytest.mark.needs("controllers")
 NOWHERE = {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}
@@ -20,7 +21,7 @@ KUEUE = "kueue.x-k8s.io"
 
 @pytest.fixture
 def applied(cluster: Cluster) -> Iterator[Any]:
-    """Applies objects until the test ends; gives what takes them away before."""
+    """A function that applies objects until the end of the test; its attribute ``remove`` deletes them earlier."""
     documents: list[str] = []
 
     def apply(*objects: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def applied(cluster: Cluster) -> Iterator[Any]:
 
 
 def without_job_controller(namespace: str, name: str) -> list[dict[str, Any]]:
-    """A policy that keeps the Job controller from starting the Jobs of a TrainingJob."""
+    """A policy that prevents the Job controller from starting the Jobs of a TrainingJob."""
     policy = f"{namespace}-stopped"
     rule = {"apiGroups": ["batch"], "apiVersions": ["v1"], "resources": ["jobs/status"], "operations": ["UPDATE"]}
     spec = {
@@ -58,7 +59,7 @@ def without_job_controller(namespace: str, name: str) -> list[dict[str, Any]]:
 
 
 def is_kept(batch: BatchV1Api, namespace: str, job_name: str) -> bool:
-    """Whether the policy holds for a Job by now."""
+    """Whether the policy is already in effect for a Job."""
     try:
         batch.patch_namespaced_job_status(job_name, namespace, {"status": {"ready": 0}}, dry_run="All")
     except ApiException as error:
@@ -98,7 +99,7 @@ def test_the_status_says_why_a_job_gets_no_pod(operator: Operator, jobs: Trainin
 
 @pytest.fixture
 def workloads(cluster: Cluster, namespace: str, applied: Any) -> Any:
-    """Kueue's kind of Workload, with no Kueue behind it; gives what makes one for a Job."""
+    """A function that creates a Workload for a Job. The CRD of Kueue is installed, Kueue itself is not."""
     version = {
         "name": "v1beta2",
         "served": True,
@@ -111,7 +112,7 @@ def workloads(cluster: Cluster, namespace: str, applied: Any) -> Any:
         {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            # The group is protected, and asks for the review that allowed it.
+            # The API server accepts CRDs of this protected group only with the annotation.
             "metadata": {"name": name, "annotations": {"api-approved.kubernetes.io": "https://kueue.sigs.k8s.io"}},
             "spec": {"group": KUEUE, "scope": "Namespaced", "names": names, "versions": [version]},
         }
@@ -143,7 +144,7 @@ def test_the_status_has_the_message_of_kueue_if_the_operator_may_read_it(
     (job,) = jobs.jobs()
     workloads(job, "LocalQueue team doesn't exist")
     applied(*yaml.safe_load_all(COMPONENT.read_text()))
-    # Any change of the Job makes the operator ask anew.
+    # Any change of the Job makes the operator read the explanation again.
     BatchV1Api(cluster.client()).patch_namespaced_job(
         job.metadata.name, jobs.namespace, {"metadata": {"annotations": {"example.com/touched": "true"}}}
     )

@@ -11,7 +11,8 @@ from kubernetes.config import new_client_from_config
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from support.api_proxy import ApiProxy, Mode, api_proxy, write_kubeconfig_through
-from support.operator_process import SYSTEM_NAMESPACE, Operator, TrainingJobs
+from support.operator_process import SYSTEM_NAMESPACE, Operator
+from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
 PROBES = ("/healthz", "/readyz")
@@ -19,14 +20,14 @@ PROBES = ("/healthz", "/readyz")
 
 @pytest.fixture
 def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
-    """What the operator takes for the API server."""
+    """A proxy that the operator uses as its API server."""
     with api_proxy(cluster) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def behind(proxy: ApiProxy, operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
-    """The operator of the test's namespace, behind the proxy."""
+    """The operator of the test's namespace, which reaches the API server through the proxy."""
     kubeconfig = write_kubeconfig_through(proxy, operator_kubeconfig, tmp_path / "proxied.kubeconfig")
     processes = Operator(kubeconfig, namespace, tmp_path)
     yield processes

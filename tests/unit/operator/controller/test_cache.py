@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.operator_objects import UID, World
+from support.operator_objects import World
+from support.simulated_objects import UID
 from trainingjob_operator.controller.cache import Cache, Resource
 from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
 

@@ -1,4 +1,4 @@
-"""How the operator logs in, and that it does not stay with a token that was replaced."""
+"""The credentials of the operator, and their renewal."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ JOBS, PODS = "/apis/batch/v1/jobs", "/api/v1/pods"
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock whose time a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""Workers: one step at a time for each TrainingJob, until it has settled."""
+"""Workers: one step at a time for each TrainingJob, until there is nothing to do."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ Reconcile = Callable[[Key], Awaitable[Result]]
 
 
 def work(reconcile: Reconcile, *keys: Key) -> WorkQueue:
-    """Lets one worker process the keys until the queue is empty; gives the queue."""
+    """Lets one worker process the keys until the queue is empty; returns the queue."""
 
     async def run() -> WorkQueue:
         queue, synced, leading = WorkQueue(), asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""When the work queue returns which key."""
+"""Which key the work queue returns, and when."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from support.operator_objects import START, World
+from support.operator_objects import World
+from support.simulated_objects import START
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.decision import (
     DeleteJob,

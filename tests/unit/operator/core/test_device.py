@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from support.operator_objects import START, World
+from support.operator_objects import World
+from support.simulated_objects import START
 from trainingjob_operator.core.decision import (
     MarkForDeletion,
     Requeue,

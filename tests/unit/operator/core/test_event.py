@@ -5,7 +5,7 @@ from trainingjob_operator.core.event import build_event, transition
 
 
 def events_of(world: World) -> list[tuple[str, bool]]:
-    """The Events of everything that happens from here until it settles."""
+    """The Events of all steps from now until there is nothing to do."""
     told = []
     for _ in range(30):
         before = world.status

@@ -1,11 +1,12 @@
-"""Why a Job has no pod: when it is read, and how the status reports it."""
+"""Why a Job has no pod: when the operator reads the explanation, and how the status reports it."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from support.operator_objects import START, World
+from support.operator_objects import World
+from support.simulated_objects import START
 from trainingjob_operator.core import explanation
 from trainingjob_operator.core.decision import Explain, Requeue
 from trainingjob_operator.core.explanation import LONG_DEBOUNCE, VALIDITY

@@ -1,11 +1,12 @@
-"""Pods that do not end in time: what the status says, and that no other pod is started."""
+"""Pods that do not end in time: the message in the status, and that no other pod is started."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from support.operator_objects import GRACE_SECONDS, START, World
+from support.operator_objects import World
+from support.simulated_objects import GRACE_SECONDS, START
 from trainingjob_operator.core.decide import decide
 from trainingjob_operator.core.decision import CreateJob, DeleteJob, FinishRun, Relist, Requeue
 from trainingjob_operator.core.failures import DELETION_MARGIN

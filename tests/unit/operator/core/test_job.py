@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from kubernetes_validate import validate
 
-from support.operator_objects import CONFIGURATION, UID, World
+from support.operator_objects import CONFIGURATION, World
+from support.simulated_objects import UID
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core.job import job_name

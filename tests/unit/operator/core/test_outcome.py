@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.operator_objects import START, World
+from support.operator_objects import World
+from support.simulated_objects import START
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.decide import decide
 from trainingjob_operator.core.decision import DeleteJob, DeletePod, FinishRun, Relist

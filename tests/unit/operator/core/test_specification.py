@@ -1,4 +1,4 @@
-"""A spec that a newer or an older version of the CRD accepted: the operator leaves alone what it does not know."""
+"""A spec of a newer or older version of the CRD: the operator passes unknown fields on unchanged."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from support.operator_objects import World
 from trainingjob_api.hashing import spec_hash
 
-# Each is a spec that the models of this version refuse.
+# The models of this version refuse each of these specs.
 OTHER_VERSIONS: dict[str, dict[str, Any]] = {
     "a field": {"priority": {"class": "night"}},
     "a field of a block": {"model": {"type": "gru", "gru": {"layers": 3, "epochs": 7}}},

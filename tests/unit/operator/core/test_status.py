@@ -1,4 +1,4 @@
-"""What the status says, and that the API server will take it."""
+"""The content of the status, and that it satisfies the schema."""
 
 import json
 from datetime import timedelta
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from support.api_schema import root_schema
-from support.operator_objects import START, UID, World
+from support.operator_objects import World
+from support.simulated_objects import START, UID
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.objects import TrainingJob
 from trainingjob_operator.core.snapshot import Progress
@@ -20,7 +21,7 @@ KINDS = ["Succeeded", "Failed", "Suspended", "Scheduled", "Reconciling", "Stalle
 
 
 def closed(schema: Any) -> Any:
-    """The schema with every field that it does not name refused: the API server would drop it without a word."""
+    """The schema without unknown fields, which the API server would drop silently."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
@@ -242,7 +243,7 @@ def test_the_status_satisfies_the_schema_for_any_report(
         *(("Failed", "PodFailurePolicy") if exit_code else ("Complete",))
     ).settle()
     STATUS.validate(world.status)
-    # NaN and infinity are no JSON, and a lone surrogate is no UTF-8.
+    # NaN and infinity are not JSON, and a lone surrogate is not UTF-8.
     json.dumps(world.status, allow_nan=False, ensure_ascii=False).encode()
 
 

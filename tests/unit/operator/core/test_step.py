@@ -1,4 +1,4 @@
-"""For any sequence of events, and wherever an operator stops: at most one Job and trainer per attempt, and an end."""
+"""For any sequence of events and crashes: at most one Job and one trainer per attempt, and every run ends."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ KILL = "the operator is killed and another one starts"
 
 
 def unfinished(world: World) -> list[str]:
-    """Jobs that may still run pods."""
+    """The Jobs that may still run pods."""
     return [
         name
         for name, job in world.jobs.items()
@@ -42,8 +42,8 @@ def remove_deleted(world: World) -> None:
 def end(exit_code: int, *, report: bool) -> Action:
     def act(world: World) -> None:
         outcome = "Failed" if exit_code else "Succeeded"
-        claim = world.job["metadata"]["labels"]
-        mine = claim["training.pumphealth.io/run"] == str(world.status["run"])
+        labels = world.job["metadata"]["labels"]
+        mine = labels["training.pumphealth.io/run"] == str(world.status["run"])
         world.end_pod(exit_code, world.report(outcome) if report and mine else "")
         if exit_code:
             world.end_job("Failed", "PodFailurePolicy")
@@ -67,7 +67,7 @@ def orphan(world: World) -> None:
 
 
 def end_leftovers(world: World) -> None:
-    """Pods that outlived their Job end, and ones that are being deleted are gone."""
+    """Ends the pods whose Job is gone, and removes the pods that are being deleted."""
     jobs = {job["metadata"]["uid"] for job in world.jobs.values()}
     for pod in list(world.pods.values()):
         owners = {owner["uid"] for owner in pod["metadata"].get("ownerReferences", ())}
@@ -136,13 +136,13 @@ ACTIONS: dict[str, Action] = {
 
 
 def check(world: World, before: tuple[int, int], ended: tuple[int, str] | None, kills: int) -> None:
-    # Who deletes a Job by hand and kills the operator before its uid is stored gets it once more.
+    # If a Job is deleted by hand and the operator is killed before the uid is stored, it is created once more.
     assert len(world.created) <= len(set(world.created)) + kills, "a Job was created twice"
     assert len(unfinished(world)) <= 1, "two Jobs may run at once"
-    claim = (world.status.get("run", 0), world.status.get("attempt", 0))
-    assert claim >= before, "a claim went back"
-    if ended is not None and claim[0] == ended[0]:
-        assert world.status["phase"] == ended[1], "a run that had ended changed its mind"
+    attempt = (world.status.get("run", 0), world.status.get("attempt", 0))
+    assert attempt >= before, "the attempt decreased"
+    if ended is not None and attempt[0] == ended[0]:
+        assert world.status["phase"] == ended[1], "the result of an ended run changed"
 
 
 def verdict(world: World) -> tuple[int, str] | None:
@@ -151,7 +151,7 @@ def verdict(world: World) -> tuple[int, str] | None:
 
 
 def finish(world: World) -> None:
-    """From now on nothing goes wrong any more."""
+    """Completes the run without further faults."""
     world.edit(runPolicy={"suspend": False})
     for _ in range(MOST_STEPS):
         if world.step() is not None:
@@ -173,9 +173,9 @@ def finish(world: World) -> None:
 def test_any_sequence_of_events_keeps_the_invariants_and_settles(policy: str, names: list[str]) -> None:
     world = World(accelerator={"policy": policy}, runPolicy={"schedulingTimeoutSeconds": 900})
     for step, name in enumerate(names):
-        claim, ended = (world.status.get("run", 0), world.status.get("attempt", 0)), verdict(world)
+        attempt, ended = (world.status.get("run", 0), world.status.get("attempt", 0)), verdict(world)
         ACTIONS[name](world)
-        check(world, claim, ended, names[: step + 1].count(KILL))
+        check(world, attempt, ended, names[: step + 1].count(KILL))
     finish(world)
     assert verdict(world) is not None
     assert world.step() is None

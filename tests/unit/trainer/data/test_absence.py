@@ -1,4 +1,4 @@
-"""A sensor without a value is named with its cause, its numbers and what to do, and so is one that lost many."""
+"""Messages about a sensor that has no value or lost many: the cause, the numbers and what to do."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What real telemetry does wrong never reaches anything that is fitted."""
+"""Faults of real telemetry never affect fitted values."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_the_longest_gap_is_configurable() -> None:
 
 
 def test_the_median_step_comes_from_the_training_part() -> None:
-    # Of the 79 steps of the training part 41 are of 1 s; of all 99 steps most are longer.
+    # 41 of the 79 steps of the training part are 1 s long; most of all 99 steps are longer.
     steps = np.array([1.0] * 41 + [2] * 38 + [15] * 20)
     cleaned = clean(telemetry({"Oil_P": np.arange(100)}, np.r_[0, np.cumsum(steps)]), DATA)
     assert cleaned.step_seconds == 1

@@ -1,4 +1,4 @@
-"""A row in which several sensors say "no value" is no reading in others either, and real readings are never lost."""
+"""If several sensors of a row have a sentinel, it is a false reading in others too; real readings are kept."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ ROWS = 6000
 
 
 def with_block(start: int, sentinel: float = -1.0) -> dict[str, np.ndarray]:
-    """A machine that sucks at 788 to 1028, with 69 rows from a start on in which five sensors hold a sentinel."""
+    """A machine with a suction pressure of 788 to 1028; from ``start`` on, five sensors have a sentinel in 69 rows."""
     random = np.random.default_rng(3)
     warming_up = np.minimum(12 + np.arange(ROWS) % 600, 82)
     readings = sensors(ROWS) | {
@@ -30,7 +30,7 @@ def cleaned(readings: Readings) -> Cleaned:
 
 
 def lost(result: Cleaned) -> dict[str, int]:
-    """Readings that are missing because others of their row are false, by sensor."""
+    """The number of readings that are missing because others of their row are false, by sensor."""
     beside = "sentinels of other sensors in "
     return {name.removeprefix(beside): number for name, number in result.counts.items() if name.startswith(beside)}
 

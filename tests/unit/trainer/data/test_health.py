@@ -26,7 +26,7 @@ def test_the_score_is_the_mean_of_the_four_normalised_indicators() -> None:
     rows = pd.DataFrame(
         {"Oil_P": [500.0, 400], "Oil_L": [40.0, 30], "Recalque": [55.0, 50], "Succao": [-25.0, -30]}, dtype=np.float32
     )
-    # 0.5 * (0.5 * (0.5 + 1.0)) + 0.5 * (0.5 * (0.25 + 0.25)), and the least of everything.
+    # 0.5 * (0.5 * (0.5 + 1.0)) + 0.5 * (0.5 * (0.25 + 0.25)); all indicators at their minimum give 0.
     np.testing.assert_allclose(score(health, rows), [0.5, 0.0])
 
 
@@ -35,7 +35,7 @@ def test_the_score_is_not_clipped_and_missing_if_an_indicator_is() -> None:
     rows = pd.DataFrame(
         {"Oil_P": [1000.0, 600], "Oil_L": [40.0, NAN], "Recalque": [70.0, 70], "Succao": [-10.0, -10]}, dtype=np.float32
     )
-    # Oil_P three times its range: 0.25 * (3 + 1 + 1 + 1).
+    # Oil_P is three times its range: 0.25 * (3 + 1 + 1 + 1).
     np.testing.assert_allclose(score(health, rows), [1.5, NAN])
 
 
@@ -57,7 +57,7 @@ def test_an_indicator_that_is_constant_in_training_always_counts_as_half() -> No
 def test_a_constant_indicator_with_a_fixed_range_uses_that_range() -> None:
     training = TRAINING.assign(Oil_P=np.float32(480))
     health = fit_health_score(MACHINE, training, {"Oil_P": Range(min=0.0, max=600.0)})
-    # 0.25 * 0.8 for ever, and the least of everything else.
+    # 0.25 * 0.8 in every row; all other indicators are at their minimum.
     np.testing.assert_allclose(score(health, training.iloc[:1]), [0.2])
 
 

@@ -1,4 +1,4 @@
-"""Which rows count as shortly before a failure."""
+"""Which rows are labelled as shortly before a failure."""
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def test_events_within_one_window_and_segment_are_one_failure() -> None:
     minutes = np.array([0, 1, 20, 51, 90, 91, 92, 93])
     segments = np.array([0, 0, 0, 0, 1, 2, 2, 2], np.int32)
     events = np.array([True, True, True, True, True, True, True, True])
-    # The second and the third follow; the fourth is too late; each of the next two begins a segment.
+    # The second and third event belong to the first; the fourth is too late; each of the next two begins a segment.
     assert distinct_failures(at(minutes * 60), segments, events, 8, WINDOW) == (4, 0)
     assert distinct_failures(at(minutes * 60), segments, events, 7, WINDOW) == (4, 1)
     assert distinct_failures(at(minutes * 60), segments, ~events, 7, WINDOW) == (0, 0)

@@ -1,4 +1,4 @@
-"""Whatever telemetry looks like, it is prepared by the rules or refused with a reason."""
+"""Any telemetry is prepared by the rules, or refused with a reason."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ LENGTH = 5
 
 @st.composite
 def telemetry(draw: st.DrawFn) -> Telemetry:
-    """Some of the columns, with false readings, missing values, constant stretches, repeated instants and gaps."""
+    """Some of the columns, with false readings, missing values, constant parts, repeated timestamps and gaps."""
     rows = draw(st.integers(3, 120))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     columns = draw(st.lists(st.sampled_from(COLUMNS), unique=True, min_size=1))
@@ -40,7 +40,7 @@ XGB = spec("xgb", preFailureWindowMinutes=1, data={"minRows": 3})
 
 
 def prepared_or_refused(telemetry: Telemetry, model: str) -> Dataset | None:
-    """None when it was refused as one refuses data."""
+    """The dataset; None if the telemetry was refused with a reason for data."""
     try:
         return prepare_data(telemetry, GRU if model == "gru" else XGB)
     except TrainingError as error:
@@ -103,7 +103,7 @@ def test_no_window_crosses_a_border_or_a_gap_and_every_target_is_known(telemetry
         assert np.isfinite(inputs).all()
         assert np.isfinite(targets).all()
         total += len(windows)
-    # And none is forgotten: every stretch gives its length less that of a window.
+    # No window is missing: a run of n rows gives n minus the length of a window.
     assert total == sum(max(int(stop - start) - LENGTH, 0) for windows, _, _ in parts for start, stop in windows.runs)
 
 

@@ -1,4 +1,4 @@
-"""Real series of machines, where they are at hand: what is found in them is what was counted by other means."""
+"""Real series of machines, if they are available: the results equal counts by other programs."""
 
 import functools
 from dataclasses import replace
@@ -23,7 +23,7 @@ DATA = Path(__file__).parents[5] / "shared" / "data"
 
 @functools.cache
 def blocks(path: Path) -> list[pd.DataFrame]:
-    """The rows of a file, none of which is refused."""
+    """The rows of a file; no row is refused."""
     refusals = Refusals()
     frames = list(read_csv(path, TELEMETRY_COLUMNS, refusals))
     assert not refusals.first
@@ -31,7 +31,7 @@ def blocks(path: Path) -> list[pd.DataFrame]:
 
 
 def series(file: str, machine: str) -> Telemetry:
-    """One machine of a file, or a skipped test where the file is absent."""
+    """One machine of a file; skips the test if the file is missing."""
     path = DATA / file
     if not path.exists():
         pytest.skip(f"{path} is not here")
@@ -58,7 +58,7 @@ def every_series() -> list[Telemetry]:
 
 
 def spec(machine: str, model: str, **block: object) -> TrainingJobSpec:
-    """Defaults but for what is told."""
+    """A spec with defaults except for the given fields."""
     return TrainingJobSpec.model_validate({"machine": machine, "model": {"type": model, model: block}})
 
 
@@ -114,12 +114,12 @@ def test_real_readings_beside_sensors_at_a_sentinel_are_kept(
         start = random.integers(len(telemetry.timestamps) - 69)
         rows = np.arange(start, start + 69) if block else random.choice(len(telemetry.timestamps), 69, replace=False)
         values = telemetry.values.copy()
-        # Moved along its scale, each sensor reads that number in one of these rows.
+        # With this offset, each sensor has that value in one of these rows.
         values += np.float32(sentinel) - values.loc[rows[0]].fillna(0)
         for name in sensors:
             values.loc[rows, name] = np.float32(sentinel)
         cleaned = clean(replace(telemetry, values=values), Data(min_rows=3))
-        # In these three -1 is no reading by itself.
+        # For these three sensors, -1 is a false reading by itself.
         others = [name for name in values if name not in (*sensors, "Bat_V", "Fuel_L", "Oil_L")]
         expected = values.iloc[cleaned.kept].reset_index(drop=True)[others]
         pd.testing.assert_frame_equal(cleaned.values[others], expected, obj=telemetry.machine)

@@ -1,4 +1,4 @@
-"""Windows against the definition: X[i] is rows i .. i+length-1, y[i] the score of row i+length."""
+"""Windows compared with the definition: X[i] is rows i .. i+length-1, y[i] the score of row i+length."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LENGTH = 7
 
 
 def prepared_with_gaps() -> Dataset:
-    """500 rows, 400 of them to train on, in five segments, some indicators missing."""
+    """500 rows in five segments, 400 of them in the training part; some indicators are missing."""
     readings = sensors(500)
     for row in (60, 61, 330, 365, 380, 470):
         readings["Oil_L"][row] = -1
@@ -24,7 +24,7 @@ def prepared_with_gaps() -> Dataset:
 
 
 def windows_by_definition(dataset: Dataset, first: int, stop: int) -> list[tuple[np.ndarray, float]]:
-    """Every window of a part, one row after the other, as the domain defines it."""
+    """Every window of a part, built row by row according to the definition."""
     scaled = dataset.scaler.transform(dataset.frame[list(dataset.features)].astype(np.float64))
     scores = dataset.frame["health_score"].to_numpy()
     windows = []
@@ -75,7 +75,7 @@ def test_the_last_score_is_that_of_the_last_row_of_the_window() -> None:
     dataset = prepared_with_gaps()
     windows = create_sequences(dataset, LENGTH, 0.1).training
     inputs, _ = windows.gather(slice(None))
-    # All four indicators are scaled over the range that the score normalises them by.
+    # The scaler has the same range of all four indicators as the health score.
     np.testing.assert_allclose(windows.last_score, inputs[:, -1, :4].mean(axis=1), atol=1e-6)
     assert np.isfinite(windows.last_score).all()
 
