@@ -1,4 +1,4 @@
-"""A connection to a real PostgreSQL server, for tests that look at what the trainer wrote there."""
+"""Real servers as the tests of the trainer use them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,14 +6,24 @@ from collections.abc import Iterator
 import pytest
 from psycopg2.extensions import connection
 
+from cluster.object_store import ObjectStore
 from cluster.postgres import Database
+from integration.trainer.installation import Installation
 
 
 @pytest.fixture
 def session(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
-    """A connection that sees at once what others commit; libpq's environment points at the same database."""
+    """A connection with autocommit; libpq's environment variables name the same database."""
     for name, value in database.environment().items():
         monkeypatch.setenv(name, value)
     with contextlib.closing(database.connect()) as session:
         session.autocommit = True
         yield session
+
+
+@pytest.fixture
+def installation(
+    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Installation:
+    """Database with telemetry and bucket, which this process finds by its environment."""
+    return Installation.create(database, object_store, bucket, monkeypatch)

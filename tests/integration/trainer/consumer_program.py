@@ -24,7 +24,7 @@ def main(bucket, requests):
         scaler = pickle.loads((bucket / address.replace("weights", "scaler").replace(".h5", ".pkl")).read_bytes())
         rows = pd.DataFrame(request["rows"])[request["features_used"]]
         score = float(np.asarray(model.predict(scaler.transform(rows)[None], verbose=0)).reshape(-1)[0])
-        # The other way to read it: the weights into a network that the reader builds.
+        # Readers may also build the network themselves and load the weights.
         model.set_weights([np.zeros_like(values) for values in model.get_weights()])
         model.load_weights(bucket / address)
         again = float(np.asarray(model.predict(scaler.transform(rows)[None], verbose=0)).reshape(-1)[0])

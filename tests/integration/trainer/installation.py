@@ -1,4 +1,4 @@
-"""A place to run TrainingJobs in: an own database with simulated telemetry, an own bucket, and runs on them."""
+"""An environment for TrainingJobs: a database with simulated telemetry, a bucket, and functions to run the trainer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from minio import Minio
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from trainingjob_api.hashing import spec_hash
+from trainingjob_api.names import TRAINING_JOB_VARIABLE
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.training_run import TrainingRun, Window
@@ -44,6 +45,11 @@ def small_spec(model_type: str, bucket: str, **more: Any) -> TrainingJobSpec:
     return TrainingJobSpec.model_validate_json(json.dumps(spec | more))
 
 
+def as_environment(run: TrainingRun) -> dict[str, str]:
+    """The environment variable in which a pod gets the run."""
+    return {TRAINING_JOB_VARIABLE: run.model_dump_json(by_alias=True, exclude_unset=True)}
+
+
 @dataclass(frozen=True)
 class Installation:
     """Database, bucket and what is in them."""
@@ -67,8 +73,9 @@ class Installation:
         )
         return cls(database, object_store, bucket)
 
-    def training_run(self, spec: TrainingJobSpec, uid: str = UID, **more: Any) -> TrainingRun:
-        """What an operator would hand over for the first attempt of the first run."""
+    @staticmethod
+    def training_run(spec: TrainingJobSpec, uid: str = UID, **more: Any) -> TrainingRun:
+        """A run as the operator passes it to the trainer, by default the first attempt of the first run."""
         return TrainingRun(
             namespace="pumps",
             name="itu-415",
@@ -84,11 +91,11 @@ class Installation:
         )
 
     def launch(self, run: TrainingRun, listeners: Sequence[Listener] = ()) -> RunResult:
-        """Run as a process would."""
+        """Run the trainer like its process does."""
         return launch(run, RuntimeConfig(listeners=listeners))
 
     def execute(self, run: TrainingRun, patience_seconds: float, listeners: Sequence[Listener] = ()) -> RunResult:
-        """Run the stages alone, with an object store that is given up soon."""
+        """Run only the stages, with a short patience for the object store."""
         from trainingjob_trainer.run.pipeline import execute
 
         store = Bucket.from_environment(self.object_store.environment(), self.bucket, patience_seconds)
@@ -108,7 +115,7 @@ class Installation:
             response.release_conn()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What a query answers; or nothing, for a command."""
+        """The rows of a query; empty for a command."""
         with closing(self.database.connect()) as session, session, session.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall() if cursor.description else []

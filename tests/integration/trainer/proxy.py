@@ -1,5 +1,6 @@
-"""A TCP proxy between a program and a real server, which cuts connections when a test says so."""
+"""A TCP proxy between a program and a real server, which cuts connections on request of a test."""
 
+import dataclasses
 import socket
 import ssl
 import threading
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from cluster.object_store import ObjectStore
+
 
 @dataclass(frozen=True)
 class Cut:
-    """When a connection is cut: once the server was sent so many bytes, and these among them."""
+    """When a connection is cut: after the server got at least so many bytes, including the given ones."""
 
     after_bytes: int = 0
     after: bytes = b""
@@ -22,7 +25,7 @@ class Proxy:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         cuts: How many connections were cut so far.
-        altered: What is replaced in answers of the server, and by what of the same length.
+        altered: Bytes to replace in answers of the server, and their replacement of the same length.
         answered: How many connections were answered in place of the server so far.
     """
 
@@ -38,7 +41,7 @@ class Proxy:
         self._to_answer: list[bytes] = []
 
     def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"") -> None:
-        """Cut the next connections, each once the server was sent so many bytes, and these among them."""
+        """Cut the next connections, each after the server got at least so many bytes, including the given ones."""
         self._to_cut += [Cut(after_bytes, after)] * connections
 
     def answer_next(self, connections: int, answer: bytes) -> None:
@@ -66,7 +69,7 @@ class Proxy:
                 client.recv(65536)
                 client.sendall(self._to_answer.pop())
                 client.shutdown(socket.SHUT_WR)
-                # Read to its end, or the close would take the answer back.
+                # If unread data is left, closing the socket discards the answer.
                 while client.recv(65536):
                     pass
                 client.close()
@@ -90,6 +93,14 @@ def proxy_to(host: str, port: int, tls: ssl.SSLContext | None = None) -> Iterato
     thread.join()
 
 
+@contextmanager
+def store_behind_proxy(store: ObjectStore, tls: ssl.SSLContext | None = None) -> Iterator[tuple[Proxy, ObjectStore]]:
+    """A proxy to an S3 server, and the server as programs reach it through the proxy, until the context ends."""
+    host, port = store.endpoint.split(":")
+    with proxy_to(host, int(port), tls) as proxy:
+        yield proxy, dataclasses.replace(store, endpoint=f"127.0.0.1:{proxy.port}")
+
+
 def _forward(source: socket.socket, sink: socket.socket, cut: Cut | None, altered: tuple[bytes, bytes]) -> None:
     sent, end_of_sent = 0, b""
     with suppress(OSError):
@@ -97,7 +108,7 @@ def _forward(source: socket.socket, sink: socket.socket, cut: Cut | None, altere
             sink.sendall(data.replace(*altered) if altered[0] else data)
             sent, end_of_sent = sent + len(data), end_of_sent[-64:] + data
             if cut and sent >= cut.after_bytes and cut.after in end_of_sent:
-                # The program hears nothing more; the server still reads what it was sent.
+                # The program gets no more answers; the server still receives what was sent.
                 source.shutdown(socket.SHUT_RDWR)
                 break
     for end in (source, sink):

@@ -1,4 +1,4 @@
-"""A server that refuses every PostgreSQL connection with an answer of a test's choice, as poolers and others do."""
+"""A server that refuses every PostgreSQL connection with a given error, as connection poolers do."""
 
 import socket
 import threading

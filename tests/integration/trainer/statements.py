@@ -6,13 +6,13 @@ from psycopg2.extensions import connection
 
 
 def select(session: connection, query: str) -> list[tuple[Any, ...]]:
-    """The rows that a query finds."""
+    """The rows of a query."""
     with session.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchall()
 
 
 def execute(session: connection, statement: str) -> None:
-    """Does what a command says."""
+    """Executes a command."""
     with session.cursor() as cursor:
         cursor.execute(statement)

@@ -1,7 +1,8 @@
-"""The object store against a real S3 server: what it keeps, and what it says when something is wrong."""
+"""The object store on a real S3 server: reading and writing, and its errors."""
 
 import dataclasses
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from cluster.certificates import Authority
 from cluster.object_store import ObjectStore as Server
 from cluster.processes import free_ports
-from integration.trainer.proxy import proxy_to
+from integration.trainer.proxy import Proxy, store_behind_proxy
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
@@ -21,6 +22,18 @@ PATIENCE_SECONDS = 5.0
 
 def store_of(server: Server, bucket: str) -> ObjectStore:
     return ObjectStore.from_environment(server.environment(), bucket, PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def behind_tls(object_store: Server, tmp_path: Path) -> Iterator[tuple[Proxy, dict[str, str]]]:
+    """A proxy that speaks TLS, and the environment of a program that trusts its certificate."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("store", "store", hosts=["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pair.public, pair.private)
+    with store_behind_proxy(object_store, tls) as (proxy, store):
+        address = {"S3_ENDPOINT": f"https://{store.endpoint}", "S3_SECURE": ""}
+        yield proxy, store.environment() | address | {"S3_CA_FILE": str(authority.certificate_file)}
 
 
 def test_an_object_is_read_back_listed_and_removed(object_store: Server, bucket: str) -> None:
@@ -101,18 +114,14 @@ def test_tls_to_a_plain_store_is_final_and_says_what_to_set(object_store: Server
     assert not failure.value.transient
 
 
-def test_tls_is_checked_against_the_authority_of_the_secret(object_store: Server, bucket: str, tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    pair = authority.issue("store", "store", hosts=["127.0.0.1"])
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(pair.public, pair.private)
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port), tls) as proxy:
-        environment = object_store.environment() | {"S3_ENDPOINT": f"https://127.0.0.1:{proxy.port}", "S3_SECURE": ""}
-        trusting = environment | {"S3_CA_FILE": str(authority.certificate_file)}
-        ObjectStore.from_environment(trusting, bucket, PATIENCE_SECONDS).check()
-        with pytest.raises(TrainingError, match=r"ca\.crt") as failure:
-            ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
+def test_tls_is_checked_against_the_authority_of_the_secret(
+    behind_tls: tuple[Proxy, dict[str, str]], bucket: str
+) -> None:
+    _, environment = behind_tls
+    ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
+    del environment["S3_CA_FILE"]
+    with pytest.raises(TrainingError, match=r"ca\.crt") as failure:
+        ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
     assert not failure.value.transient
 
 
@@ -139,11 +148,9 @@ def test_a_wrong_configuration_names_the_variable(change: dict[str, str], named:
 @pytest.mark.parametrize("cuts", [1, 3])
 def test_a_connection_that_breaks_during_an_upload_is_retried(object_store: Server, bucket: str, cuts: int) -> None:
     content = bytes(range(256)) * 4096
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
-        store = store_of(dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}"), bucket)
+    with store_behind_proxy(object_store) as (proxy, behind):
         proxy.cut_next(cuts, after_bytes=100_000)
-        store.put("model", content)
+        store_of(behind, bucket).put("model", content)
     assert proxy.cuts == cuts
     assert store_of(object_store, bucket).get("model") == content
 
@@ -175,10 +182,9 @@ BUSY = {
 
 @pytest.mark.parametrize("kind", BUSY)
 def test_a_busy_store_is_retried(object_store: Server, bucket: str, kind: str) -> None:
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
+    with store_behind_proxy(object_store) as (proxy, behind):
         proxy.answer_next(2, BUSY[kind])
-        store_of(dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}"), bucket).put("key", b"content")
+        store_of(behind, bucket).put("key", b"content")
     assert proxy.answered == 2
     assert store_of(object_store, bucket).get("key") == b"content"
 
@@ -186,27 +192,18 @@ def test_a_busy_store_is_retried(object_store: Server, bucket: str, kind: str) -
 @pytest.mark.parametrize("status", [409, 429, 503])
 def test_a_busy_store_is_retried_if_its_answer_has_no_body(object_store: Server, bucket: str, status: int) -> None:
     store_of(object_store, bucket).put("key", b"content")
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
-        behind = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}")
-        # Where the region is known, the first request is the one that looks for the object.
+    with store_behind_proxy(object_store) as (proxy, behind):
+        # With a known region, the first request is the HEAD of the object.
         store = ObjectStore.from_environment(behind.environment() | {"S3_REGION": "here"}, bucket, PATIENCE_SECONDS)
         proxy.answer_next(1, without_body(status))
         assert store.size("key") == len(b"content")
     assert proxy.answered == 1
 
 
-def test_a_broken_tls_handshake_is_a_transient_error(object_store: Server, bucket: str, tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    pair = authority.issue("store", "store", hosts=["127.0.0.1"])
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(pair.public, pair.private)
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port), tls) as proxy:
-        environment = object_store.environment() | {"S3_ENDPOINT": f"https://127.0.0.1:{proxy.port}", "S3_SECURE": ""}
-        environment |= {"S3_CA_FILE": str(authority.certificate_file)}
-        proxy.cut_next(2)
-        ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
+def test_a_broken_tls_handshake_is_a_transient_error(behind_tls: tuple[Proxy, dict[str, str]], bucket: str) -> None:
+    proxy, environment = behind_tls
+    proxy.cut_next(2)
+    ObjectStore.from_environment(environment, bucket, PATIENCE_SECONDS).check()
     assert proxy.cuts == 2
 
 
@@ -220,10 +217,8 @@ def test_an_invalid_certificate_is_a_final_error(object_store: Server, bucket: s
 
 
 def test_the_message_contains_the_number_of_attempts(object_store: Server, bucket: str) -> None:
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
+    with store_behind_proxy(object_store) as (proxy, behind):
         proxy.answer_next(100, refused(503, "SlowDown"))
-        behind = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}")
         store = ObjectStore.from_environment(behind.environment() | {"S3_REGION": "here"}, bucket, patience_seconds=1)
         with pytest.raises(TrainingError) as failure:
             store.put("key", b"content")

@@ -1,4 +1,4 @@
-"""A training that is killed or asked to stop goes on from its checkpoint on the store, and ends in the same bits."""
+"""A training that is killed or stopped continues from its checkpoint, and gives exactly the same weights."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def start(server: Server, bucket: str, attempt: int, backend: str = "jax") -> su
 
 
 def finish(training: subprocess.Popen[str]) -> list[str]:
-    """Lets it run to its end; what it said."""
+    """Lets it run to its end; returns the lines of its output."""
     said, _ = training.communicate("\n" * 9)
     return said.splitlines()
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that are refused: what may pass is retried, what cannot is told at once."""
+"""Refused connections to PostgreSQL: temporary errors are retried, permanent ones are reported at once."""
 
 import pytest
 from psycopg2.extensions import connection
@@ -16,7 +16,7 @@ IMPORTANT = "ВАЖНО".encode("koi8-r")
 
 
 def refusal() -> TrainingError:
-    """How a connection ends that is retried for a short time."""
+    """The error of a connection that is retried for a short time."""
     with pytest.raises(TrainingError) as failure:
         with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED, patience_seconds=0.2)
     return failure.value

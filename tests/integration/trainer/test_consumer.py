@@ -1,4 +1,4 @@
-"""Programs that know only the contract with readers get our score from our files, in environments old and new."""
+"""Programs that know only the contract with readers get the same scores, with old and new libraries."""
 
 import json
 import os
@@ -18,12 +18,12 @@ PROGRAM = Path(__file__).with_name("consumer_program.py")
 FEATURES = ("Oil_P", "Oil_L", "Recalque", "Succao", "Eng_RPM")
 LENGTH = 60
 OLDEST_READER = ("tensorflow-cpu==2.15.1", "numpy==1.26.4", "scikit-learn==1.3.2", "pandas==2.1.4")
-"""As far back as one pair of files holds: Keras 2.15 for the .h5, numpy 1.26 for the pickle of numpy 2."""
+"""The oldest versions that can read the files: Keras 2.15 the .h5, numpy 1.26 the pickle of numpy 2."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A bucket on disk, the requests for its models, and what each must say."""
+    """A bucket on disk, the requests for its models, and the expected scores."""
 
     bucket: Path
     requests: tuple[Path, ...]

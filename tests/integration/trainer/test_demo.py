@@ -11,7 +11,7 @@ TESTS = Path(__file__).parents[2]
 
 
 def demo(folder: Path, *, ci: str) -> "subprocess.CompletedProcess[str]":
-    """The demonstration of a file that is not there, by a user without the right to mount."""
+    """Runs the demonstration of a missing file, as a user who may not mount."""
     drop = ["setpriv", "--inh-caps=-sys_admin", "--bounding-set=-sys_admin"] if os.geteuid() == 0 else []
     command = [*drop, sys.executable, "-m", "demo", "--data", "missing.csv", "--machine", "MOTOBOMBA-007"]
     environment = os.environ | {"PYTHONPATH": str(TESTS), "XDG_CACHE_HOME": str(folder), "CI": ci}

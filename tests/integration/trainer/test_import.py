@@ -1,4 +1,4 @@
-"""Import into a real PostgreSQL server: all rows or none, as they stand in the file."""
+"""Import into a real PostgreSQL server: all rows or none, with the values of the file."""
 
 import gzip
 import math
@@ -24,7 +24,7 @@ GOOD = "2025-01-01T03:00:00+03:00,ITU-415,480.123456789,\n"
 
 @pytest.fixture(autouse=True)
 def _tables(session: connection) -> None:
-    """Every table is there."""
+    """Creates the tables."""
     create_tables(session)
 
 
@@ -90,7 +90,7 @@ OTHER = "2025-01-01T00:00:10Z,MOTOBOMBA-007,1,\n"
 
 @pytest.fixture(params=["indexed", "bare"])
 def table(request: pytest.FixtureRequest, session: connection) -> str:
-    """The table of init-db, or one without any index or id whose instants have no zone."""
+    """The table of init-db, or one without index and id, whose timestamps have no time zone."""
     if request.param == "indexed":
         return "processed_data"
     columns = '"timestamp" timestamp, motor_pump varchar(63), "Oil_P" real, "Eng_RPM_variation_percentage" float8'

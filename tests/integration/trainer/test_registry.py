@@ -1,4 +1,4 @@
-"""The registry on a real PostgreSQL server: a model is registered once, completely, and found again."""
+"""The registry on a real PostgreSQL server: a model is registered once, completely, and can be found."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ MODEL = ModelRow(
 
 @pytest.fixture
 def tables(session: connection) -> connection:
-    """The same with every table there."""
+    """The session, after the tables are created."""
     create_tables(session)
     return session
 

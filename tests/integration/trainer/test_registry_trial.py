@@ -1,4 +1,4 @@
-"""The registry is tried before training as it will be used, and says what its owner must change."""
+"""The trial of the registry before training: it executes the same statements, and reports what to change."""
 
 from dataclasses import replace
 
@@ -118,7 +118,7 @@ def test_a_failover_during_the_registration_is_retried(tables: connection) -> No
 
     def insert(session: connection) -> None:
         tries.append(session)
-        # The next connection finds a server that takes writes again.
+        # The next connection reaches a server that accepts writes again.
         execute(tables, f'ALTER DATABASE "{database}" RESET default_transaction_read_only')
         execute(session, "INSERT INTO audit VALUES ('written')")
 
@@ -149,7 +149,7 @@ def test_settings_last_only_for_their_transaction(tables: connection) -> None:
     def two_transactions(session: connection) -> tuple[dict[str, str], dict[str, str]]:
         ours = settings(session)
         session.commit()
-        # A pooler would give this transaction to somebody else.
+        # A pooler would pass the open transaction on to another client.
         return ours, settings(session)
 
     ours, theirs = with_connection(two_transactions, reason=Reason.REGISTRY_FAILED)

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.object_store import ObjectStore
-from cluster.postgres import Database
 from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
@@ -20,13 +18,6 @@ from trainingjob_trainer.run.progress import Progress
 
 _STAMP = r"\d{4}(_\d\d){5}"
 _RUN_FILES = {"manifest.json", "report.html", f"run-{UID[:8]}-1-1.json"}
-
-
-@pytest.fixture
-def installation(
-    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> Installation:
-    return Installation.create(database, object_store, bucket, monkeypatch)
 
 
 def models(installation: Installation) -> list[str]:

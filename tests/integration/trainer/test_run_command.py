@@ -1,4 +1,4 @@
-"""The command line as people and pods use it: as a process of its own, on real servers."""
+"""The command line as a process on real servers, as users and pods run it."""
 
 import json
 import os
@@ -16,10 +16,10 @@ import pytest
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from cluster.processes import free_ports, wait_until
-from integration.trainer.installation import MACHINE, UID, small_spec
+from integration.trainer.installation import MACHINE, Installation, as_environment, small_spec
 from support.training_job_documents import RIGHT, WRONG
 from trainingjob_api.exit_codes import ExitCode
-from trainingjob_api.hashing import spec_hash
+from trainingjob_api.spec import TrainingJobSpec
 
 Environment = dict[str, str]
 
@@ -221,24 +221,10 @@ def test_the_help_lists_the_exit_codes_and_what_import_refuses(servers: Environm
 def test_a_pod_that_gets_sigterm_exits_with_code_14(servers: Environment, bucket: str, tmp_path: Path) -> None:
     assert command(servers, "init-db").returncode == 0
     assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
-    spec = small_spec("gru", bucket)
-    epochs = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
-    body = spec.as_json()
-    body["model"]["gru"] |= epochs
+    spec = small_spec("gru", bucket).as_json()
+    spec["model"]["gru"] |= {"epochs": 10_000, "earlyStoppingPatience": 10_000}
+    run = Installation.training_run(TrainingJobSpec.model_validate(spec))
     (port,) = free_ports(1)
-    training = {
-        "namespace": "pumps",
-        "name": "itu-415",
-        "uid": UID,
-        "run": 1,
-        "attempt": 1,
-        "specHash": spec_hash(spec.as_json()),
-        "window": {"start": None, "end": None},
-        "accelerator": None,
-        "acceleratorPolicy": "Disabled",
-        "adopt": True,
-        "spec": body,
-    }
     told = tmp_path / "termination-log"
     program = [
         sys.executable,
@@ -250,7 +236,7 @@ def test_a_pod_that_gets_sigterm_exits_with_code_14(servers: Environment, bucket
         "--metrics-port",
         str(port),
     ]
-    process = subprocess.Popen(program, env=servers | {"TRAINING_JOB": json.dumps(training)})
+    process = subprocess.Popen(program, env=servers | as_environment(run))
     try:
         wait_until(lambda: process.poll() is not None or epochs_shown(port) >= 1, "the first epoch has ended")
         process.send_signal(signal.SIGTERM)

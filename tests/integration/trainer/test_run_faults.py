@@ -1,4 +1,4 @@
-"""Runs while servers fail: what is told, what is left behind, and that a later attempt makes it good."""
+"""Runs while servers fail: the error, the remaining objects and rows, and the success of a later attempt."""
 
 import contextlib
 import dataclasses
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.object_store import ObjectStore, object_store_running
+from cluster.object_store import object_store_running
 from cluster.postgres import Database
 from cluster.processes import free_ports
 from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
-from integration.trainer.proxy import proxy_to
+from integration.trainer.proxy import proxy_to, store_behind_proxy
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
 from trainingjob_trainer.data.dataset import ModelFile
@@ -24,15 +24,8 @@ from trainingjob_trainer.storage.publisher import expose, publish, reserve
 from trainingjob_trainer.storage.withdrawal import withdraw_unregistered
 
 
-@pytest.fixture
-def installation(
-    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> Installation:
-    return Installation.create(database, object_store, bucket, monkeypatch)
-
-
 def once(stage: Stage, act: Callable[[], object], advances: int = 0) -> Callable[[Progress], None]:
-    """A listener that does something once, when a stage begins or so many signs of life later."""
+    """A listener that acts once, when a stage begins or after so many further heartbeats."""
     heard = iter(range(1_000_000))
 
     def listen(progress: Progress) -> None:
@@ -65,7 +58,7 @@ def test_a_missing_bucket_ends_the_run_before_anything_is_loaded(installation: I
 
 
 def top_of_bucket(installation: Installation) -> set[str]:
-    """What readers could take for a model."""
+    """The keys that readers could take for models."""
     return {key for key in installation.objects() if "/" not in key}
 
 
@@ -187,12 +180,10 @@ def test_attempts_that_cannot_register_leave_no_visible_model(
 
 
 def test_a_partly_uploaded_model_is_withdrawn(installation: Installation) -> None:
-    host, port = installation.object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
-        behind = dataclasses.replace(installation.object_store, endpoint=f"127.0.0.1:{proxy.port}")
+    with store_behind_proxy(installation.object_store) as (proxy, behind):
         lost = dataclasses.replace(installation, object_store=behind)
 
-        # Only the pickle names the class.
+        # Only the pickle contains the name of the class.
         proxy.altered = (b"xgboost.sklearn", b"xgboost.changed")
         run = installation.training_run(small_spec("xgb", installation.bucket))
         with pytest.raises(TrainingError, match="content read back differs from the stored content") as failure:

@@ -1,6 +1,5 @@
-"""Publishing to a real S3 server: timestamps that are ours alone, and objects that are what they shall be."""
+"""Publishing to a real S3 server: unique timestamps, and objects whose content is verified."""
 
-import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -8,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from cluster.object_store import ObjectStore as Server
-from integration.trainer.proxy import proxy_to
+from integration.trainer.proxy import store_behind_proxy
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.artifact_paths import ArtifactPaths
@@ -77,11 +76,9 @@ def test_an_incomplete_publication_is_reported(store: ObjectStore, change: str) 
 
 
 def test_an_object_that_differs_when_read_back_is_not_published(object_store: Server, bucket: str) -> None:
-    host, port = object_store.endpoint.split(":")
-    with proxy_to(host, int(port)) as proxy:
+    with store_behind_proxy(object_store) as (proxy, behind):
         proxy.altered = (b"twin", b"tw1n")
-        endpoint = dataclasses.replace(object_store, endpoint=f"127.0.0.1:{proxy.port}")
-        changed = ObjectStore.from_environment(endpoint.environment(), bucket, patience_seconds=5)
+        changed = ObjectStore.from_environment(behind.environment(), bucket, patience_seconds=5)
         with pytest.raises(TrainingError, match=r"model\.ubj: the content .* differs .* at the second try") as failure:
             publish(changed, PLACE, FILES, {}, lambda: None)
     assert failure.value.transient

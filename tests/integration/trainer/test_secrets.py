@@ -1,4 +1,4 @@
-"""Whatever a Secret holds: it is cleaned or refused by the name of its key, and never shown."""
+"""Any value of a Secret is cleaned or refused with the name of its key, and never shown."""
 
 import json
 import logging
@@ -11,9 +11,8 @@ import pytest
 
 from cluster.object_store import ObjectStore as Server
 from cluster.postgres import Database
-from integration.trainer.installation import UID, small_spec
+from integration.trainer.installation import Installation, as_environment, small_spec
 from trainingjob_api.exit_codes import ExitCode
-from trainingjob_api.hashing import spec_hash
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
@@ -50,7 +49,7 @@ def settings(database: Database, object_store: Server) -> dict[str, str]:
 
 
 def use(environment: dict[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach both servers as a run does, with little patience."""
+    """Connect to both servers like a run, with a short patience."""
     monkeypatch.setattr(os, "environ", os.environ | environment)
     ObjectStore.from_environment(environment, bucket, patience_seconds=0.2).check()
     with_connection(lambda _: None, reason=Reason.REGISTRY_FAILED, patience_seconds=0.2)
@@ -95,24 +94,8 @@ def test_a_malicious_value_is_refused_by_its_key_and_never_shown(
 def test_a_pod_with_a_malicious_access_key_reports_only_the_key(
     database: Database, object_store: Server, bucket: str, tmp_path: Path, kind: str
 ) -> None:
-    spec = small_spec("xgb", bucket)
-    training = {
-        "namespace": "pumps",
-        "name": "itu-415",
-        "uid": UID,
-        "run": 1,
-        "attempt": 1,
-        "specHash": spec_hash(spec.as_json()),
-        "window": {"start": None, "end": None},
-        "accelerator": None,
-        "acceleratorPolicy": "Disabled",
-        "adopt": True,
-        "spec": spec.as_json(),
-    }
-    environment = settings(database, object_store) | {
-        "S3_ACCESS_KEY": HOSTILE[kind],
-        "TRAINING_JOB": json.dumps(training),
-    }
+    run = Installation.training_run(small_spec("xgb", bucket))
+    environment = settings(database, object_store) | {"S3_ACCESS_KEY": HOSTILE[kind]} | as_environment(run)
     told = tmp_path / "termination-log"
     program = [sys.executable, "-m", "trainingjob_trainer", "run", "--termination-log", told, "--metrics-port", "0"]
     done = subprocess.run(program, env=os.environ | environment, capture_output=True, text=True, check=False)

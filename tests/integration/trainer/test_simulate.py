@@ -1,4 +1,4 @@
-"""Simulated telemetry on its way: into PostgreSQL, or as CSV and import, it trains both models."""
+"""Simulated telemetry, written to PostgreSQL directly or by CSV and import, is sufficient for both model types."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A model type is one class and one entry: a third one runs through check, training, report and registry."""
+"""A third model type, which is one class and one entry: check, training, report and registry work with it."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster.object_store import ObjectStore
-from cluster.postgres import Database
 from integration.trainer.installation import MACHINE, Installation, small_spec
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.dataset import HealthDataset, ModelFile, Telemetry, TrainedModel
@@ -48,12 +46,11 @@ class MeanModel(ModelType[HealthDataset]):
 
 
 def test_a_third_model_type_is_trained_published_and_registered(
-    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installation = Installation.create(database, object_store, bucket, monkeypatch)
     monkeypatch.setattr(ModelFactory, "types", {**ModelFactory.types, "mean": MeanModel()})
-    run = installation.training_run(small_spec("gru", bucket))
-    # The contract knows two types; it does not check a copy.
+    run = installation.training_run(small_spec("gru", installation.bucket))
+    # The contract accepts two types; ``model_copy`` does not validate.
     model = run.spec.model.model_copy(update={"type": "mean"})
     run = run.model_copy(update={"spec": run.spec.model_copy(update={"model": model})})
 

@@ -1,4 +1,4 @@
-"""Programs that know only the contract with readers get our probabilities from our pickle, old and new."""
+"""Programs that know only the contract with readers get the same probabilities, with old and new libraries."""
 
 import json
 import math
@@ -17,12 +17,12 @@ from trainingjob_trainer.models.xgb.model import train_xgboost
 
 PROGRAM = Path(__file__).with_name("xgb_consumer_program.py")
 OLDEST_READER = ("xgboost-cpu==2.1.1", "numpy==1.26.4", "scikit-learn==1.3.2", "pandas==2.1.4")
-"""As far back as XGBoost's builds without a GPU go; by then its file format had another form of the base score."""
+"""The oldest XGBoost build without GPU; its file format had another form of the base score."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A model on disk, rows to judge, and what must come out."""
+    """A model on disk, rows of telemetry, and the expected probabilities."""
 
     model: Path
     rows: Path

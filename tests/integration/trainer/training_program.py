@@ -26,7 +26,7 @@ ROWS, BORDER = 400, 320
 
 
 class Obedient:
-    """Reports epochs on stdout, one at a time, and hears SIGTERM."""
+    """Reports each epoch on stdout, and stops at SIGTERM."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -49,7 +49,7 @@ class Obedient:
 
 
 def dataset() -> HealthDataset:
-    """A pressure that follows the revolutions."""
+    """A dataset with a pressure that follows the engine speed."""
     random = np.random.default_rng(5)
     revolutions = 1600 + np.cumsum(random.normal(0, 20, ROWS))
     frame = pd.DataFrame({"Recalque": revolutions / 20 + random.normal(0, 2, ROWS), "Eng_RPM": revolutions}, dtype="f4")
