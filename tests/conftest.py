@@ -2,7 +2,7 @@
 
 import os
 
-# As the trainer sets it: OpenMP threads that spin while others compute make the tests of xgb take minutes.
+# As in the trainer: spinning OpenMP threads would make the tests of xgb take minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 pytest_plugins = ["cluster.fixtures"]

@@ -1,4 +1,4 @@
-"""A test bed in the background: a separate process runs it until it gets SIGTERM."""
+"""A test bed in a background process, which runs until it gets SIGTERM."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ _HOLDER = ("-m", "cluster", "hold")
 
 
 def running() -> Bed | None:
-    """The test bed that runs in the background, if one does."""
+    """The test bed that runs in the background, None if there is none."""
     if _holder() is None or not _FACTS.exists():
         return None
     facts = json.loads(_FACTS.read_text())
@@ -75,7 +75,7 @@ def up(report: Callable[[str], None]) -> Bed:
 
 
 def hold() -> None:
-    """Runs a test bed until SIGTERM or SIGINT: what the background process does."""
+    """Runs a test bed until SIGTERM or SIGINT; the background process calls it."""
     with bed_running() as bed:
         unfinished = _FACTS.with_suffix(".unfinished")
         unfinished.touch(mode=0o600)

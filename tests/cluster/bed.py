@@ -1,4 +1,4 @@
-"""The whole test bed on one machine: control plane, node, images, PostgreSQL and S3, where its pods reach them."""
+"""The whole test bed on one machine: control plane, node, images, and PostgreSQL and S3 that its pods reach."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The programs of Kubernetes: compiled once from the Go module beside this file, or found where they already are."""
+"""The programs of Kubernetes: compiled once from the Go module in this folder, or existing ones."""
 
 import logging
 import re
@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Binaries:
-    """A folder that holds some of Kubernetes' programs under their usual names."""
+    """A folder with some of the programs of Kubernetes under their usual names."""
 
     folder: Path
 
     def find(self, component: str) -> Path | None:
-        """The program of that name, if it is there."""
+        """The program of that name, None if it is missing."""
         path = self.folder / component
         return path if path.exists() else None
 
@@ -60,10 +60,10 @@ def go_program() -> str | None:
 
 
 def go_version() -> str | None:
-    """The version of Go that would compile Kubernetes, such as `1.26.3`; None where there is no Go on PATH.
+    """The version of Go on PATH, such as `1.26.3`; None without Go.
 
     Raises:
-        ProgramError: Go does not tell its version.
+        ProgramError: Go does not print its version.
     """
     return _go_version_line().split()[2].removeprefix("go") if go_program() else None
 

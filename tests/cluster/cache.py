@@ -12,7 +12,7 @@ ROOT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "train
 
 
 def digest(parts: Iterable[bytes | str]) -> str:
-    """A short name for a result that depends on exactly these parts."""
+    """A short hash of these parts, as the key of a result that depends on them."""
     total = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
@@ -55,12 +55,12 @@ def lock_holder(name: str) -> int | None:
 
 
 def path(kind: str, key: str) -> Path:
-    """Where the folder of the key is, or will be."""
+    """The path of the folder of the key, which may not exist yet."""
     return ROOT / kind / key
 
 
 def folder(kind: str, key: str, make: Callable[[Path], None], when_waiting: Callable[[], None]) -> Path:
-    """The folder that holds what belongs to the key, made when it is not there.
+    """The folder of the key; it is filled first if it is missing.
 
     Args:
         kind: what the folder holds.

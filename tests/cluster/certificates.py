@@ -1,4 +1,4 @@
-"""The certificates of a local cluster: one authority, and what it issues to servers and clients."""
+"""The certificates of a local cluster: one authority, which issues those of servers and clients."""
 
 import datetime
 import ipaddress
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# A cluster of tests is not kept for longer; the margin at the start forgives clocks that differ.
+# A test cluster does not live longer; the margin at the start allows for clocks that differ.
 _LIFETIME = datetime.timedelta(days=30)
 _MARGIN = datetime.timedelta(minutes=10)
 
@@ -35,7 +35,7 @@ class Authority:
         """Makes a new authority.
 
         Args:
-            folder: where its certificate and all that it issues is written.
+            folder: for its certificate and all certificates that it issues.
         """
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -78,7 +78,7 @@ class Authority:
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool
     ) -> x509.CertificateBuilder:
-        # The identifiers and the key usage are what Python 3.13 and later insist on.
+        # Python 3.13 and later require the identifiers and the key usage.
         now = datetime.datetime.now(datetime.UTC)
         usage = x509.KeyUsage(
             digital_signature=True,
@@ -107,7 +107,7 @@ class Authority:
 
 
 def signing_keys(folder: Path, file_name: str) -> KeyPair:
-    """Makes a bare key pair, such as the one that service-account tokens are signed and checked with."""
+    """Makes a key pair without a certificate, for example to sign and verify service-account tokens."""
     key = ec.generate_private_key(ec.SECP256R1())
     pair = KeyPair(folder / f"{file_name}.pub", folder / f"{file_name}.key")
     pair.public.write_bytes(

@@ -28,7 +28,7 @@ class Cluster:
 
     Attributes:
         kubeconfig: of an administrator.
-        kubectl: a kubectl that suits it.
+        kubectl: a kubectl of a compatible version.
         capabilities: `controllers` (Jobs make pods, namespaces vanish, service accounts get tokens) and `node` (pods
             run).
     """
@@ -57,12 +57,12 @@ def choose_kind(wanted: str, environment: Mapping[str, str], *, has_go: bool) ->
     A kubeconfig alone does not select an existing cluster, because somebody may work with it.
 
     Args:
-        wanted: one of KINDS, or `auto`: the first of them that can be had.
+        wanted: one of KINDS, or `auto`: the first of them that is available.
         environment: of the process.
-        has_go: whether Kubernetes could be compiled.
+        has_go: whether Kubernetes can be compiled.
 
     Raises:
-        ClusterUnavailableError: it cannot be had, and why.
+        ClusterUnavailableError: it is not available; the message says why.
     """
     obstacles = {
         "existing": None
@@ -94,7 +94,7 @@ def existing_cluster(environment: Mapping[str, str]) -> Cluster:
 
 
 def cluster_of(control_plane: ControlPlane, binaries: Binaries, *, has_node: bool = False) -> Cluster:
-    """The handle on a control plane of our own."""
+    """The cluster of a control plane that this program runs."""
     capabilities = {CONTROLLERS: control_plane.has_controllers, NODE: has_node}
     kubectl = binaries.find("kubectl") or Path(shutil.which("kubectl") or built_binaries()["kubectl"])
     return Cluster(

@@ -1,4 +1,4 @@
-"""The container runtime of the node: containerd, of Debian, with folders and a network of its own."""
+"""The container runtime of the node: containerd from Debian, with its own folders and network."""
 
 import contextlib
 import hashlib
@@ -101,10 +101,10 @@ def has_images() -> bool:
 
 
 def load_images(identifiers: Mapping[str, str], export: Callable[[str, Path], None]) -> None:
-    """Brings images into the running containerd, unless it has them from before.
+    """Loads images into the running containerd, unless it already has them.
 
     Args:
-        identifiers: name of each image to what changes with its content.
+        identifiers: name of each image to a digest of its content.
         export: writes the archive of an image.
     """
     loaded = json.loads(_LOADED.read_text()) if _LOADED.exists() else {}

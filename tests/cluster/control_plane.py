@@ -15,13 +15,13 @@ from cluster.certificates import Authority, KeyPair, signing_keys
 from cluster.processes import Server, free_ports, start_server, wait_until
 
 LOOPBACK = "127.0.0.1"
-# An unusual range, so that its first address, which is the API server's own Service, can be made a real one: then
-# pods reach the API server there without a proxy.
+# An unusual range. Its first address is the Service of the API server; the node gives that address to an interface, so
+# that pods reach the API server without a proxy.
 SERVICE_RANGE = "10.88.65.0/24"
 SERVICE_ADDRESS = "10.88.65.1"
 SERVICE_PORT = 443
 _SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
-# What the project's resources need; a lost node is not among it, so that simulated nodes need no heartbeat.
+# The controllers that the tests need. Without the node lifecycle controller, simulated nodes need no heartbeat.
 _CONTROLLERS = (
     "clusterrole-aggregation",
     "cronjob",
@@ -39,7 +39,7 @@ _CONTROLLERS = (
     "taint-eviction",
     "ttl-after-finished",
 )
-# The defaults are for large shared clusters, and delay a burst of test Jobs.
+# The default rate limits would delay a burst of test Jobs.
 _CLIENT_RATE = ("--kube-api-qps=500", "--kube-api-burst=1000")
 
 
@@ -115,7 +115,7 @@ def control_plane_running(
 
 
 def write_kubeconfig(folder: Path, url: str, authority: Authority, user: KeyPair) -> Path:
-    """Writes a kubeconfig for the holder of a certificate, beside it, that needs no other file."""
+    """Writes a self-contained kubeconfig for the owner of a certificate, into the folder of the certificate."""
 
     def encoded(file: Path) -> str:
         return base64.b64encode(file.read_bytes()).decode()
@@ -154,8 +154,8 @@ def _api_server_options(
     names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", SERVICE_ADDRESS]
     serving = authority.issue("kube-apiserver", "kube-apiserver", hosts=[*names, LOOPBACK, address])
     to_kubelet = authority.issue("kube-apiserver-to-kubelet", "kube-apiserver", organization="system:masters")
-    # The taint would wait for a controller that is not run. Without controllers no namespace gets the service account
-    # that the other plug-in asks every pod for.
+    # The taint would stay, because its controller does not run. Without controllers, no namespace has the service
+    # account that the other plug-in requires of every pod.
     refused = ["TaintNodesByCondition"] if has_controllers else ["TaintNodesByCondition", "ServiceAccount"]
     return [
         f"--bind-address={address}",
@@ -182,7 +182,7 @@ def _api_server_options(
 def _controller_options(authority: Authority, accounts: KeyPair) -> list[str]:
     return [
         f"--controllers={','.join(f'{name}-controller' for name in _CONTROLLERS)}",
-        # Without it the controllers share one identity, which RBAC grants nothing.
+        # Without it all controllers share one identity, which has no permissions.
         "--use-service-account-credentials=true",
         f"--root-ca-file={authority.certificate_file}",
         f"--service-account-private-key-file={accounts.private}",

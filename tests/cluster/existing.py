@@ -1,4 +1,4 @@
-"""PostgreSQL and S3 of a cluster that exists already: those that the environment or the kind overlay names."""
+"""PostgreSQL and S3 of an existing cluster, from environment variables or from the kind overlay."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ _OVERLAY = "manifests/overlays/kind"
 
 
 def existing_bed(cluster: Cluster, environment: Mapping[str, str]) -> Bed:
-    """The test bed that an existing cluster is, with servers that its pods and this machine reach at one address.
+    """The test bed of an existing cluster, with servers that its pods and this machine reach at the same address.
 
     Args:
         cluster: With a node.
@@ -61,7 +61,7 @@ def _servers_of_environment(environment: Mapping[str, str]) -> tuple[PostgresSer
 
 
 def _servers_of_overlay(cluster: Cluster) -> tuple[PostgresServer, ObjectStore]:
-    """The servers behind the node ports of the overlay's Services; the Secrets beside them have the logins."""
+    """The servers of the overlay at the node ports of its Services; their logins are in its Secrets."""
     database, store = (
         _values(_get(cluster, f"secret/trainingjob-{name}", "default")) for name in ("database", "store")
     )

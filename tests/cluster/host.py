@@ -34,16 +34,16 @@ KERNEL_SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
-# Folders that kubelet, containerd and CNI make outside of those that they are given.
+# Folders that kubelet, containerd and CNI create outside of the folders that they are given.
 STRAY_FOLDERS = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 
 
 @contextlib.contextmanager
 def prepared() -> Iterator[None]:
-    """Holds this machine for the one node that it can have, with a bridge and cgroups for it.
+    """Reserves this machine for a node, of which there can be only one, and makes its bridge and cgroups.
 
     Raises:
-        ClusterUnavailableError: there is a node already, or this machine lets nobody make one.
+        ClusterUnavailableError: there is a node already, or a node cannot run on this machine.
     """
     if os.geteuid() != 0:
         raise ClusterUnavailableError("a local node needs root")
@@ -64,7 +64,7 @@ def recover() -> None:
     """Ends and removes everything that a crashed node has left, and restores the kernel settings.
 
     Raises:
-        ClusterUnavailableError: there is a node, and its program is alive.
+        ClusterUnavailableError: there is a node whose program still runs.
     """
     with cache.lock("node", _refuse):
         _restore()
@@ -86,7 +86,7 @@ def _prepare() -> None:
     _BEFORE.write_text(json.dumps(before))
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("address", "add", f"{BRIDGE_ADDRESS}/24", "dev", BRIDGE)
-    # Pods reach the API server at the address of its Service, which is thereby a real one.
+    # The interface has the address of the Service of the API server, so that pods reach it there.
     _ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
     for version, hierarchy in _cgroup_hierarchies():
@@ -155,7 +155,7 @@ def commands() -> Iterator[tuple[int, str]]:
 
 def _remove_links() -> None:
     for link in Path("/sys/class/net").glob(f"{BRIDGE}/brif/*"):
-        # One that has just gone with its pod is none to delete.
+        # It may have been removed together with its pod.
         with contextlib.suppress(ProgramError):
             _ip("link", "delete", link.name)
     if Path(f"/sys/class/net/{BRIDGE}").exists():
@@ -165,7 +165,7 @@ def _remove_links() -> None:
 def _remove_cgroup(group: Path) -> None:
     folders = sorted((path for path in group.glob("**/") if path.is_dir()), key=lambda path: -len(path.parts))
     for folder in folders:
-        # A group whose last process has just ended is busy for a moment more.
+        # A group stays busy for a moment after its last process has ended.
         for _ in range(50):
             try:
                 folder.rmdir()
@@ -181,7 +181,7 @@ def _cgroup_hierarchies() -> list[tuple[str, Path]]:
 
 
 def written() -> list[Path]:
-    """What of the kernel a node writes."""
+    """The kernel files that a node writes."""
     return [*map(setting, KERNEL_SETTINGS), *(hierarchy for _, hierarchy in _cgroup_hierarchies())]
 
 

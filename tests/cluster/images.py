@@ -15,26 +15,26 @@ from cluster.programs import run_program
 REPOSITORY = Path(__file__).parents[2]
 # Target of the Dockerfile to the name that the manifests use.
 TARGETS = {"operator": "trainingjob-operator:dev", "trainer-cpu": "trainingjob-trainer-cpu:dev"}
-# No node of the test bed has a GPU: built only when asked for.
+# No node of the test bed has a GPU, so this image is built on request only.
 GPU_TARGETS = {"trainer-gpu": "trainingjob-trainer-gpu:dev"}
 _FOLDER = cache.ROOT / "images"
 _TEMPORARY = _FOLDER / "temporary"
 _STORAGE = ("--root", str(_FOLDER / "storage"), "--runroot", str(_FOLDER / "run"), "--storage-driver", "overlay")
 _BASE_LABEL = "trainingjob.base"
-# Its caches of `RUN --mount=type=cache` lie in the folder for temporary files, and are to be kept.
+# The caches of `RUN --mount=type=cache` are in the folder for temporary files, and must be kept.
 _ENVIRONMENT = {"TMPDIR": str(_TEMPORARY)}
 
 logger = logging.getLogger(__name__)
 
 
 def build_images(targets: Mapping[str, str] = TARGETS) -> dict[str, str]:
-    """Builds targets, of which buildah repeats only the steps whose inputs changed.
+    """Builds targets of the Dockerfile; buildah repeats only the steps whose inputs changed.
 
     Args:
         targets: target of the Dockerfile to the name of its image.
 
     Returns:
-        The names of the images, each with the digest of what is in it.
+        The names of the images, each with the digest of its content.
 
     Raises:
         ClusterUnavailableError: a program is missing and cannot be installed.
@@ -42,18 +42,18 @@ def build_images(targets: Mapping[str, str] = TARGETS) -> dict[str, str]:
     """
     install_missing(IMAGE_PACKAGES)
     with _storage():
-        # Those of a build that was interrupted; nobody else has any.
+        # An interrupted build leaves working containers; no other program creates any.
         _buildah("rm", "--all")
         _forget_outdated_layers(base=_build_base())
         return {name: _build(target, name) for target, name in targets.items()}
 
 
 def export_image(name: str, archive: Path) -> None:
-    """Writes an image that was built into a file that containerd and Docker import.
+    """Writes a built image to an archive that containerd and Docker can import.
 
     Args:
         name: of an image that was built.
-        archive: the file, which must not be there yet.
+        archive: the file, which must not exist.
     """
     with _storage():
         _buildah("push", "--quiet", name, f"docker-archive:{archive}:docker.io/library/{name}")
@@ -61,7 +61,7 @@ def export_image(name: str, archive: Path) -> None:
 
 @contextlib.contextmanager
 def _storage() -> Iterator[None]:
-    """Holds buildah's storage, one program at a time, and leaves no mount of it behind."""
+    """Locks buildah's storage, so that one program uses it at a time, and removes its mounts at the end."""
     with cache.lock("images", lambda: logger.info("Waiting for another program that is building images")):
         _TEMPORARY.mkdir(parents=True, exist_ok=True)
         try:
@@ -71,7 +71,7 @@ def _storage() -> Iterator[None]:
 
 
 def _build_base() -> str:
-    """Makes the base image unless it is there, and returns a digest of what it is made from."""
+    """Makes the base image if it is missing, and returns a digest of its inputs."""
     found = re.search(r"^FROM (debian:(\w+)-slim) ", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
     if found is None:
         raise ServerError("the Dockerfile does not start from debian:RELEASE-slim")
@@ -93,7 +93,7 @@ def _build_base() -> str:
 
 
 def _forget_outdated_layers(base: str) -> None:
-    """Removes the layers of no image when what large layers are made from has changed: they would only pile up."""
+    """Removes the layers that no image uses, if the inputs of large layers have changed."""
     inputs = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "requirements").glob("*.txt"))]
     key = cache.digest([base, *(file.read_bytes() for file in inputs)])
     seen = _FOLDER / "inputs"

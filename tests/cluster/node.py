@@ -58,7 +58,7 @@ def node_running(control_plane: ControlPlane, binaries: Binaries) -> Iterator[Se
             wait_until(lambda: _is_ready(core), "the node is ready", [kubelet, containerd, *control_plane.servers])
             yield kubelet
         finally:
-            # Their shims, mounts and interfaces go with the pods, as long as the kubelet is there to see to it.
+            # The kubelet must still run, to remove the shims, mounts and interfaces of the pods.
             with contextlib.suppress(ServerError):
                 _delete_pods(core, control_plane)
             kubelet.stop()
@@ -122,7 +122,7 @@ def _configuration(folder: Path, control_plane: ControlPlane, identity: KeyPair)
         "resolvConf": "",
         "maxPods": 200,
         "nodeStatusUpdateFrequency": "5s",
-        # The images were brought in by hand: nothing could fetch them again.
+        # The images are loaded from archives; the kubelet could not pull them again.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {

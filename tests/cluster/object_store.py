@@ -25,7 +25,7 @@ class ObjectStore:
 
     Attributes:
         endpoint: host:port, without a scheme.
-        access_key: the one access key it knows.
+        access_key: its only access key.
         secret_key: its secret.
     """
 
@@ -74,7 +74,7 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
     store = ObjectStore(f"{address}:{ports['s3.port']}", secrets.token_hex(10), secrets.token_hex(20))
     command: list[str | Path] = [
         _PROGRAM,
-        # Else it writes files of its own into the folder for temporary files.
+        # Otherwise it writes log files into the folder for temporary files.
         "-logtostderr=true",
         "mini",
         f"-dir={data}",
@@ -86,7 +86,7 @@ def object_store_running(folder: Path, address: str = "127.0.0.1") -> Iterator[O
         "-s3.localSocket=s3.sock",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        # A store that makes missing buckets by itself would hide the mistakes that tests look for.
+        # If the store created missing buckets, tests would not find mistakes in their names.
         "-s3.autoCreateBucket=false",
         "-admin.ui=false",
         "-webdav=false",

@@ -1,4 +1,4 @@
-"""Debian packages that the node and its images need: installed when they are missing, said so first."""
+"""Debian packages that the node and its images need. Missing ones are announced, then installed."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from cluster.clusters import ClusterUnavailableError
 from cluster.programs import ProgramError, run_program
 
-# The program that shows that a package is there.
+# A program of each package, by which an installed package is recognised.
 NODE_PACKAGES = {
     "containerd": "containerd",
     "runc": "runc",
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 def install_missing(packages: Mapping[str, str]) -> None:
-    """Installs those packages whose program is not there.
+    """Installs the packages whose program is missing.
 
     Args:
         packages: program on PATH to name of the package.
 
     Raises:
-        ClusterUnavailableError: they cannot be installed here, and what to do.
+        ClusterUnavailableError: they cannot be installed on this machine; the message says what to do.
     """
     missing = sorted({package for program, package in packages.items() if shutil.which(program) is None})
     if not missing:

@@ -18,9 +18,9 @@ from cluster.processes import ServerError, free_ports, start_server, wait_until
 from cluster.programs import run_program
 
 _NOBODY = 65534
-# PostgreSQL refuses to run as root. As nobody it could not reach programs or data below folders that only root may
-# enter, such as root's home, so it keeps the one capability that lets it; and because it looks for its programs by
-# access(2), for which Linux takes the capabilities of a user other than root away, it has that switched off.
+# PostgreSQL refuses to run as root. The user nobody cannot reach programs or data below folders that only root may
+# enter, such as root's home, so the process keeps the capability CAP_DAC_OVERRIDE. PostgreSQL looks for its programs by
+# access(2), for which Linux ignores the capabilities of other users than root unless no_setuid_fixup is set.
 _AS_NOBODY = [
     f"--reuid={_NOBODY}",
     f"--regid={_NOBODY}",
@@ -35,7 +35,7 @@ _SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 
 @dataclass(frozen=True)
 class Database:
-    """One database and the login of its owner, who is no superuser."""
+    """One database and the login of its owner, which is not a superuser."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ class PostgresServer:
     password: str
 
     def connect(self) -> psycopg2.extensions.connection:
-        """A new connection as superuser, every statement its own transaction."""
+        """A new connection as superuser, with autocommit."""
         connection = psycopg2.connect(
             host=self.host, port=self.port, user=self.user, password=self.password, dbname="postgres"
         )
@@ -87,7 +87,7 @@ class PostgresServer:
         return database
 
     def database(self, dbname: str) -> Database:
-        """The database of that name, which `create_database` makes or has made.
+        """The database of that name, whether `create_database` has been called for it or not.
 
         The password of its owner is derived from the superuser's, so that every program that knows the server knows it.
         """
@@ -139,7 +139,7 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
         "--no-sync",
     ]
     run_program(initialise, privileges=privileges)
-    # Clients of the bridge's subnet come from addresses of their own.
+    # Pods connect from addresses of the subnet of the bridge.
     with (data / "pg_hba.conf").open("a") as access:
         access.write("host all all 0.0.0.0/0 scram-sha-256\n")
     settings = _SETTINGS | {

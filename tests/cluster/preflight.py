@@ -19,7 +19,7 @@ from cluster.packages import IMAGE_PACKAGES, NODE_PACKAGES, install_missing
 from cluster.postgres import postgres_running
 from cluster.programs import ProgramError, run_program
 
-# Number of the bit in the capability sets of the kernel.
+# The number of the bit in the capability sets of the kernel.
 _CAPABILITIES = {
     "CAP_CHOWN": 0,
     "CAP_DAC_OVERRIDE": 1,
@@ -33,7 +33,7 @@ _CAPABILITIES = {
     "CAP_SYS_ADMIN": 21,
     "CAP_MKNOD": 27,
 }
-# From linux/in.h; the socket module does not name it.
+# From linux/in.h; the socket module lacks it.
 _IP_FREEBIND = 15
 # Measured in a first run, rounded up.
 _RUN_DISK, _COMPILER_DISK, _IMAGES_DISK = 2e9, 5e9, 9e9

@@ -1,4 +1,4 @@
-"""Server processes of the test bed: started with a log file, watched while they come up, ended with their parent."""
+"""Server processes of the test bed: each has a log file, is monitored while it starts, and ends with its parent."""
 
 import random
 import signal
@@ -46,7 +46,7 @@ class Server:
         return f"; its last lines:\n{tail(said)}\nAll output is in {keep_log(self.name, said)}"
 
     def stop(self, by: signal.Signals = signal.SIGTERM, patience_seconds: float = 10) -> None:
-        """Ends the process: by the signal, and by SIGKILL when that had no effect within the patience."""
+        """Ends the process by the signal, and by SIGKILL if it still runs after the patience."""
         if self in _started:
             _started.remove(self)
         if self.process.poll() is None:
@@ -58,12 +58,12 @@ class Server:
                 self.process.wait()
 
 
-# Those of this process that nobody has stopped.
+# The servers that this process has started and not stopped.
 _started: list[Server] = []
 
 
 def check_servers() -> None:
-    """Makes sure that every server that this process started, and did not stop, still runs.
+    """Checks that every server that this process has started and not stopped still runs.
 
     Raises:
         ServerError: one has ended.
@@ -115,12 +115,12 @@ def start_server(
 def wait_until(
     ready: Callable[[], bool], what: str, servers: Iterable[Server] = (), *, patience_seconds: float = 60
 ) -> None:
-    """Waits until a condition holds, failing at once when one of the servers it depends on dies.
+    """Waits until a condition holds; fails at once if one of the servers that it depends on ends.
 
     Args:
-        ready: the condition; an OSError counts as not yet.
+        ready: the condition; it does not hold yet if it raises OSError.
         what: the condition in words, for the message.
-        servers: the servers that must stay alive meanwhile.
+        servers: the servers that must keep running.
         patience_seconds: how long to wait at most.
 
     Raises:
@@ -144,7 +144,7 @@ def wait_until(
 
 
 def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
-    """Finds TCP ports that nothing listens on at the address, all different."""
+    """Finds different TCP ports on which nothing listens at the address."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as candidate:

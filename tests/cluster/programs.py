@@ -41,12 +41,12 @@ def run_program(
     stdin: str = "",
     each_line: Callable[[str], None] | None = None,
 ) -> str:
-    """Runs a program to its end; when this process is told to end meanwhile, the program and its children end first.
+    """Runs a program to its end. If this process gets a signal to end, the program and its children end first.
 
     Args:
         command: program and arguments.
         folder: where it runs.
-        environment: what it has in its environment beside that of this process.
+        environment: added to the environment of this process.
         privileges: options of setpriv(1), such as the user to run as.
         stdin: its standard input.
         each_line: called with each line of its output and errors at once.
@@ -92,7 +92,7 @@ def run_program(
 
 
 def failure(command: Sequence[str | Path], exit_code: int, said: str) -> ProgramError:
-    """The error of a program that failed; what it said is kept.
+    """The error of a program that failed; its output is kept in a file.
 
     Args:
         command: program and arguments.
@@ -115,7 +115,7 @@ def tail(said: str) -> str:
 
 
 def keep_log(name: str, said: str) -> Path:
-    """Writes what a program said to a file of the cache, of which only the newest stay; returns the file."""
+    """Writes the output of a program to a file of the cache, removes the oldest files, and returns the file."""
     folder = cache.ROOT / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime)[: -_KEPT_LOGS + 1]:
@@ -133,7 +133,7 @@ def _short(command: Sequence[str | Path]) -> str:
 
 
 def _end_session(process: "subprocess.Popen[str]") -> None:
-    """Ends a program and whatever it started: by SIGTERM, then by SIGKILL."""
+    """Ends a program and its children by SIGTERM, then by SIGKILL."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(_PATIENCE_SECONDS)

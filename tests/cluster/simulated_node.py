@@ -19,23 +19,23 @@ from kubernetes.client import (
 
 from cluster.processes import wait_until
 
-# The client's Pod, whose every field is optional to a type checker; those of a pod that was read are there.
+# In the client's Pod every field is optional for a type checker; a pod that was read has them.
 Pod: TypeAlias = Any
 
 _CAPACITY = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "10Ti", "pods": "5000", "nvidia.com/gpu": "8"}
-# Of 128 + SIGKILL, as the kernel ends a process that is over its memory limit.
+# 128 + SIGKILL: the exit code of a process that the kernel kills over its memory limit.
 _KILLED = 137
 
 
 class SimulatedNode:
-    """Plays the kubelet of one node by writing the status of its pods.
+    """Writes the status of the pods of one node, in place of a kubelet.
 
     Attributes:
         name: of the node.
     """
 
     def __init__(self, client: ApiClient, name: str) -> None:
-        """Takes the part of the kubelet of a node that exists.
+        """Acts for the kubelet of a node that exists.
 
         Args:
             client: of an administrator.
@@ -45,7 +45,7 @@ class SimulatedNode:
         self._core = CoreV1Api(client)
 
     def pods(self, namespace: str, label_selector: str = "") -> list[Pod]:
-        """The pods of a namespace that the scheduler gave to this node, the oldest first."""
+        """The pods of a namespace that are bound to this node, the oldest first."""
         pods = self._core.list_namespaced_pod(
             namespace, label_selector=label_selector, field_selector=f"spec.nodeName={self.name}"
         ).items
@@ -62,30 +62,30 @@ class SimulatedNode:
         return unfinished()[0]
 
     def run(self, pod: Pod, address: str = "127.0.0.1") -> None:
-        """Lets the containers of a pod run.
+        """Sets a pod to running.
 
         Args:
             pod: as read before.
-            address: what becomes the pod's IP address.
+            address: the IP address of the pod.
         """
         state = {"running": {"startedAt": _now()}}
         self._write(pod, "Running", state, ready=True, podIP=address, podIPs=[{"ip": address}], startTime=_now())
 
     def fail_to_pull_image(self, pod: Pod) -> None:
-        """Lets a pod wait for an image that is not there."""
+        """Sets a pod to waiting for an image that does not exist."""
         self._write(pod, "Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
 
     def finish(self, pod: Pod, exit_code: int = 0, message: str = "") -> None:
-        """Ends the containers of a pod by themselves, with a termination message."""
+        """Sets the containers of a pod to terminated, with a termination message."""
         reason = "Completed" if exit_code == 0 else "Error"
         self._terminate(pod, exit_code, reason, message)
 
     def run_out_of_memory(self, pod: Pod) -> None:
-        """Ends the containers of a pod as the kernel does over the memory limit: without a termination message."""
+        """Sets the containers of a pod to killed over the memory limit, without a termination message."""
         self._terminate(pod, _KILLED, "OOMKilled")
 
     def evict(self, pod: Pod, exit_code: int = _KILLED, message: str = "") -> None:
-        """Ends a pod as the kubelet does when the node runs short of something."""
+        """Sets a pod to evicted because the node is short of a resource."""
         disrupted = {
             "type": "DisruptionTarget",
             "status": "True",

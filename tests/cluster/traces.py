@@ -1,4 +1,4 @@
-"""What a node changes on its host. Equal traces before and after a run show that everything was removed."""
+"""What a node changes on its host. If the traces before and after a run are equal, everything was removed."""
 
 import os
 from pathlib import Path

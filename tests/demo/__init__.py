@@ -1,1 +1,1 @@
-"""The demonstration behind ``make demo``: from nothing to trained models on a Kubernetes of this machine."""
+"""The demonstration of ``make demo``: it trains models on a Kubernetes on this machine."""

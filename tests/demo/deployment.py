@@ -27,7 +27,7 @@ def deploy_operator(
         database: For the Secret of the database.
         store: For the Secret of the object store.
         namespace: Of the Secrets.
-        restart: Whether an operator that runs already may be of an older image of the same name.
+        restart: Whether to restart a running operator, whose image may be older than the current one of that name.
     """
     cluster.run_kubectl("apply", "--server-side", "-k", str(OVERLAY))
     if restart:
@@ -39,7 +39,7 @@ def deploy_operator(
 
 
 def select_namespace(cluster: Cluster, namespace: str = NAMESPACE) -> None:
-    """Makes the namespace the one that kubectl uses where none is named; for a kubeconfig of our own only."""
+    """Sets the default namespace in the kubeconfig, which must be one of the test bed."""
     cluster.run_kubectl("config", "set-context", "--current", f"--namespace={namespace}")
 
 
@@ -49,7 +49,7 @@ def apply(cluster: Cluster, jobs: Sequence[Mapping[str, Any]], namespace: str = 
 
 
 def look(client: ApiClient, namespace: str = NAMESPACE) -> Sequence[Mapping[str, Any]]:
-    """The TrainingJobs of the namespace, as the API server has them now."""
+    """The current TrainingJobs of the namespace."""
     listed: Any = CustomObjectsApi(client).list_namespaced_custom_object(
         "training.pumphealth.io", "v1alpha1", namespace, "trainingjobs"
     )

@@ -90,5 +90,5 @@ def columns(job: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def yaml_of(jobs: Iterable[Mapping[str, Any]]) -> str:
-    """The TrainingJobs as one List that kubectl takes; JSON is YAML, and keeps dates strings."""
+    """The TrainingJobs as one List for kubectl; it is JSON, which is YAML in which dates stay strings."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(jobs)})

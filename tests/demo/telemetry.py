@@ -25,14 +25,14 @@ def sample_jobs() -> list[dict[str, Any]]:
 
 
 def database_of(server: PostgresServer) -> Database:
-    """The database of the demonstration, made if it is not there."""
+    """The database of the demonstration; it is created if it is missing."""
     if server.has_database(_DATABASE):
         return server.database(_DATABASE)
     return server.create_database(_DATABASE)
 
 
 def fill(database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any]], data: Path | None = None) -> None:
-    """Makes the tables and the bucket, and gives the machines of TrainingJobs the telemetry that they lack.
+    """Creates tables and bucket, and adds telemetry for the machines of TrainingJobs that have none.
 
     Args:
         database: Where the tables are.

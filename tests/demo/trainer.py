@@ -1,4 +1,4 @@
-"""The trainer's own commands, as the demonstration runs them beside the cluster."""
+"""The commands of the trainer that the demonstration runs outside of the cluster."""
 
 import json
 import sys

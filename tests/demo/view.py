@@ -23,7 +23,7 @@ def watch(
 
     Args:
         console: Where to show them.
-        look: Gives them as they are now.
+        look: Returns them as they are now.
         patience_seconds: When to give up.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Tests on a real node: their cluster, PostgreSQL and S3 are those of the test bed, which its pods reach."""
+"""Tests on a real node. The cluster, PostgreSQL and S3 are those of the test bed."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _pods_are_well(request: pytest.FixtureRequest, cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Looks at the pods of operator and trainer after each test."""
+    """Checks the pods of operator and trainer after each test."""
     since = datetime.now(UTC)
     yield
     marker = request.node.get_closest_marker("provokes")

@@ -1,4 +1,4 @@
-"""The test bed itself: what its node must do for every other test on it to mean something."""
+"""The test bed itself: properties of its node that all other tests rely on."""
 
 import json
 
@@ -20,7 +20,7 @@ RESTRICTED = {
 
 
 def run_to_end(cluster: Cluster, namespace: str, program: str, memory: str = "256Mi") -> dict[str, object]:
-    """Runs a Python program in a pod that may do nothing, and returns how its container ended."""
+    """Runs a Python program in a pod without privileges, and returns the terminated state of its container."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",

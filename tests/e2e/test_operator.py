@@ -1,4 +1,4 @@
-"""The operator as it ships: in its image, from its manifests."""
+"""The operator as users deploy it: its image and its manifests."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ DEPLOYMENT = (f"--namespace={SYSTEM_NAMESPACE}", "deployment/trainingjob-operato
 
 @pytest.fixture
 def deployed(bed: Bed, namespace: str, database: Database, bucket: str, object_store: ObjectStore) -> Cluster:
-    """The operator, with a namespace to train in and too few data for it."""
+    """The operator, and a namespace for TrainingJobs whose machine has too few rows."""
     environment = database.environment() | object_store.environment()
     trainer.run(environment, "init-db", "--bucket", bucket)
     trainer.run(environment, "simulate", "--machine", MACHINE, "--rows", "100")

@@ -32,10 +32,10 @@ LONG_TRAINING = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
 
 
 class Pumps:
-    """One namespace with its Secrets, telemetry and bucket, as a person with kubectl sees it."""
+    """One namespace with its Secrets, telemetry and bucket, and the operations of a user of kubectl."""
 
     def __init__(self, bed: Bed, namespace: str, database: Database, bucket: str) -> None:
-        """Takes over what the fixtures made."""
+        """Uses what the fixtures created."""
         self.cluster, self.store, self.client = bed.cluster, bed.object_store, bed.cluster.client()
         self.namespace, self.database, self.bucket = namespace, database, bucket
 
@@ -55,7 +55,7 @@ class Pumps:
         apply(self.cluster, [job], self.namespace)
 
     def wait(self, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Waits until the TrainingJob is as wanted, and gives it."""
+        """Waits until the TrainingJob fulfils a condition, and returns it."""
         last: dict[str, Any] = {}
 
         def seen() -> bool:
@@ -85,7 +85,7 @@ class Pumps:
 
 @pytest.fixture
 def pumps(bed: Bed, namespace: str, database: Database, bucket: str, object_store: ObjectStore) -> Pumps:
-    """A namespace to train in, looked after by the operator's pod."""
+    """A namespace for TrainingJobs, which the operator's pod watches."""
     environment = database.environment() | object_store.environment()
     trainer.run(environment, "init-db")
     trainer.run(environment, "simulate", "--machine", MACHINE, "--rows", "4000")

@@ -1,4 +1,4 @@
-"""Argo CD's health script and actions, run as Argo CD runs them: in Lua 5.1 with few of its libraries."""
+"""The health script and the actions for Argo CD, in Lua 5.1 with the libraries that Argo CD loads."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ ARGOCD = Path(__file__).parents[2] / "manifests" / "argocd"
 HEALTH_TESTS = yaml.safe_load((ARGOCD / "health_test.yaml").read_text())["tests"]
 ACTIONS = yaml.safe_load((ARGOCD / "actions.yaml").read_text())
 
-# What Argo CD loads: the base library, package, table, and an os that only knows the time.
+# Argo CD loads the base library, package, table, and of os only the time.
 RESTRICT = """
 local date, time = os.date, os.time
 getmetatable("").__index = nil

@@ -1,4 +1,4 @@
-"""The kustomizations render to what a cluster takes, and the operator may do what it does and nothing else."""
+"""The kustomizations render to valid manifests, and grant the operator exactly the permissions that it needs."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def one(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]
 def test_every_manifest_is_valid(cluster: Cluster, overlay: str) -> None:
     documents = render(cluster, MANIFESTS / overlay)
     for document in documents:
-        if document["kind"] != "CustomResourceDefinition":  # the API server says more of it
+        if document["kind"] != "CustomResourceDefinition":  # other tests apply it to the API server
             kubernetes_validate.validate(document, "1.36", strict=True)
     assert {"CustomResourceDefinition", "Namespace", "Deployment"} <= {document["kind"] for document in documents}
 
@@ -71,7 +71,7 @@ def test_the_operator_satisfies_the_restricted_pod_security_standard(cluster: Cl
 
 
 LABELS = {"app.kubernetes.io/part-of": "argocd"}
-# The ConfigMap of Argo CD's own install.yaml has neither a namespace nor data.
+# The ConfigMap in the install.yaml of Argo CD has neither namespace nor data.
 ARGOCD_CM: dict[str, dict[str, Any]] = {
     "as Argo CD installs it": {"metadata": {"name": "argocd-cm", "labels": LABELS}},
     "with a namespace and data": {

@@ -1,4 +1,4 @@
-"""The workflows of GitHub: valid, with pinned actions and least rights, and no more than what make does."""
+"""The workflows of GitHub are valid, use pinned actions and least permissions, and run make targets only."""
 
 import re
 import subprocess

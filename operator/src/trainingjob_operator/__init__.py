@@ -1,1 +1,1 @@
-"""Operator of TrainingJobs: watches them, spawns trainer pods and reports their state."""
+"""Operator of TrainingJobs: watches them, creates Jobs for their trainers and reports their state."""

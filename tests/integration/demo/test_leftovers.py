@@ -1,4 +1,4 @@
-"""What the demonstration leaves for its next run and for a person."""
+"""What the demonstration keeps: telemetry for its next run, and the reports of the models."""
 
 import io
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def kept_database(postgres_server: PostgresServer) -> Iterator[Database]:
 
 @pytest.fixture
 def models(object_store: ObjectStore) -> Iterator[ObjectStore]:
-    """The store, in which the bucket of the demonstration is gone after the test."""
+    """The store; the bucket of the demonstration is removed after the test."""
     yield object_store
     object_store.drop_bucket(BUCKET)
 

@@ -1,4 +1,4 @@
-"""What the contract promises beside the spec: exit codes, metrics, and that it depends on pydantic only."""
+"""The contract except the spec: exit codes, metrics, and its only dependency, pydantic."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""The models of the contract say what the CRD says, field by field."""
+"""The models of the contract are equal to the CRD, field by field."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ CONSTRAINTS = ("minimum", "maximum", "minLength", "maxLength", "pattern", "minIt
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema without references and without the null that an absent field has in Python."""
+    """The schema with references resolved, and without the null of absent fields in Python."""
     schema = dict(schema)
     if "$ref" in schema:
         return {**_resolved(definitions[schema["$ref"].rpartition("/")[2]], definitions), **_without_ref(schema)}
@@ -68,7 +68,7 @@ def test_the_models_have_the_fields_of_the_crd_and_no_other() -> None:
 
 
 def test_the_models_bound_every_field_as_the_crd_does() -> None:
-    # An enumeration needs no length: the CRD states one for the cost of its rules.
+    # The CRD limits the length of an enumeration only to reduce the cost of its rules.
     wanted = {path: _bounds(node, CONSTRAINTS if "enum" not in node else ()) for path, node in CRD.items()}
     assert {path: _bounds(node, CONSTRAINTS) for path, node in PYTHON.items()} == wanted
 
@@ -76,7 +76,7 @@ def test_the_models_bound_every_field_as_the_crd_does() -> None:
 def _bounds(node: Mapping[str, Any], constraints: tuple[str, ...]) -> dict[str, Any]:
     bounds = {key: node[key] for key in (*constraints, "enum", "type") if key in node}
     for side in ("Minimum", "Maximum"):
-        # A flag beside the bound in OpenAPI 3.0, the bound itself in JSON Schema.
+        # OpenAPI 3.0 has a flag beside the bound, JSON Schema has the bound itself.
         exclusive = node.get(f"exclusive{side}", False)
         if exclusive is not False:
             bounds |= {f"exclusive{side}": True, side.lower(): node[side.lower()] if exclusive is True else exclusive}

@@ -1,4 +1,4 @@
-"""Which specs are equal, and which window of the data they mean: random specs and ten fixed ones."""
+"""Hashes of equal and different specs, random ones and ten fixed ones, and the resolved windows."""
 
 import json
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def test_writing_a_default_out_changes_no_hash(spec: dict[str, Any]) -> None:
 
 
 BASE: Mapping[str, Any] = {"machine": "M-1", "model": {"type": "gru"}}
-# Each changes one thing: what it is, and which hashes it changes.
+# Each entry is one change of the spec, and the hashes that change with it.
 CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"machine": "M-2"}, "spec"),
     ({"model": {"type": "xgb"}}, "spec"),
@@ -157,8 +157,8 @@ def test_a_lookback_counts_days_of_utc_wherever_the_clock_stands() -> None:
     assert resolve_window(spec, elsewhere) == resolve_window(spec, NOW)
 
 
-# These ten never change: a changed hash would train every model of every user anew. A new field leaves them alone
-# because what equals its default is left out.
+# These ten hashes must never change, because every model of every user would be trained again. New fields do not change
+# them, because fields that equal their default are not hashed.
 GOLDEN: list[tuple[dict[str, Any], str]] = [
     (
         {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}},

@@ -1,11 +1,11 @@
-"""What every part of the CRD has to keep to, whatever it says. Each test lists all parts that do not."""
+"""Rules for every node of the CRD. Each test lists all nodes that break a rule."""
 
 import json
 import re
 
 from support.api_schema import CRD_FILE, load_crd, nodes, root_schema
 
-# The API server allows nothing to be said of metadata.
+# The API server allows no description of metadata.
 NODES = {path or "TrainingJob": node for path, node in nodes(root_schema()) if path != "metadata"}
 BOUNDS = {
     "string": {"maxLength"},
@@ -38,7 +38,7 @@ def test_every_node_is_bounded() -> None:
         if node.get("format") == "int64":
             wanted = {"minimum"}
         if path.startswith("status") and node.get("type") == "number":
-            wanted = set()  # a measured value; JSON keeps it finite
+            wanted = set()  # a measured value, which is finite in JSON
         unbounded += [f"{path}: {bound}" for bound in wanted.difference(node)]
     assert unbounded == []
 
@@ -50,8 +50,8 @@ def test_every_list_and_map_declares_its_merge_strategy() -> None:
 
 
 def test_each_block_of_the_spec_has_one_owner() -> None:
-    # Where fields have owners of their own, a block that somebody else created and Git then changed becomes null when
-    # it is taken out of Git, and the API server refuses null. The block of spec.model stays: its type is required.
+    # With server-side apply, a block that another client created and Git changed becomes null when it is removed from
+    # Git, so null must be valid. The block spec.model always remains, because its type is required.
     blocks = {p: node for p, node in NODES.items() if p.startswith("spec.") and node.get("type") in ("object", "array")}
     kinds = ("x-kubernetes-map-type", "x-kubernetes-list-type")
     atomic = [path for path, node in blocks.items() if "atomic" in map(node.get, kinds)]
@@ -60,8 +60,8 @@ def test_each_block_of_the_spec_has_one_owner() -> None:
 
 
 def test_no_node_has_a_default() -> None:
-    # Argo CD takes a value that the API server filled in for one that somebody else set: a field that is taken out of
-    # Git would stay as it was.
+    # Argo CD treats a default of the API server like a value of another client: a field that is removed from Git would
+    # keep its value.
     assert [path for path, node in NODES.items() if "default" in node] == []
 
 
@@ -71,7 +71,7 @@ def test_every_rule_message_names_the_field_and_its_condition() -> None:
         inside = re.search(r"\[\]|\{\}", path)
         for rule in node.get("x-kubernetes-validations", ()):
             message = rule["message"]
-            # Of an entry of a list or map the API server names the path; the rule names the field in it.
+            # For an entry of a list or map, the API server names the path, and the rule names the field in it.
             named = inside or "metadata.name" in message or re.search(rf"{re.escape(path)}\b", message)
             if not named or not re.search(r"\bmust\b|\bis immutable\b", message):
                 unclear.append(f"{path}: {message}")

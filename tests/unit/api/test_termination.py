@@ -1,4 +1,4 @@
-"""The termination message fits, keeps what matters longest, and is read back within the bounds of the CRD."""
+"""The termination message fits its limit, drops the least important parts first, and satisfies the CRD when read."""
 
 import json
 import math

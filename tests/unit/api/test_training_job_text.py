@@ -1,4 +1,4 @@
-"""What the trainer reads: the operator's JSON, and the YAML that one would apply."""
+"""The input of the trainer: the JSON of the operator, and the YAML of a TrainingJob."""
 
 import contextlib
 import gzip
@@ -47,7 +47,7 @@ CLAIM = {
 
 
 def handed_over(spec: dict[str, Any], claim: dict[str, Any]) -> str:
-    """The variable TRAINING_JOB of the pod that the operator asks for."""
+    """The value of TRAINING_JOB in the Job that the operator builds."""
     metadata = {"name": "example", "namespace": "models", "uid": "0a1b2c3d-0000", "resourceVersion": "1"}
     status = {**claim, "specHash": spec_hash(spec)}
     settings = {"TRAINER_IMAGE_CPU": "cpu", "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "gpu"}'}

@@ -1,4 +1,4 @@
-"""The cache between runs: what is in it is whole, and made by one at a time."""
+"""The cache between runs: its entries are complete, and one program at a time makes an entry."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made_with(content: str) -> Path:
-    """The folder of key `key`, in which a file holds the content that it was made with."""
+    """The folder of the key; if it is made now, a file in it has the given content."""
 
     def make(folder: Path) -> None:
         (folder / "file").write_text(content)

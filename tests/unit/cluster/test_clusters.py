@@ -1,4 +1,4 @@
-"""The choice of the cluster to test on."""
+"""The selection of the cluster for tests."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A command that is told to end."""
+"""A command that gets a signal to end."""
 
 import os
 import signal

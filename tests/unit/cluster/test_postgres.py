@@ -1,4 +1,4 @@
-"""PostgreSQL starts wherever the repository was cloned to."""
+"""PostgreSQL starts in any folder, also if only its owner can enter it."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""What is told about a machine that cannot have the test bed: all of it, each with what to do."""
+"""All obstacles of a machine to the test bed are reported together, each with a solution."""
 
 import dataclasses
 from typing import Any

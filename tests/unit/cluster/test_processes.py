@@ -1,4 +1,4 @@
-"""Server processes: what is heard of them when they die, and that none outlives a test run."""
+"""Server processes: the error when one ends, and that all end with the test run."""
 
 import os
 import signal
@@ -70,6 +70,6 @@ def test_free_ports_are_different() -> None:
 
 
 def _runs(pid: int) -> bool:
-    # A process that nobody has waited for yet has ended all the same.
+    # A zombie has ended too.
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"

@@ -1,4 +1,4 @@
-"""Programs that run to their end: what is heard of one that fails, and that none outlives an interruption."""
+"""Programs that run to their end: the error of one that fails, and that all end with an interruption."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_and_fail(script: str) -> tuple[ProgramError, str]:
-    """The error of a script, and what was kept of what it said."""
+    """The error of a script, and the file with its output."""
     with pytest.raises(ProgramError) as failure:
         run_program(["sh", "-c", script])
     (kept,) = (cache.ROOT / "logs").iterdir()
@@ -90,6 +90,6 @@ def test_an_interruption_ends_the_program_and_its_children(tmp_path: Path, by: s
 
 
 def _runs(pid: int) -> bool:
-    # A process that nobody has waited for yet has ended all the same.
+    # A zombie has ended too.
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"

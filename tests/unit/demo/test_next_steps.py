@@ -1,4 +1,4 @@
-"""What the demonstration tells a person to do next."""
+"""The next commands that the demonstration prints."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the demonstration tells of a TrainingJob."""
+"""The TrainingJobs of the demonstration, and how it displays them."""
 
 from typing import Any
 

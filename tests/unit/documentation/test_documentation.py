@@ -1,4 +1,4 @@
-"""The documentation is true: generated parts follow the code, and what it names exists."""
+"""The documentation is correct: its generated parts equal the code, and everything that it names exists."""
 
 import re
 import subprocess
@@ -84,7 +84,7 @@ def test_every_link_and_path_exists(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
     folders = "|".join(re.escape(entry.name) for entry in ROOT.iterdir() if entry.is_dir() and entry.name != ".venv")
     paths = re.findall(rf"(?<![\w./-])(?:{folders})/[\w./-]*\w", text)
-    # What git ignores is written by a command.
+    # Files that git ignores are written by a command.
     written = ("build/", "benchmarks/results")
     assert [path for path in paths if not path.startswith(written) and not (ROOT / path).exists()] == []
 

@@ -98,7 +98,7 @@ def _after_run(snapshot: Snapshot, specification: Specification) -> Decision:
 
 
 def _new_run_trigger(trainingjob: TrainingJob) -> Trigger | None:
-    """Why a new run follows a run that has ended; None if none does."""
+    """Why a new run follows a run that has ended; None if no run follows."""
     status, spec = trainingjob.status, trainingjob.spec
     if _retrain_requested(trainingjob):
         return "RetrainRequested"

@@ -1,4 +1,4 @@
-"""Metrics equal scikit-learn's where there is one, and what no number can say becomes null with a note."""
+"""Metrics equal those of scikit-learn; a metric that is undefined is null with a note."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the figures of the report show: axes without gaps, coverage, what an axis leaves out, moments in words."""
+"""The data of the report's figures: axes without gaps, coverage, ranges of axes, times as text."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The plots of the report as SVG: what lies where, and which ticks a person reads."""
+"""The plots of the report as SVG: positions and labels."""
 
 import re
 from xml.etree import ElementTree
@@ -16,7 +16,7 @@ ACTUAL, PREDICTED = "#222222", "#5aa2e8"
 
 
 def ticks(svg: str) -> list[str]:
-    """Every text of a plot: matplotlib names the text of each group of glyphs in a comment."""
+    """Every text of a plot, from the comment that matplotlib writes before each group of glyphs."""
     return re.findall(r"<!-- (.*?) -->", svg)
 
 
@@ -27,7 +27,7 @@ def prediction(rows: list[int]) -> str:
 
 
 def line(svg: str, colour: str) -> str:
-    """The first line of a colour, as path data."""
+    """The path data of the first line of a colour."""
     found = re.search(rf'<path d="([^"]*)"[^>]*style="[^"]*stroke: {colour}[^"]*stroke-linecap', svg)
     assert found
     return found[1]

@@ -1,4 +1,4 @@
-"""The report shows what it was given, in one file, and nothing hostile gets through."""
+"""The report is one file with all given content, in which malicious text is escaped."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What a run computes on: the device it was given, and no more threads than its limit."""
+"""The device of a run, and its number of threads."""
 
 import json
 import os

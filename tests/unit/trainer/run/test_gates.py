@@ -1,4 +1,4 @@
-"""Gates: bounds are allowed, a metric without a value is not."""
+"""Gates: a metric equal to a bound passes, a metric without a value fails."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Progress: how far a run is, what the endpoint shows of it, and the end of a run that hangs."""
+"""Progress of a run: its ratio, the metrics endpoint, and the end of a run that hangs."""
 
 import math
 import subprocess
@@ -30,7 +30,7 @@ def test_progress_only_grows_from_stage_to_stage_and_epoch_to_epoch() -> None:
 
 
 def scraped(port: int) -> dict[str, float]:
-    """Every sample by its name, or by its stage."""
+    """The value of every sample by name, or by stage."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
         families = text_string_to_metric_families(response.read().decode())
         return {

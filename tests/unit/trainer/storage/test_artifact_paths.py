@@ -1,4 +1,4 @@
-"""Names of objects and the manifest, as readers and the registry rely on them."""
+"""Names of objects and the manifest, on which readers and the registry rely."""
 
 from datetime import UTC, datetime
 

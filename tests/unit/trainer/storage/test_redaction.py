@@ -1,4 +1,4 @@
-"""Nothing that is written at the outermost edge holds a key, a password or a signature."""
+"""Messages of the outermost error handler contain no key, password or signature."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""CSV in: what is right is taken to the last digit, what is not is refused by its line, whatever the file holds."""
+"""Reading CSV: valid lines are read exactly, and each invalid line is refused with its number."""
 
 import bz2
 import gzip
@@ -26,7 +26,7 @@ GOOD = "2025-01-01T00:00:00Z,ITU-415,480.5,\n"
 
 
 def read(path: Path, content: str | bytes) -> tuple[pd.DataFrame, Refusals]:
-    """The rows taken and the lines refused."""
+    """The valid rows and the refused lines."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     refusals = Refusals()
     frames = list(read_csv(path, KNOWN, refusals))

@@ -1,4 +1,4 @@
-"""Simulated telemetry is as full of life, of faults and of something to learn as the real one."""
+"""Simulated telemetry has the dynamics, the faults and the failures of real telemetry."""
 
 import io
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def table() -> pd.DataFrame:
 
 
 def as_loaded(table: pd.DataFrame) -> Telemetry:
-    """The table's rows in the order in which the database gives them."""
+    """The rows in the order in which the database returns them."""
     ordered = table.assign(present=table.notna().sum(axis=1)).sort_values(["timestamp", "present"], kind="stable")
     values = ordered[list(TELEMETRY_COLUMNS)].astype(np.float32).reset_index(drop=True)
     return Telemetry(MACHINE, ordered["timestamp"].to_numpy().astype("datetime64[us]"), values, "0" * 64)

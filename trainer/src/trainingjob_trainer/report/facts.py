@@ -18,7 +18,7 @@ class Axis:
     """A time axis from which the gaps are cut out.
 
     Attributes:
-        positions: Where each window stands, shape (windows,); consecutive windows are 1 apart.
+        positions: Position of each window, shape (windows,); consecutive windows are 1 apart.
         breaks: Indices of the windows that a gap comes before.
         cuts: Positions of the gaps.
         alone: bool, shape (windows,): a gap on both sides, so that no line reaches the window.

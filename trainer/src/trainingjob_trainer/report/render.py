@@ -131,7 +131,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _number(value: Any) -> str:
-    """A number to four digits without an exponent that a person would have to resolve; whole ones in full."""
+    """A number with four significant digits; whole numbers in full."""
     if value is None:
         return "not defined"
     if isinstance(value, float) and abs(value) >= 1000:

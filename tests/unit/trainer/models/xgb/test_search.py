@@ -1,4 +1,4 @@
-"""The search against scikit-learn's GridSearchCV on the same data: settings, scores, winner, model."""
+"""The search compared with scikit-learn's GridSearchCV on the same data: settings, scores, best setting, model."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ FIXED: dict[str, Any] = {"objective": "binary:logistic", "seed": 42}
 
 
 def telemetry(seed: int, rows: int, positives: float, missing: float) -> tuple[pd.DataFrame, NDArray[np.int8]]:
-    """Correlated columns of which some foretell the label, with missing values and repeated values."""
+    """Correlated columns, some of which predict the label, with missing values and repeated values."""
     generator = np.random.default_rng(seed)
     walk = generator.normal(size=(rows, 6)).cumsum(axis=0) * 0.1
     walk[:, 5] = np.round(walk[:, 5])
