@@ -7,6 +7,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 BIN := .venv/bin
 RUN := PYTHONPATH=tests $(BIN)/python -m
 TESTS ?= tests
+# Each process has its own PostgreSQL and S3 server, so that more need more memory.
+PROCESSES ?= 2
 MODELS ?= gru,xgb
 VERSION ?= dev
 # Each version of kind has its own node images, so both change together.
@@ -31,8 +33,8 @@ demo: .venv/.ready ## Train both models on a local Kubernetes, reports in build/
 	@$(RUN) demo $(if $(DATA),--data '$(DATA)' --machine '$(MACHINE)' --models '$(MODELS)') $(if $(KEEP),--keep)
 
 .PHONY: test
-test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: only these)
-	@$(BIN)/pytest $(TESTS)
+test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: only these; PROCESSES=0: in one process)
+	@$(BIN)/pytest --numprocesses=$(PROCESSES) $(TESTS)
 
 .PHONY: lint
 lint: .venv/.ready ## Check format, style, types, imports, Dockerfile, YAML files and documentation

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -53,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Terminal(logging.Handler):
-    """Writes to the terminal past pytest's capturing."""
+    """Writes to the terminal even while pytest captures output."""
 
     def __init__(self, config: pytest.Config) -> None:
         super().__init__()
@@ -62,10 +63,17 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         terminal = self._plugins.get_plugin("terminalreporter")
         capturing = self._plugins.get_plugin("capturemanager")
-        if terminal is not None and capturing is not None:
-            with capturing.global_and_fixture_disabled():
+        if capturing is None:
+            return
+        line = f"==> {self.format(record)}"
+        with capturing.global_and_fixture_disabled():
+            if terminal is None:
+                # A process of pytest-xdist has no terminal, but shares standard error with its parent.
+                sys.stderr.write(f"\n{line}\n")
+                sys.stderr.flush()
+            else:
                 terminal.ensure_newline()
-                terminal.write_line(f"==> {self.format(record)}")
+                terminal.write_line(line)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -87,7 +95,7 @@ def cluster_kind(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def cluster(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A Kubernetes API server with its controllers; without a node when it is one of our own."""
+    """A Kubernetes API server with its controllers; without a node unless the cluster exists already."""
     if cluster_kind == "existing":
         yield existing_cluster(os.environ)
         return
@@ -101,7 +109,7 @@ def cluster(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def bed(cluster_kind: str) -> Iterator[Bed]:
     """The whole test bed, with a node, the project's images, PostgreSQL and S3 that pods reach.
 
-    One of our own leaves nothing behind at its end. An existing cluster must have the images already.
+    A local test bed is removed completely at the end. An existing cluster must already have the images.
     """
     if cluster_kind == "existing":
         try:
@@ -113,7 +121,7 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
         unavailable("binaries of a control plane make no node: --cluster=build or --cluster=existing")
     with contextlib.ExitStack() as running:
         try:
-            # Remains of an earlier run that was killed are not a fault of this run.
+            # An earlier run that was killed may have left something.
             host.recover()
             before = traces()
             bed = running.enter_context(bed_running())
@@ -125,7 +133,7 @@ def bed(cluster_kind: str) -> Iterator[Bed]:
 
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
-    """Skips a test, or fails it in CI, whose cluster lacks what its marker asks for."""
+    """Skips a test, or fails it in CI, if the cluster lacks a capability that its marker names."""
     marker = request.node.get_closest_marker("needs")
     if marker is not None:
         missing = set(marker.args) - request.getfixturevalue("cluster").capabilities
@@ -158,7 +166,7 @@ def _is_ready_for_pods(core: CoreV1Api, namespace: str) -> bool:
 
 @pytest.fixture
 def simulated_node(cluster: Cluster) -> Iterator[SimulatedNode]:
-    """A node that takes every pod, and of whose pods the test says what becomes of them."""
+    """A node that takes every pod; the test sets the status of its pods."""
     with simulated_node_registered(cluster.client()) as node:
         yield node
 
@@ -187,7 +195,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of its own, of 64 MB."""
+    """A folder on a separate disk of 64 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() != 0:
