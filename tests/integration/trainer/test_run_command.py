@@ -71,11 +71,9 @@ def test_the_command_line_registers_a_model_from_an_empty_database(
 
 
 def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
-    servers: Environment, bucket: str, database: Database, tmp_path: Path
+    servers: Environment, installation: Installation, tmp_path: Path
 ) -> None:
-    assert command(servers, "init-db").returncode == 0
-    assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
-    spec = small_spec("xgb", bucket).as_json()
+    spec = small_spec("xgb", installation.bucket).as_json()
     told = tmp_path / "told.json"
     job = training_job(tmp_path / "job.yaml", spec)
     done = command(servers | {"MPLBACKEND": "none"}, "run", "--file", job, "--termination-log", told)
@@ -84,9 +82,7 @@ def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
     assert facts["reason"] == "Completed"
     assert {artifact["name"] for artifact in facts["artifacts"]} == {"model", "model-ubj", "search-json", "manifest"}
     assert any("The model has no report (ValueError: " in warning for warning in facts["warnings"])
-    with database.connect() as session, session.cursor() as rows:
-        rows.execute("SELECT metrics->'warnings' FROM models")
-        assert rows.fetchall() == [(facts["warnings"],)]
+    assert installation.rows("SELECT metrics->'warnings' FROM models") == [(facts["warnings"],)]
 
 
 def test_import_reads_a_file_of_simulated_telemetry(servers: Environment, tmp_path: Path) -> None:
@@ -218,12 +214,12 @@ def test_the_help_lists_the_exit_codes_and_what_import_refuses(servers: Environm
     assert "rows are already in the table, nothing is imported and the exit code is 11" in told
 
 
-def test_a_pod_that_gets_sigterm_exits_with_code_14(servers: Environment, bucket: str, tmp_path: Path) -> None:
-    assert command(servers, "init-db").returncode == 0
-    assert command(servers, "simulate", "--machine", MACHINE, "--rows", "3000", "--step", "60").returncode == 0
-    spec = small_spec("gru", bucket).as_json()
+def test_a_pod_that_gets_sigterm_exits_with_code_14(
+    servers: Environment, installation: Installation, tmp_path: Path
+) -> None:
+    spec = small_spec("gru", installation.bucket).as_json()
     spec["model"]["gru"] |= {"epochs": 10_000, "earlyStoppingPatience": 10_000}
-    run = Installation.training_run(TrainingJobSpec.model_validate(spec))
+    run = installation.training_run(TrainingJobSpec.model_validate(spec))
     (port,) = free_ports(1)
     told = tmp_path / "termination-log"
     program = [
