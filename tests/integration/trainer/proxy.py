@@ -13,10 +13,14 @@ from cluster.object_store import ObjectStore
 
 @dataclass(frozen=True)
 class Cut:
-    """When a connection is cut: after the server got at least so many bytes, including the given ones."""
+    """When a connection is cut: after the server got at least so many bytes, including the given ones.
+
+    With ``in_answer``: after the server sent them.
+    """
 
     after_bytes: int = 0
     after: bytes = b""
+    in_answer: bool = False
 
 
 class Proxy:
@@ -40,9 +44,9 @@ class Proxy:
         self._to_cut: list[Cut] = []
         self._to_answer: list[bytes] = []
 
-    def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"") -> None:
-        """Cut the next connections, each after the server got at least so many bytes, including the given ones."""
-        self._to_cut += [Cut(after_bytes, after)] * connections
+    def cut_next(self, connections: int, after_bytes: int = 0, after: bytes = b"", *, in_answer: bool = False) -> None:
+        """Cut the next connections, each as `Cut` says; of several calls, the last is used first."""
+        self._to_cut += [Cut(after_bytes, after, in_answer)] * connections
 
     def answer_next(self, connections: int, answer: bytes) -> None:
         """Answer the first request of the next connections in place of the server, and close them."""
@@ -76,8 +80,9 @@ class Proxy:
                 self.answered += 1
                 continue
             server = socket.create_connection(self._target)
-            threading.Thread(target=_forward, args=(client, server, cut, (b"", b"")), daemon=True).start()
-            threading.Thread(target=_forward, args=(server, client, None, self.altered), daemon=True).start()
+            request_cut, answer_cut = (None, cut) if cut and cut.in_answer else (cut, None)
+            threading.Thread(target=_forward, args=(client, server, request_cut, (b"", b"")), daemon=True).start()
+            threading.Thread(target=_forward, args=(server, client, answer_cut, self.altered), daemon=True).start()
 
 
 @contextmanager
