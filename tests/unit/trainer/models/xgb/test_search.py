@@ -1,17 +1,20 @@
-"""The search compared with scikit-learn's GridSearchCV on the same data: settings, scores, best setting, model."""
+"""The search compared with scikit-learn's GridSearchCV on the same data, and what must not change its result."""
 
+import threading
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from xgboost import XGBClassifier
 
 from trainingjob_api.spec import Search, Xgb
 from trainingjob_trainer.models.reporter import SilentReporter
-from trainingjob_trainer.models.xgb.search import LabelledRows, search_settings
+from trainingjob_trainer.models.xgb.rows import LabelledRows
+from trainingjob_trainer.models.xgb.search import search_settings
 
 SEARCH = Search(n_estimators=(5, 12), max_depth=(2, 4, 3), learning_rate=(0.3, 0.1), subsample=(0.8, 1.0))
 FIXED: dict[str, Any] = {"objective": "binary:logistic", "seed": 42}
@@ -54,3 +57,40 @@ def test_the_search_gives_exactly_the_scores_of_grid_search(
     expected = np.column_stack([reference.cv_results_[f"split{fold}_test_score"] for fold in range(3)])
     np.testing.assert_array_equal(found.scores, expected)
     assert found.best == reference.best_params_
+    unseen = cross_val_predict(
+        classifier.set_params(**reference.best_params_), features, labels, cv=3, method="predict_proba"
+    )
+    np.testing.assert_array_equal(found.out_of_fold, unseen[:, 1])
+
+
+def test_column_names_that_xgboost_refuses_do_not_change_the_search() -> None:
+    features, labels = telemetry(4, 400, 0.2, 0.1)
+    named = features.set_axis(["Oil_P [bar]", "a]b", "level<5", "f0", "", "\u03b4"], axis="columns")
+    search = Search(n_estimators=(3, 6), max_depth=(3,), learning_rate=(0.3,), subsample=(0.8,))
+    found, other = (
+        search_settings(LabelledRows(frame, labels), Xgb(search=search), FIXED, 2, SilentReporter())
+        for frame in (features, named)
+    )
+    np.testing.assert_array_equal(found.scores, other.scores)
+    np.testing.assert_array_equal(found.out_of_fold, other.out_of_fold)
+
+
+@pytest.mark.parametrize(("device", "most"), [("cpu", 3), ("cuda", 1)])
+def test_boosters_share_the_cpu_and_have_a_gpu_for_themselves(device: str, most: int) -> None:
+    class Counting(SilentReporter):
+        threads: set[int]
+
+        def should_stop(self) -> bool:
+            self.threads.add(threading.get_ident())
+            return False
+
+    reporter = Counting()
+    reporter.threads = set()
+    features, labels = telemetry(5, 300, 0.2, 0.0)
+    # XGBoost without a GPU trains on the CPU after a warning.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search_settings(
+            LabelledRows(features, labels), Xgb(search=SEARCH), {**FIXED, "device": device, "verbosity": 0}, 3, reporter
+        )
+    assert 1 <= len(reporter.threads) <= most

@@ -86,6 +86,8 @@ def train_xgboost(
     classifier.get_booster().feature_names = list(dataset.features)
     # A reader may have no GPU, and as many threads as it likes.
     classifier.set_params(device="cpu", n_jobs=None)
+    # ``n_jobs=None`` does not reach the booster, which would keep the number of threads of this machine.
+    classifier.get_booster().set_param({"nthread": 0})
     reporter.heartbeat()
 
     threshold = operating_threshold(training.labels, found.out_of_fold, xgb.target_recall)

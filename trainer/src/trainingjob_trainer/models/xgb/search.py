@@ -1,17 +1,17 @@
 """The search for the best xgb setting: the winner and the scores of scikit-learn's GridSearchCV for less than half.
 
-Three facts make it cheap. The first n rounds of a booster are the booster of n rounds, so one booster per setting
-gives the score of every wanted length. The bins of a fold's rows depend on no setting, so they are made once.
-``xgboost.train`` releases the interpreter's lock, so single-threaded boosters side by side keep every core busy.
+Four facts make it cheap. The first n rounds of a booster are the booster of n rounds, so one booster per setting
+gives the score of every wanted length, and a booster that predicts the same rows again adds only its new trees. The
+bins of a fold's rows depend on no setting, so they are made once. XGBoost releases the interpreter's lock, so
+single-threaded boosters side by side keep every core busy.
 """
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import Xgb
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.reporter import Reporter
-from trainingjob_trainer.models.xgb.evaluation import DECISION
+from trainingjob_trainer.models.xgb.evaluation import DECISION, Probabilities
 from trainingjob_trainer.models.xgb.rows import LabelledRows, Labels
 
 _HEARTBEAT_SECONDS = 1.0
 _SEARCHED = ("learning_rate", "max_depth", "n_estimators", "subsample")
+Features = NDArray[np.float32]
 Rows = NDArray[np.intp]
 Setting = Mapping[str, Any]
 
@@ -47,14 +48,14 @@ class SearchResult:
     settings: Sequence[Setting]
     scores: NDArray[np.float64]
     best: Setting
-    out_of_fold: NDArray[np.float32]
+    out_of_fold: Probabilities
 
 
 @dataclass(frozen=True)
 class _Fold:
     training: xgboost.QuantileDMatrix
+    validation: xgboost.DMatrix
     rows: Rows
-    validation: LabelledRows
 
 
 def computes_on(device: str) -> str:
@@ -73,7 +74,7 @@ def search_settings(
         data: The training part.
         xgb: The settings, the score to choose by and the number of folds.
         fixed: What all boosters have in common, by the names of XGBoost's parameters.
-        threads: How many boosters are trained at a time, with one thread each.
+        threads: How many boosters are trained at a time, with one thread each; on a GPU one at a time.
         reporter: Receives every booster, and says whether to stop.
 
     Returns:
@@ -87,9 +88,16 @@ def search_settings(
     # The deepest trees take longest: begun last they would leave the other threads idle at the end.
     shapes = sorted({_shape(setting) for setting in settings}, key=lambda shape: (-shape[0], shape))
     scores = np.full((len(settings), xgb.folds), np.nan)
-    out_of_fold: dict[int, NDArray[np.float32]] = {}
-    with _workers(threads) as workers:
-        folds = list(workers.map(partial(_fold, data), StratifiedKFold(xgb.folds).split(data.features, data.labels)))
+    out_of_fold: dict[int, Probabilities] = {}
+    # Without the names of the columns: XGBoost refuses some names, and compares all of them in every round.
+    features = data.features.to_numpy(np.float32)
+    # XGBoost copies a matrix to the GPU at its first use, which is not safe from several threads.
+    with _workers(threads if fixed.get("device", "cpu") == "cpu" else 1) as workers:
+        # The folds are first in the queue: a booster that waits for its fold waits for a thread that makes it.
+        folds = [
+            workers.submit(_fold, features, data.labels, split)
+            for split in StratifiedKFold(xgb.folds).split(features, data.labels)
+        ]
         jobs = {
             workers.submit(_train, shape, fold, xgb.search.n_estimators, fixed, reporter): (shape, number)
             for shape in shapes
@@ -98,11 +106,11 @@ def search_settings(
         total = len(jobs)
         for done, job in enumerate(as_completed(jobs), start=1):
             shape, number = jobs.pop(job)
-            fold = folds[number]
+            rows = folds[number].result().rows
             for length, probabilities in job.result().items():
                 index = position[(*shape, length)]
-                scores[index, number] = _score(xgb.search.scoring, fold.validation.labels, probabilities)
-                out_of_fold.setdefault(index, np.empty(len(data.labels), np.float32))[fold.rows] = probabilities
+                scores[index, number] = _score(xgb.search.scoring, data.labels[rows], probabilities)
+                out_of_fold.setdefault(index, np.empty(len(data.labels), np.float32))[rows] = probabilities
             beaten = set(np.flatnonzero(~np.isnan(scores).any(axis=1))) - {_first_best(scores)}
             out_of_fold = {index: kept for index, kept in out_of_fold.items() if index not in beaten}
             reporter.epoch(done, total)
@@ -115,50 +123,42 @@ def _shape(setting: Setting) -> tuple[int, float, float]:
     return setting["max_depth"], setting["learning_rate"], setting["subsample"]
 
 
-def _fold(data: LabelledRows, split: tuple[Rows, Rows]) -> _Fold:
+def _fold(features: Features, labels: Labels, split: tuple[Rows, Rows]) -> _Fold:
     training, rows = split
-    bins = xgboost.QuantileDMatrix(data.features.iloc[training], data.labels[training], nthread=1)
-    return _Fold(bins, rows, LabelledRows(data.features.iloc[rows], data.labels[rows]))
+    return _Fold(
+        xgboost.QuantileDMatrix(features[training], labels[training], nthread=1),
+        xgboost.DMatrix(features[rows], nthread=1),
+        rows,
+    )
 
 
 def _train(
     shape: tuple[int, float, float],
-    fold: _Fold,
+    fold: Future[_Fold],
     lengths: Sequence[int],
     fixed: Mapping[str, Any],
     reporter: Reporter,
-) -> dict[int, NDArray[np.float32]]:
+) -> dict[int, Probabilities]:
     """Train one booster of the greatest length and predict the fold's validation rows at every length."""
     max_depth, learning_rate, subsample = shape
-    booster = xgboost.train(
+    training, validation = fold.result().training, fold.result().validation
+    booster = xgboost.Booster(
         {**fixed, "max_depth": max_depth, "learning_rate": learning_rate, "subsample": subsample, "nthread": 1},
-        fold.training,
-        num_boost_round=max(lengths),
-        callbacks=[_EveryRound(reporter)],
+        [training],
     )
-    # Rows to predict lie in the machine's memory, also where a GPU trained.
-    booster.set_param({"device": "cpu"})
-    return {
-        length: booster.inplace_predict(fold.validation.features, iteration_range=(0, length), validate_features=False)
-        for length in lengths
-    }
-
-
-class _EveryRound(xgboost.callback.TrainingCallback):
-    """Sends heartbeats between two rounds, and ends the booster when the process must end."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        super().__init__()
-        self._reporter = reporter
-        self._heartbeat_at = time.monotonic()
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        if self._reporter.should_stop():
+    found = {}
+    heartbeat_at = time.monotonic()
+    # Not xgboost.train: in a fast round its callbacks and its evaluation of no data are a noticeable part.
+    for length in range(1, max(lengths) + 1):
+        booster.update(training, length - 1)
+        if length in lengths:
+            found[length] = booster.predict(validation)
+        if reporter.should_stop():
             raise TrainingError(Reason.SUSPENDED, "Stopped on request; an xgb search starts anew in the next attempt.")
-        if time.monotonic() - self._heartbeat_at >= _HEARTBEAT_SECONDS:
-            self._heartbeat_at = time.monotonic()
-            self._reporter.heartbeat()
-        return False
+        if time.monotonic() - heartbeat_at >= _HEARTBEAT_SECONDS:
+            heartbeat_at = time.monotonic()
+            reporter.heartbeat()
+    return found
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
         workers.shutdown(wait=True, cancel_futures=True)
 
 
-def _score(scoring: str, labels: Labels, probabilities: NDArray[np.float32]) -> float:
+def _score(scoring: str, labels: Labels, probabilities: Probabilities) -> float:
     """The score as scikit-learn's scorers of these names give it."""
     positives = labels == 1
     if not positives.any():
