@@ -44,24 +44,20 @@ WORKDIR /tmp
 
 # Dependencies and the project's packages are separate layers: a change of the code changes the small layer only.
 FROM runtime AS operator
-COPY requirements/operator.txt /opt/venv/requirements.txt
+COPY requirements/install.sh requirements/operator.txt /opt/venv/
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
     --mount=type=cache,target=/root/.cache/pip \
-    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
-        install --require-hashes --requirement /opt/venv/requirements.txt
+    sh /opt/venv/install.sh /opt/venv/operator.txt
 COPY --from=operator-package /installed /
 USER 65532:65532
 ENTRYPOINT ["trainingjob-operator"]
 
 
 FROM runtime AS trainer-cpu
-COPY requirements/trainer-cpu.txt /opt/venv/requirements.txt
-# Headers and the tests of the libraries are a fifth of the installed size, and the trainer does not use them.
+COPY requirements/install.sh requirements/trainer-cpu.txt /opt/venv/
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
     --mount=type=cache,target=/root/.cache/pip \
-    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
-        install --require-hashes --requirement /opt/venv/requirements.txt \
-    && find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
+    sh /opt/venv/install.sh /opt/venv/trainer-cpu.txt
 COPY --from=trainer-package /installed /
 USER 65532:65532
 ENTRYPOINT ["trainingjob-trainer"]
@@ -69,12 +65,10 @@ ENTRYPOINT ["trainingjob-trainer"]
 
 # For nodes with an NVIDIA driver. The container runtime mounts the driver; CUDA and cuDNN are in the image.
 FROM runtime AS trainer-gpu
-COPY requirements/trainer-gpu.txt /opt/venv/requirements.txt
+COPY requirements/install.sh requirements/trainer-gpu.txt /opt/venv/
 RUN --mount=type=bind,from=builder,source=/opt/builder,target=/opt/builder \
     --mount=type=cache,target=/root/.cache/pip \
-    /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
-        install --require-hashes --requirement /opt/venv/requirements.txt \
-    && find /opt/venv -depth -type d \( -name tests -o -path '*/tensorflow/include' \) -exec rm -rf {} +
+    sh /opt/venv/install.sh /opt/venv/trainer-gpu.txt
 COPY --from=trainer-package /installed /
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 65532:65532

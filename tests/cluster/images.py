@@ -94,7 +94,7 @@ def _build_base() -> str:
 
 def _forget_outdated_layers(base: str) -> None:
     """Removes the layers that no image uses, if the inputs of large layers have changed."""
-    inputs = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "requirements").glob("*.txt"))]
+    inputs = [REPOSITORY / "Dockerfile", *sorted((REPOSITORY / "requirements").iterdir())]
     key = cache.digest([base, *(file.read_bytes() for file in inputs)])
     seen = _FOLDER / "inputs"
     if seen.exists() and seen.read_text() != key:

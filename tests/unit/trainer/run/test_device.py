@@ -75,15 +75,22 @@ def test_without_a_cluster_a_run_uses_the_devices_of_the_machine(
 
 
 @pytest.mark.parametrize(
-    ("used", "backend", "chosen"), [("CPU", "", "jax"), ("GPU", "", "tensorflow"), ("CPU", "tensorflow", "tensorflow")]
+    ("used", "backend", "chosen"), [("CPU", "", "jax"), ("GPU", "", "jax"), ("GPU", "tensorflow", "tensorflow")]
 )
-def test_keras_uses_jax_without_a_gpu_unless_configured_otherwise(used: Any, backend: str, chosen: str) -> None:
+def test_keras_uses_jax_unless_configured_otherwise(used: Any, backend: str, chosen: str) -> None:
     assert process_environment(Device(used, 1), {"KERAS_BACKEND": backend})["KERAS_BACKEND"] == chosen
 
 
 def test_an_attempt_on_the_cpu_hides_every_gpu() -> None:
     assert process_environment(Device("CPU", 1), {})["CUDA_VISIBLE_DEVICES"] == "-1"
     assert "CUDA_VISIBLE_DEVICES" not in process_environment(Device("GPU", 1), {})
+
+
+def test_an_attempt_on_a_gpu_leaves_memory_to_other_pods_and_keeps_the_flags_of_xla() -> None:
+    environment = process_environment(Device("GPU", 1), {"XLA_FLAGS": "--xla_gpu_autotune_level=0"})
+    assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert environment["XLA_FLAGS"].split() == ["--xla_gpu_autotune_level=0", "--xla_gpu_deterministic_ops=true"]
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,25 @@
 """Both forms of the network are one function, in units of the score, and fit for the GPU's own kernel."""
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.data.windows import Sequences
-from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.gru.baselines import LinearScore
 from trainingjob_trainer.models.gru.network import (
     Shape,
-    check_device,
     fold,
     prediction_network,
     set_trained_weights,
     training_network,
 )
 from trainingjob_trainer.models.gru.prediction import permutation_importance, predict, subsample
+from trainingjob_trainer.run.device import process_environment
 
 SHAPE = Shape(length=8, features=5, units=(4, 3), dropout=0.2)
 
@@ -61,11 +64,25 @@ def test_the_gru_layers_allow_the_cudnn_kernel() -> None:
         assert layer.cell.reset_after
 
 
-def test_a_gpu_that_keras_cannot_use_is_an_error() -> None:
-    check_device(Device("CPU", 1))
-    with pytest.raises(TrainingError, match="trainer-gpu") as refusal:
-        check_device(Device("GPU", 1))
-    assert refusal.value.exit_code is ExitCode.ACCELERATOR_MISSING
+@pytest.mark.parametrize(
+    ("backend", "remedy"), [("", "the target trainer-gpu"), ("tensorflow", "TensorFlow for CUDA.*unset KERAS_BACKEND")]
+)
+def test_a_gpu_that_the_backend_cannot_use_is_an_error(backend: str, remedy: str) -> None:
+    program = """
+from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.gru.network import check_device
+
+check_device(Device("CPU", 1))
+try:
+    check_device(Device("GPU", 1))
+except TrainingError as refusal:
+    print(refusal.reason, refusal)
+"""
+    chosen = process_environment(Device("GPU", 1), {"KERAS_BACKEND": backend})
+    environment = os.environ | chosen | {"CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True)
+    assert re.search(f"^AcceleratorMissing .*{remedy}", done.stdout)
 
 
 def test_only_a_feature_that_the_model_uses_has_importance(sequences: Sequences) -> None:

@@ -3,7 +3,6 @@
 Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
 """
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ import numpy as np
 from keras import layers
 
 from trainingjob_trainer.data.arrays import Floats
-from trainingjob_trainer.models.device import Device, refuse_silent_cpu
+from trainingjob_trainer.models.device import GPU_IMAGE, Device, refuse_silent_cpu
 from trainingjob_trainer.models.gru.baselines import LinearScore
-
-logger = logging.getLogger(__name__)
 
 _UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
 """The weights are set later, because Keras would compile a program for each random initialization."""
+
+_TENSORFLOW_IMAGE = "your own, with TensorFlow for CUDA (trainer-gpu has CUDA for JAX only: unset KERAS_BACKEND there),"
 
 
 @dataclass(frozen=True)
@@ -131,16 +130,13 @@ def backend() -> str:
 
 
 def check_device(given: Device) -> None:
-    """Makes sure that a GPU which was given is used, and says so where its kernel for GRU layers cannot be.
-
-    The arguments of the layers allow that kernel; of the backends TensorFlow alone has it.
+    """Check that Keras computes on the GPU, if the attempt was given one.
 
     Raises:
         TrainingError: ``AcceleratorMissing``.
     """
-    refuse_silent_cpu(given, f"Keras on {backend()}", _processor())
-    if backend() != "tensorflow" and _processor() == "gpu":
-        logger.warning("the cuDNN kernel for GRU layers is not used: Keras on %s has none", backend())
+    image = _TENSORFLOW_IMAGE if backend() == "tensorflow" else GPU_IMAGE
+    refuse_silent_cpu(given, f"Keras on {backend()}", _processor(), image)
 
 
 def device() -> str:
