@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs a requirements file into /opt/venv while an image is built. The file lists all that is wanted of dependencies.
+# Installs a requirements file, which lists every dependency that is wanted, into /opt/venv of an image.
 # Headers, static libraries and the tests of libraries are a tenth of the size, and the programs do not use them.
 set -eu
 /opt/builder/bin/pip --python /opt/venv/bin/python --cache-dir /root/.cache/pip \
