@@ -14,6 +14,10 @@ import pytest
 from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
+from trainingjob_trainer.data.dataset import FailureDataset, TrainedModel
+from trainingjob_trainer.models.factory import ModelFactory
+from trainingjob_trainer.models.xgb.model import XgbModel
+from trainingjob_trainer.report.content import ReportContent
 from trainingjob_trainer.run.progress import Progress
 
 _STAMP = r"\d{4}(_\d\d){5}"
@@ -113,6 +117,25 @@ def test_an_equal_run_is_adopted_and_a_retrain_run_is_not(installation: Installa
     assert result.reason == "Completed"
     assert len(models(installation)) == 2
     assert recorded(installation) == [(UID, 1, "registered"), (OTHER_UID, 1, "adopted"), (OTHER_UID, 2, "registered")]
+
+
+class _Altered(XgbModel):
+    """An xgb model whose report fails."""
+
+    def report(self, dataset: FailureDataset, trained: TrainedModel) -> ReportContent:
+        raise ValueError("no content")
+
+
+def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelFactory, "types", {"xgb": _Altered()})
+    result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
+    assert result.reason == "Completed"
+    names = {artifact["name"] for artifact in result.summary.artifacts}
+    assert names == {"model", "model-ubj", "search-json", "manifest"}
+    assert any("The model has no report (ValueError: " in warning for warning in result.summary.warnings)
+    assert installation.rows("SELECT metrics->'warnings' FROM models") == [(list(result.summary.warnings),)]
 
 
 def test_a_model_whose_object_was_changed_is_not_adopted(installation: Installation) -> None:

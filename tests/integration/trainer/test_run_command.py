@@ -70,21 +70,6 @@ def test_the_command_line_registers_a_model_from_an_empty_database(
     object_store.drop_bucket(bucket)
 
 
-def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
-    servers: Environment, installation: Installation, tmp_path: Path
-) -> None:
-    spec = small_spec("xgb", installation.bucket).as_json()
-    told = tmp_path / "told.json"
-    job = training_job(tmp_path / "job.yaml", spec)
-    done = command(servers | {"MPLBACKEND": "none"}, "run", "--file", job, "--termination-log", told)
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(told.read_text())
-    assert facts["reason"] == "Completed"
-    assert {artifact["name"] for artifact in facts["artifacts"]} == {"model", "model-ubj", "search-json", "manifest"}
-    assert any("The model has no report (ValueError: " in warning for warning in facts["warnings"])
-    assert installation.rows("SELECT metrics->'warnings' FROM models") == [(facts["warnings"],)]
-
-
 def test_import_reads_a_file_of_simulated_telemetry(servers: Environment, tmp_path: Path) -> None:
     file = tmp_path / "telemetry.csv"
     assert (

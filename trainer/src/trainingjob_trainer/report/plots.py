@@ -1,100 +1,104 @@
-"""The plots of the report: plain arrays in, SVG text out; small figures with large letters, readable on a phone."""
+"""The plots of the report: plain arrays in, SVG text out."""
 
-import io
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
 from trainingjob_trainer.data.arrays import Floats, Instants
+from trainingjob_trainer.report.chart import Curve, draw
 from trainingjob_trainer.report.facts import Axis, in_words
+from trainingjob_trainer.report.scale import Scale, around, linear, logarithmic
 
-_ACTUAL, _MODEL, _BASELINE, _GAP = "#222222", "#5aa2e8", "#d9822b", "#b6bec8"
+_ACTUAL, _MODEL, _BASELINE = "#222222", "#5aa2e8", "#d9822b"
 _TIME_TICKS = 3
+_COVERAGE_HEIGHT = 170
 _LOGARITHMIC_FROM_RATIO = 10
 _LOGARITHMIC_FROM_WINDOWS = 1000
+_BELOW_ONE_WINDOW = 0.7
 
 
 def history(curves: Mapping[str, Floats]) -> str:
     """Values by epoch, one line for each curve; on a logarithmic axis where they fall more than tenfold."""
-    figure, axes = _figure()
-    for (name, values), colour in zip(curves.items(), (_BASELINE, _MODEL), strict=True):
-        axes.plot(range(1, len(values) + 1), values, ".-", label=name, color=colour)
     drawn = np.concatenate(list(curves.values()))
-    if drawn.max() > _LOGARITHMIC_FROM_RATIO * drawn.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(xlabel="epoch", ylabel="error of the score")
-    return _svg(figure, legend=True)
+    low, high = float(drawn.min()), float(drawn.max())
+    what = "error of the score"
+    falls = high > _LOGARITHMIC_FROM_RATIO * low > 0
+    vertical = logarithmic(low / 1.1, high * 1.1, what) if falls else linear(*around(drawn), what)
+    return draw(
+        [
+            Curve(np.arange(1.0, len(values) + 1), values, colour, name, dots=True)
+            for (name, values), colour in zip(curves.items(), (_BASELINE, _MODEL), strict=True)
+        ],
+        linear(0.5, max(map(len, curves.values())) + 0.5, "epoch", whole=True),
+        vertical,
+    )
 
 
 def prediction(axis: Axis, times: Instants, actual: Floats, predicted: Floats, persistence: Floats) -> str:
     """Actual score, prediction and persistence of test windows; the actual score lies on top, a grey line is a gap."""
-    figure, axes = _figure()
-    positions = axis.broken(axis.positions)
-    points = np.flatnonzero(axis.broken(axis.alone) == 1)
-    for name, values, colour, width in (
-        ("persistence", persistence, _BASELINE, 0.7),
-        ("predicted", predicted, _MODEL, 3.0),
-        ("actual", actual, _ACTUAL, 0.9),
-    ):
-        axes.plot(
-            positions, axis.broken(values), ".-", label=name, color=colour, linewidth=width, markevery=points, ms=3
+    positions, alone = axis.broken(axis.positions), axis.broken(axis.alone) == 1
+    curves = [
+        Curve(positions, axis.broken(values), colour, name, width, dots=alone)
+        for name, values, colour, width in (
+            ("persistence", persistence, _BASELINE, 1.0),
+            ("predicted", predicted, _MODEL, 4.0),
+            ("actual", actual, _ACTUAL, 1.3),
         )
-    for cut in axis.cuts:
-        axes.axvline(cut, color=_GAP, linewidth=0.8)
+    ]
     shown = np.linspace(0, len(times) - 1, min(_TIME_TICKS, len(times))).astype(np.intp)
-    _name_moments(axes, axis.positions[shown], times[shown])
-    axes.set_ylabel("health score")
-    return _svg(figure, legend=True)
+    return draw(
+        curves,
+        _time_scale(*around(axis.positions), axis.positions[shown], times[shown]),
+        linear(*around(np.concatenate([curve.y for curve in curves])), "health score"),
+        cuts=axis.cuts,
+    )
 
 
 def residuals(model: Floats, persistence: Floats, reach: float) -> str:
     """Histogram of the errors of model and persistence from ``-reach`` to ``reach``; larger ones are not drawn."""
-    figure, axes = _figure()
-    bins = np.linspace(-reach, reach, int(np.clip(2 * np.sqrt(len(model)), 10, 60)) + 1).tolist()
-    axes.hist(model, bins=bins, label="this model", color=_MODEL)
-    axes.hist(persistence, bins=bins, label="persistence", color=_BASELINE, histtype="step", linewidth=1.2)
+    edges = np.linspace(-reach, reach, int(np.clip(2 * np.sqrt(len(model)), 10, 60)) + 1)
+    counts = [np.histogram(errors, edges)[0].astype(np.float64) for errors in (model, persistence)]
+    highest = float(np.max(counts))
     if len(model) > _LOGARITHMIC_FROM_WINDOWS:
-        axes.set_yscale("log")
+        vertical = logarithmic(_BELOW_ONE_WINDOW, 1.3 * highest, "windows")
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set(xlabel="error of the score", ylabel="windows")
-    return _svg(figure, legend=True)
+        vertical = linear(0.0, 1.05 * highest, "windows", whole=True)
+    return draw(
+        [
+            Curve(*_stairs(edges, counts[0]), _MODEL, "this model", filled=True),
+            Curve(*_stairs(edges, counts[1]), _BASELINE, "persistence"),
+        ],
+        linear(-reach, reach, "error of the score"),
+        vertical,
+    )
 
 
 def precision_recall(label: NDArray[np.integer], probability: Floats, threshold: float) -> str:
     """Precision over recall, and the point of the proposed threshold, which is absent where nothing reaches it."""
-    figure, axes = _figure()
     precision, recall, _ = precision_recall_curve(label, probability)
-    axes.step(recall, precision, where="post", color=_MODEL)
+    # Recall falls; between two points the precision is that of the lower threshold.
+    curves = [Curve(np.repeat(recall, 2)[1:], np.repeat(precision, 2)[:-1], _MODEL)]
     alarms = label[probability >= threshold]
     if len(alarms):
-        axes.plot(alarms.sum() / label.sum(), alarms.mean(), "o", color=_BASELINE)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-    return _svg(figure)
+        point = np.array([alarms.sum() / label.sum()]), np.array([alarms.mean()])
+        curves.append(Curve(*point, _BASELINE, width=4.0, dots=True))
+    return draw(curves, linear(0, 1.02, "recall"), linear(0, 1.02, "precision"))
 
 
 def calibration(label: NDArray[np.integer], probability: Floats) -> str:
     """Share of positives by predicted probability, in ten bins of equal count, beside the diagonal."""
-    figure, axes = _figure()
+    # Imported here, because the other plots do not need it and it imports much of scikit-learn.
+    from sklearn.calibration import calibration_curve
+
     share, mean = calibration_curve(label, probability, n_bins=10, strategy="quantile")
-    axes.plot((0, 1), (0, 1), color=_BASELINE, linewidth=0.8)
-    axes.plot(mean, share, "o-", color=_MODEL)
-    axes.set(xlabel="predicted probability", ylabel="share of positives", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    return _svg(figure)
+    ends = np.array([0.0, 1.0])
+    return draw(
+        [Curve(ends, ends, _BASELINE, width=1.0), Curve(mean, share, _MODEL, width=2.5, dots=True)],
+        linear(-0.02, 1.02, "predicted probability"),
+        linear(-0.02, 1.02, "share of positives"),
+    )
 
 
 def coverage(edges: Instants, share: Floats, test_start: np.datetime64) -> str:
@@ -105,34 +109,25 @@ def coverage(edges: Instants, share: Floats, test_start: np.datetime64) -> str:
         share: Covered share of each bin, 0 to 1, shape (bins,).
         test_start: First instant of the test part.
     """
-    figure, axes = _figure(height=1.7)
     seconds = (edges - edges[0]) / np.timedelta64(1, "s")
     testing = edges[1:] > test_start
-    axes.stairs(np.where(testing, 0, share), seconds, fill=True, color=_MODEL, label="training part")
-    axes.stairs(np.where(testing, share, 0), seconds, fill=True, color=_BASELINE, label="test part")
     shown = np.linspace(0, len(edges) - 1, _TIME_TICKS).astype(np.intp)
-    _name_moments(axes, seconds[shown], edges[shown])
-    axes.set(xlim=(0, seconds[-1]), ylim=(0, 1.02), yticks=(0, 0.5, 1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    return _svg(figure, legend=True)
+    return draw(
+        [
+            Curve(*_stairs(seconds, np.where(testing, 0, share)), _MODEL, "training part", filled=True),
+            Curve(*_stairs(seconds, np.where(testing, share, 0)), _BASELINE, "test part", filled=True),
+        ],
+        _time_scale(0, seconds[-1], seconds[shown], edges[shown]),
+        Scale(0, 1.02, {0.0: "0%", 0.5: "50%", 1.0: "100%"}),
+        height=_COVERAGE_HEIGHT,
+    )
 
 
-def _figure(height: float = 2.7) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.2, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def _stairs(edges: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """The outline of bars that stand side by side on 0."""
+    return np.repeat(edges, 2), np.concatenate(([0.0], np.repeat(values, 2), [0.0]))
 
 
-def _name_moments(axes: Axes, positions: Floats, moments: Instants) -> None:
+def _time_scale(low: float, high: float, positions: Floats, moments: Instants) -> Scale:
     span = moments[-1] - moments[0]
-    axes.set_xticks(positions.tolist(), [in_words(moment, span) for moment in moments])
-
-
-def _svg(figure: Figure, *, legend: bool = False) -> str:
-    if legend:
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=1.2, columnspacing=1.2)
-    with io.StringIO() as text, mpl.rc_context({"svg.hashsalt": "report", "svg.fonttype": "path"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :]
+    return Scale(low, high, dict(zip(positions.tolist(), (in_words(moment, span) for moment in moments), strict=True)))

@@ -7,18 +7,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trainingjob_trainer.data.dataset import Dataset, ModelFile, TrainedModel
 from trainingjob_trainer.report.content import ReportContent
+from trainingjob_trainer.report.figures import coverage, draw_figures
+from trainingjob_trainer.report.templates import TEMPLATES
 
 logger = logging.getLogger(__name__)
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("trainingjob_trainer.report", "."),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-)
 _SHOWN_FEATURES = 12
 _LOOK = "The log of the trainer says why."
 _DURATIONS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
@@ -69,13 +64,10 @@ def draw_report(
         or column name shows as it is spelled.
     """
     try:
-        # Importing matplotlib takes a second, so it is imported only when a report is drawn.
-        from trainingjob_trainer.report.figures import coverage, draw_figures
-
         content = model_type.report(dataset, trained)
         figures, undrawn = draw_figures({**content.figures, "Coverage": partial(coverage, dataset)})
         warnings = [f"The report lacks what could not be drawn: {', '.join(undrawn)}. {_LOOK}"] if undrawn else []
-        page = _ENVIRONMENT.get_template("page.html.jinja").render(
+        page = TEMPLATES.get_template("page.html.jinja").render(
             **_content(content, dataset, trained),
             model_type=model_type.name,
             warnings=dict.fromkeys((*dataset.summary.warnings, *warnings)),
