@@ -21,6 +21,8 @@ TRAINING_JOB_VARIABLE = "TRAINING_JOB"
 """Environment variable that holds a ``TrainingRun`` as JSON."""
 THREADS_VARIABLE = "TRAINER_THREADS"
 """Environment variable with the number of CPU threads to use."""
+CACHE_VARIABLE = "TRAINER_CACHE_DIR"
+"""Environment variable with the folder for compiled programs, which several trainers may share; absent: no cache."""
 METRICS_PORT = 8080
 """Port of the trainer's Prometheus metrics."""
 TERMINATION_LOG = "/dev/termination-log"

@@ -37,6 +37,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Namespaces = Annotated[Names, AfterValidator(_namespaces)]
 ResourceQuantity = Annotated[str | int, AfterValidator(_quantity)]
 Texts = Json[Mapping[str, str]]
+VolumeSource = Json[Mapping[str, Mapping[str, Any]]]
 Resources = Json[Mapping[Literal["requests", "limits"], Mapping[str, ResourceQuantity]]]
 
 
@@ -86,6 +87,12 @@ class Configuration(BaseModel):
         {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
         alias="TRAINER_RESOURCES",
         description="JSON object: resources of the trainer's container if the spec has none",
+    )
+    cache_volume: VolumeSource = Field(
+        {},
+        alias="TRAINER_CACHE_VOLUME",
+        description="JSON object: volume in which the trainers keep compiled programs, as in `spec.volumes` of a pod "
+        'without its name, for example `{"persistentVolumeClaim": {"claimName": "trainer-cache"}}`',
     )
     start_timeout: PositiveInt = Field(
         1800,

@@ -18,8 +18,7 @@ PROGRAM = Path(__file__).with_name("training_program.py")
 
 def start(server: Server, bucket: str, attempt: int, backend: str = "jax") -> subprocess.Popen[str]:
     environment = {**os.environ, **server.environment(), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "trainingjob-jax")
-    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    environment["TRAINER_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "trainingjob-cache")
     command = [sys.executable, str(PROGRAM), bucket, str(attempt)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)

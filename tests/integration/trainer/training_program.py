@@ -18,7 +18,9 @@ from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.data.dataset import DataSummary, HealthDataset, HealthScore
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.gru.model import train_gru
+from trainingjob_trainer.run.compile_cache import cache_environment
 from trainingjob_trainer.storage.object_store import ObjectStore
 
 FEATURES = ("Recalque", "Eng_RPM")
@@ -81,6 +83,7 @@ def say(line: str) -> None:
 
 def main(bucket: str, attempt: int) -> int:
     """Trains; the exit code is that of the trainer."""
+    os.environ.update(cache_environment(Device("CPU", 1), os.environ))
     gru = {"sequenceLength": 20, "units": [6, 4], "epochs": 4, "stepsPerEpoch": 6, "reduceLROnPlateauPatience": 1}
     spec = {"machine": "PUMP-1", "model": {"type": "gru", "gru": gru}}
     told = {"namespace": "pumps", "name": "health", "uid": "0123456789", "run": 1, "attempt": attempt, "spec": spec}

@@ -21,6 +21,7 @@ def test_only_the_image_is_required() -> None:
         ("TRAINER_POD_LABELS", "[]"),
         ("TRAINER_RESOURCES", '{"cpu": "1"}'),
         ("TRAINER_RESOURCES", '{"limits": {"cpu": "1x"}}'),
+        ("TRAINER_CACHE_VOLUME", '{"hostPath": "/var/cache"}'),
         ("ACCELERATOR_POLICY_GRU", "Sometimes"),
         ("START_TIMEOUT_SECONDS", "0"),
         ("CONCURRENCY", "1.5"),
@@ -37,4 +38,4 @@ def test_the_message_names_every_variable_with_an_error(variable: str, value: st
 
 def test_the_table_names_every_variable_once() -> None:
     variables = [variable for variable, _, _ in Configuration.table()]
-    assert len(variables) == len(set(variables)) == 19
+    assert len(variables) == len(set(variables)) == 20

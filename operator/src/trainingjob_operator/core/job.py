@@ -10,6 +10,7 @@ from trainingjob_api.exit_codes import FINAL_EXIT_CODES
 from trainingjob_api.hashing import attempt_hash
 from trainingjob_api.names import (
     API_VERSION,
+    CACHE_VARIABLE,
     CONTAINER,
     KIND,
     LABEL_ATTEMPT,
@@ -34,6 +35,7 @@ from trainingjob_operator.core.specification import Specification, read_specific
 USER = 65532
 DATABASE_FILES = "/etc/trainingjob/database"
 STORE_FILES = "/etc/trainingjob/store"
+CACHE_FOLDER = "/var/cache/trainingjob"
 
 
 def job_name(name: str, uid: str, run: int, attempt: int) -> str:
@@ -136,6 +138,7 @@ def _pod(trainingjob: TrainingJob, specification: Specification, configuration: 
             {"name": "tmp", "emptyDir": {}},
             _certificate("database", specification.database_secret_name or configuration.database_secret),
             _certificate("store", specification.store_secret_name or configuration.store_secret),
+            *([{**configuration.cache_volume, "name": "cache"}] if configuration.cache_volume else []),
         ],
     }
     if accelerator:
@@ -177,6 +180,7 @@ def _container(
             *_from_secret(store, STORE_VARIABLES),
             {"name": "S3_CA_FILE", "value": f"{STORE_FILES}/ca.crt"},
             *([{"name": THREADS_VARIABLE, "value": str(threads)}] if threads else []),
+            *([{"name": CACHE_VARIABLE, "value": CACHE_FOLDER}] if configuration.cache_volume else []),
         ],
         "resources": resources,
         "securityContext": {
@@ -190,6 +194,7 @@ def _container(
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "database", "mountPath": DATABASE_FILES, "readOnly": True},
             {"name": "store", "mountPath": STORE_FILES, "readOnly": True},
+            *([{"name": "cache", "mountPath": CACHE_FOLDER}] if configuration.cache_volume else []),
         ],
     }
 

@@ -60,6 +60,7 @@ def test_the_job_is_valid_by_the_strict_schema_of_kubernetes(spec: dict[str, Any
             IMAGE_PULL_SECRETS="one, two",
             TRAINER_POD_LABELS='{"team": "pumps"}',
             TRAINER_POD_ANNOTATIONS='{"note": "x"}',
+            TRAINER_CACHE_VOLUME='{"persistentVolumeClaim": {"claimName": "trainer-cache"}}',
         ),
         **spec,
     )
@@ -133,6 +134,15 @@ def test_the_accelerator_settings_do_not_apply_on_the_cpu() -> None:
 )
 def test_the_trainer_starts_one_thread_per_cpu_of_its_limit(resources: dict[str, Any], threads: str | None) -> None:
     assert variables(pod_of(resources=resources)).get("TRAINER_THREADS") == threads
+
+
+def test_a_configured_volume_is_the_cache_of_the_trainer() -> None:
+    pod = pod_of(configured(TRAINER_CACHE_VOLUME='{"hostPath": {"path": "/var/cache/trainer"}}'))
+    assert {"name": "cache", "hostPath": {"path": "/var/cache/trainer"}} in pod["volumes"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert variables(pod)["TRAINER_CACHE_DIR"] == mounted["cache"]
+    assert "TRAINER_CACHE_DIR" not in variables(pod_of())
+    assert "cache" not in {volume["name"] for volume in pod_of()["volumes"]}
 
 
 def test_job_and_pod_inherit_no_label_of_the_trainingjob() -> None:

@@ -17,6 +17,7 @@ from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import termination_message
 from trainingjob_api.training_run import TrainingRun
+from trainingjob_trainer.run.compile_cache import cache_environment
 from trainingjob_trainer.run.device import choose_device, cpu_threads, process_environment, visible_gpus
 from trainingjob_trainer.run.exporter import MetricsEndpoint
 from trainingjob_trainer.run.progress import Listener, RunProgress
@@ -63,6 +64,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
     try:
         device = choose_device(run, visible_gpus(), cpu_threads(os.environ))
         os.environ.update(process_environment(device, os.environ))
+        os.environ.update(cache_environment(device, os.environ))
         logger.info("using the %s with %d CPU threads", device.used, device.threads)
         progress.record(device={"used": device.used})
         with watchdog, _stop_on_signal(progress):
