@@ -6,11 +6,15 @@ import os
 import pickle
 import re
 import signal
+import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cluster.processes import wait_until
 from integration.trainer.installation import MACHINE, OTHER_UID, UID, Installation, small_spec
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.progress import Stage
@@ -119,17 +123,45 @@ def test_an_equal_run_is_adopted_and_a_retrain_run_is_not(installation: Installa
     assert recorded(installation) == [(UID, 1, "registered"), (OTHER_UID, 1, "adopted"), (OTHER_UID, 2, "registered")]
 
 
-class _Altered(XgbModel):
+class _WithoutReport(XgbModel):
     """An xgb model whose report fails."""
 
     def report(self, dataset: FailureDataset, trained: TrainedModel) -> ReportContent:
         raise ValueError("no content")
 
 
+def test_a_library_that_is_not_installed_ends_the_run_unless_it_adopts_a_model(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    assert installation.launch(installation.training_run(spec)).reason == "Completed"
+    monkeypatch.setattr(XgbModel, "libraries", ("a_library_that_is_not_installed",))
+    assert installation.launch(installation.training_run(spec, OTHER_UID)).reason == "AdoptedExistingRun"
+    result = installation.launch(installation.training_run(spec, OTHER_UID, run=2, adopt=False))
+    assert (result.reason, result.exit_code) == ("TrainerError", ExitCode.UNEXPECTED)
+    assert "ModuleNotFoundError: No module named 'a_library_that_is_not_installed'" in result.message
+
+
+def test_libraries_are_imported_in_another_thread_before_the_training(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "heavy_library.py").write_text("import threading\nthread = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(XgbModel, "libraries", ("heavy_library",))
+
+    def wait_for_import(progress: Progress) -> None:
+        if progress.stage is Stage.PREPARING:
+            wait_until(lambda: "heavy_library" in sys.modules, "the library is imported before the training")
+
+    spec = small_spec("xgb", installation.bucket)
+    assert installation.launch(installation.training_run(spec), [wait_for_import]).reason == "Completed"
+    assert sys.modules.pop("heavy_library").thread is not threading.main_thread()
+
+
 def test_a_model_whose_report_cannot_be_drawn_is_registered_without_it(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ModelFactory, "types", {"xgb": _Altered()})
+    monkeypatch.setattr(ModelFactory, "types", {"xgb": _WithoutReport()})
     result = installation.launch(installation.training_run(small_spec("xgb", installation.bucket)))
     assert result.reason == "Completed"
     names = {artifact["name"] for artifact in result.summary.artifacts}

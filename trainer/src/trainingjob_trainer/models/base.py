@@ -34,11 +34,14 @@ class ModelType(ABC, Generic[DatasetT]):
             older revision are then not adopted.
         contract_names: Role of a file to its object name, for the files that readers look for. ``model`` is one of
             them. The key of another role is registered as the metric ``ROLE_path``.
+        libraries: Modules that ``train`` imports and that take long to import; a run imports them while it loads the
+            telemetry.
     """
 
     name: ClassVar[str]
     trainer_revision: ClassVar[int]
     contract_names: ClassVar[Mapping[str, ContractName]]
+    libraries: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> DatasetT:

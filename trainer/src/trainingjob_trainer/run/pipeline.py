@@ -3,8 +3,10 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,9 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     withdraw_unregistered(run, store, claimed_paths(run, store))
 
     _enter(progress, Stage.LOADING)
+    adoptable = run.adopt and registry.has_equal_spec(key)
+    # A run that adopts a model needs no heavy libraries.
+    imports = ThreadPoolExecutor(1).map(import_module, () if adoptable else model_type.libraries)
     telemetry = load_telemetry(run.spec, run.window)
     key = replace(key, fingerprint=telemetry.fingerprint)
     candidate = registry.find_equal_run(key) if run.adopt else None
@@ -79,6 +84,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     _enter(progress, Stage.TRAINING)
     checkpoints = Checkpoints(store, run, key.fingerprint)
     checkpoints.remove_superseded()
+    list(imports)
     trained = model_type.train(dataset, run.spec, progress, checkpoints=checkpoints, device=device)
 
     # The remaining stages take seconds, so a request to stop is ignored from here on.

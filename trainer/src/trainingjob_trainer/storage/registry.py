@@ -149,6 +149,25 @@ def find_equal_run(key: RunKey) -> RecordedRun | None:
     return with_connection(lambda session: _find_equal(session, key), reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
+def has_equal_spec(key: RunKey) -> bool:
+    """Whether a model of equal spec hash and trainer revision is registered, whatever it was trained on.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+
+    def find(session: connection) -> bool:
+        with session.cursor() as rows:
+            rows.execute(
+                "SELECT EXISTS (SELECT FROM training_runs WHERE spec_hash = %s AND recipe = %s "
+                "AND outcome = 'registered')",
+                (key.spec_hash, key.trainer_revision),
+            )
+            return rows.fetchone() == (True,)
+
+    return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
+
+
 def save_model_metadata(
     key: RunKey, model: ModelRow, before_commit: Callable[[], object] = lambda: None
 ) -> RecordedRun:

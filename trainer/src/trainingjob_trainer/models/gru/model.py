@@ -222,6 +222,7 @@ class GruModel(ModelType[HealthDataset]):
         "model": ContractName("gru_model_weights_", ".h5"),
         "scaler": ContractName("gru_model_scaler_", ".pkl"),
     }
+    libraries = ("keras", "h5py")
     train = staticmethod(train_gru)
 
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> HealthDataset:

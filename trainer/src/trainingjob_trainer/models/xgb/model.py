@@ -172,6 +172,7 @@ class XgbModel(ModelType[FailureDataset]):
     name = "xgb"
     trainer_revision = 2
     contract_names: ClassVar[Mapping[str, ContractName]] = {"model": ContractName("xgb_model_", ".pkl")}
+    libraries = ("xgboost", "sklearn.inspection")
     train = staticmethod(train_xgboost)
 
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> FailureDataset:
