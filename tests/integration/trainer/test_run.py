@@ -53,6 +53,7 @@ def test_an_xgb_run_stores_the_files_of_the_contract(installation: Installation)
     assert (machine, model_type, span) == (MACHINE, "xgb", True)
     assert {"auc_score", "best_params", "classification_report", "failure_events_test", "versions"} <= metrics.keys()
     assert metrics["run"]["uid"] == UID
+    assert metrics["durations"].keys() == {"Starting", "Loading", "Preparing", "Training", "Evaluating"}
     assert recorded(installation) == [(UID, 1, "registered")]
 
     classifier = pickle.loads(installation.read(address))

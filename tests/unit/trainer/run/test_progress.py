@@ -29,6 +29,16 @@ def test_progress_only_grows_from_stage_to_stage_and_epoch_to_epoch() -> None:
     assert next(each.loss for each in seen if each.epoch == 2) == pytest.approx(0.05)
 
 
+def test_each_stage_that_has_ended_has_a_duration() -> None:
+    progress = RunProgress()
+    progress.stage(Stage.STARTING)
+    assert progress.now.durations == {}
+    for stage in (Stage.LOADING, Stage.LOADING, Stage.PREPARING):
+        progress.stage(stage)
+    assert list(progress.now.durations) == [Stage.STARTING, Stage.LOADING]
+    assert all(seconds >= 0 for seconds in progress.now.durations.values())
+
+
 def scraped(port: int) -> dict[str, float]:
     """The value of every sample by name, or by stage."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:

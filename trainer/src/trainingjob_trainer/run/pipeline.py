@@ -99,7 +99,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     progress.stage(Stage.PUBLISHING)
     claim = run.model_dump_json(by_alias=True, indent=2).encode()
     paths = reserve(store, _paths(run, rejected=bool(failures)), claim_of(run.uid, run.run, run.attempt), claim)
-    metrics = _registered_metrics(run, key, dataset.summary, trained, paths)
+    metrics = _registered_metrics(run, key, dataset.summary, trained, paths) | {"durations": progress.now.durations}
     publication = publish(store, paths, [*trained.files, *report.files], _facts(metrics), progress.heartbeat)
 
     progress.stage(Stage.REGISTERING)

@@ -1,7 +1,7 @@
 """Progress of a run: an immutable value that is passed to every listener at each change."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -32,6 +32,7 @@ class Progress:
         loss: Last training loss in units of the score; None when there is none.
         validation_loss: Last validation loss in units of the score; None when there is none.
         heartbeat_at: Time of the last heartbeat, in seconds since 1970.
+        durations: Seconds of each stage that has ended.
         summary: The summary of the run so far.
     """
 
@@ -41,6 +42,7 @@ class Progress:
     loss: float | None = None
     validation_loss: float | None = None
     heartbeat_at: float = 0.0
+    durations: Mapping[Stage, float] = field(default_factory=dict)
     summary: RunSummary = field(default_factory=RunSummary)
 
     @property
@@ -68,12 +70,18 @@ class RunProgress:
         """Start at the stage Starting; listeners receive the first change."""
         self._listeners = listeners
         self._stop_requested = False
+        self._entered_at = time.monotonic()
         self._lock = Lock()
         self.now = Progress()
 
     def stage(self, stage: Stage) -> None:
-        """Enter a stage."""
-        self._change(stage=stage)
+        """Enter a stage; entering the current one changes nothing but the heartbeat."""
+        durations = dict(self.now.durations)
+        if stage is not self.now.stage:
+            now = time.monotonic()
+            durations[self.now.stage] = round(now - self._entered_at, 3)
+            self._entered_at = now
+        self._change(stage=stage, durations=durations)
 
     def epoch(
         self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
