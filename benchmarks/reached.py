@@ -26,8 +26,8 @@ def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) ->
     """
     import keras
 
-    from trainingjob_trainer.models.gru.ensemble import VALIDATION_WINDOWS
     from trainingjob_trainer.models.gru.prediction import subsample
+    from trainingjob_trainer.models.gru.validation import VALIDATION_TARGETS
 
     wanted = spec(machine, "gru")
     data = dataset(wanted)
@@ -37,7 +37,7 @@ def reference(machine: str, seed: int, epochs: int, *, autotune: bool = True) ->
     began = time.perf_counter()
     train, validate = (windows(part.inputs, score, part.starts, part.length) for part in (training, validation))
     windows_seconds = time.perf_counter() - began
-    x, y = (values[subsample(validation, VALIDATION_WINDOWS)] for values in validate)
+    x, y = (values[subsample(validation, VALIDATION_TARGETS)] for values in validate)
     curve: list[tuple[float, float]] = []
 
     class Validation(keras.callbacks.Callback):  # type: ignore[misc]

@@ -45,10 +45,10 @@ class Gru(Part):
         default=(64, 32), min_length=2, max_length=2
     )
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    epochs: int = Field(default=100, ge=1, le=10_000)
+    epochs: int | None = Field(default=None, ge=1, le=10_000)
     steps_per_epoch: int | None = Field(default=None, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=8192)
-    learning_rate: float = Field(default=0.001, gt=0, le=1)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     early_stopping_patience: int = Field(default=15, ge=1, le=10_000)
     reduce_lr_on_plateau_patience: int = Field(default=5, ge=1, le=10_000, alias="reduceLROnPlateauPatience")

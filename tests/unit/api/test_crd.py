@@ -13,7 +13,7 @@ from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import MAXIMUM_SEARCH_SETTINGS
-from trainingjob_trainer.models.gru.model import MAXIMUM_STEPS, MINIMUM_STEPS
+from trainingjob_trainer.models.gru import schedule
 
 CRD = {path: node for path, node in nodes(spec_schema()) if path}
 CONSTRAINTS = ("minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "maxProperties")
@@ -114,5 +114,9 @@ def test_the_crd_names_every_reason_and_stage() -> None:
     assert re.findall(r"[A-Z]\w+", described) == [str(reason) for reason in Reason]
 
 
-def test_the_crd_says_how_long_an_epoch_is() -> None:
-    assert f"at least {MINIMUM_STEPS} and at most {MAXIMUM_STEPS}" in CRD["model.gru.stepsPerEpoch"]["description"]
+def test_the_crd_says_how_a_training_is_planned() -> None:
+    gru = {name: CRD[f"model.gru.{name}"]["description"] for name in ("epochs", "stepsPerEpoch", "learningRate")}
+    assert f"Absent means automatic: {schedule.EPOCHS}." in gru["epochs"]
+    rule = f"{schedule.STEPS_FACTOR} * n ** {schedule.STEPS_POWER}, at most {schedule.MAXIMUM_STEPS}"
+    assert rule in gru["stepsPerEpoch"]
+    assert f"{schedule.HIGHEST_PEAK} for a short training, down to {schedule.LOWEST_PEAK}" in gru["learningRate"]

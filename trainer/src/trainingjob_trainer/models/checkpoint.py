@@ -16,7 +16,7 @@ from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 
 logger = logging.getLogger(__name__)
-_FORMAT = 2
+_FORMAT = 3
 _HEADER = "header"
 _EVERY_SECONDS = 30.0
 

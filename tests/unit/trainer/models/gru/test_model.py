@@ -18,7 +18,7 @@ from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.gru.chunks import TrainingData
-from trainingjob_trainer.models.gru.model import fit_network, train_gru
+from trainingjob_trainer.models.gru.model import GruModel, fit_network, train_gru
 from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.reporter import SilentReporter
@@ -94,17 +94,36 @@ def test_a_stopped_and_resumed_training_gives_identical_weights(
     assert resumed.metrics == whole.metrics
 
 
+class KilledError(RuntimeError):
+    """The process of a training ends without notice."""
+
+
+@dataclass
+class Mortal(SilentReporter):
+    """Kills the training when it reports an epoch."""
+
+    epoch_of_death: int
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float | None = None, validation_loss: float | None = None
+    ) -> None:
+        if epoch == self.epoch_of_death:
+            raise KilledError
+
+
 def test_a_killed_training_resumes_from_its_most_advanced_checkpoint(
     dataset: HealthDataset, make_spec: MakeSpec
 ) -> None:
-    spec, store, dead = make_spec(), MemoryStore(), Impatient()
+    spec, store, listener = make_spec(), MemoryStore(), Impatient()
     whole = train_gru(dataset, spec, SilentReporter())
-    for number, epochs in ((1, 2), (2, 1)):
-        short = make_spec(epochs=epochs)
-        train_gru(dataset, short, dead, Checkpoints(store, attempt(short, number), "f" * 64, every_seconds=0))
-    dead.epochs.clear()
-    resumed = train_gru(dataset, spec, dead, Checkpoints(store, attempt(spec, 3), "f" * 64))
-    assert dead.epochs == [3]
+    for number, epoch in ((1, 3), (2, 2)):
+        # Each attempt starts from nothing, so that the second one leaves the less advanced checkpoint.
+        own = MemoryStore()
+        with suppress(KilledError):
+            train_gru(dataset, spec, Mortal(epoch), Checkpoints(own, attempt(spec, number), "f" * 64, every_seconds=0))
+        store.objects |= own.objects
+    resumed = train_gru(dataset, spec, listener, Checkpoints(store, attempt(spec, 3), "f" * 64))
+    assert listener.epochs == [3]
     assert model_bytes(resumed) == model_bytes(whole)
 
 
@@ -114,13 +133,14 @@ def test_a_killed_training_resumes_from_its_most_advanced_checkpoint(
         ({"fingerprint": "e" * 64}, "other data"),
         ({"content": b"PK not an archive"}, "cannot be read"),
         ({"units": [5, 3]}, "another network"),
+        ({"learningRate": 0.1}, "another schedule"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_discarded_with_a_reason(
     dataset: HealthDataset, make_spec: MakeSpec, caplog: pytest.LogCaptureFixture, change: dict[str, Any], why: str
 ) -> None:
     spec, store, listener = make_spec(epochs=1), MemoryStore(), Impatient()
-    other = make_spec(epochs=1, units=change.get("units", [4, 3]))
+    other = make_spec(epochs=1, **{name: value for name, value in change.items() if name in ("units", "learningRate")})
     train_gru(dataset, other, SilentReporter(), Checkpoints(store, attempt(other), change.get("fingerprint", "f" * 64)))
     store.objects = {key: change.get("content", content) for key, content in store.objects.items()}
     with caplog.at_level(logging.WARNING):
@@ -160,9 +180,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
     from trainingjob_trainer.models.gru.network import Shape, training_network
 
     broken = replace(sequences.training, inputs=sequences.training.inputs * np.nan)
-    data = TrainingData(broken, standardise(sequences.training, None), 8, 2, lambda weights: 0.1)
+    data = TrainingData(broken, standardise(sequences.training, None), 8, 2, lambda network: 0.1)
     network = training_network(Shape(8, 5, (4, 3), 0.2), 8, 7)
-    schedule = Schedule(epochs=3, steps=2, learning_rate=1e-3, stop_patience=9, learning_rate_patience=9, seed=7)
+    schedule = Schedule(3, 2, 1e-3, start_from_epoch=1, stop_patience=9, learning_rate_patience=9, seed=7)
     with pytest.raises(TrainingError, match="not finite after epoch 1") as caught:
         fit_network(network, data, schedule, SilentReporter(), None)
     assert caught.value.reason == "Diverged"
@@ -184,10 +204,16 @@ def test_metrics_contain_the_keys_that_registry_readers_use(
     assert metrics["r2"] == pytest.approx(1 - np.mean((predicted - actual) ** 2) / np.var(actual))
     assert metrics["skill"] == pytest.approx(1 - metrics["rmse"] / persistence)
     assert metrics["test_size"] == len(actual)
-    assert metrics["epochs_trained"] == 3
+    assert (metrics["epochs_trained"], metrics["epochs_planned"], metrics["steps_per_epoch"]) == (3, 3, 2)
     assert trained.summary.startswith(f"skill {metrics['skill']:.2f}")
     assert trained.summary.endswith(f"{len(actual)} windows")
     assert any(f"the test part has {len(actual)} windows" in note for note in metrics["notes"])
+
+
+def test_the_report_names_settings_that_follow_from_the_data() -> None:
+    spec = TrainingJobSpec.model_validate({"machine": "M-1", "model": {"type": "gru", "gru": {"epochs": 7}}})
+    settings = GruModel().settings(spec)
+    assert (settings["epochs"], settings["stepsPerEpoch"], settings["learningRate"]) == (7, "automatic", "automatic")
 
 
 def test_an_undefined_r2_is_null_with_a_note(dataset: HealthDataset, make_spec: MakeSpec) -> None:

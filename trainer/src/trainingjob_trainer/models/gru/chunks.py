@@ -9,6 +9,7 @@ of the pass.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from trainingjob_trainer.data.arrays import Floats, Integers
 from trainingjob_trainer.data.windows import Windows
 from trainingjob_trainer.models.gru.target import Target
+
+if TYPE_CHECKING:
+    import keras
 
 Weights = list[NDArray[np.float32]]
 
@@ -105,14 +109,14 @@ class TrainingData:
         target: The target of the network for each row.
         targets_per_chunk: Rows of a chunk with a target, at most.
         batch: Chunks of an optimiser step.
-        validation_loss: The loss of weights on the validation part, in units of the score.
+        validation_loss: The loss of a network on the validation part, in units of the score.
     """
 
     windows: Windows
     target: Target
     targets_per_chunk: int
     batch: int
-    validation_loss: Callable[[Weights], float]
+    validation_loss: "Callable[[keras.Model], float]"
 
     @property
     def steps_in_pass(self) -> int:

@@ -17,8 +17,8 @@ from trainingjob_trainer.models.gru.network import Shape, fold, prediction_netwo
 from trainingjob_trainer.models.gru.prediction import predict, subsample
 from trainingjob_trainer.models.gru.target import Target
 
-VALIDATION_WINDOWS = 2048
-"""Windows, evenly spaced, that are predicted to validate weights, at most."""
+MIXTURE_WINDOWS = 1024
+"""Windows, evenly spaced, that are predicted to determine the weight of the network, at most."""
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,25 @@ class Model:
 
 
 class Ensemble:
-    """Mixes a trained network with a ridge regression, and evaluates the mixture."""
+    """Mixes a trained network with a ridge regression."""
 
     def __init__(self, shape: Shape, target: Target, ridge: LinearScore | None, validation: Windows) -> None:
-        """Predicts the validation part by ridge regression.
+        """Builds the network that predicts from windows.
 
         Args:
             shape: Of the network.
             target: What it learns.
             ridge: What it may be mixed with; None mixes nothing.
-            validation: Windows to choose the weight and to evaluate on.
+            validation: Windows to determine the weight on.
         """
         self._target, self._ridge = target, ridge
         self._base = target.base.over(len(ridge.weights)) if target.base and ridge else target.base
         self._network = prediction_network(shape, self._base)
-        self._validation, self._checked = validation, subsample(validation, VALIDATION_WINDOWS)
-        self._actual = validation.target[self._checked].astype(np.float64)
-        self._by_ridge = ridge(validation)[self._checked] if ridge else None
-
-    def validation_loss(self, weights: Sequence[Floats]) -> float:
-        """Mean squared error, in units of the score, of the model that these weights would make."""
-        return self._judge(weights)[0]
+        self._validation = validation
 
     def model(self, weights: Sequence[Floats]) -> Model:
-        """Makes the model of these weights; weights judged later change its network."""
-        _, weight = self._judge(weights)
+        """Makes the model of these weights."""
+        weight = self._weight(weights)
         folded = fold(weights, weight * self._target.scale, weight * self._target.offset)
         set_trained_weights(self._network, folded)
         skip = self._base
@@ -72,14 +66,12 @@ class Ensemble:
             set_skip(self._network, skip)
         return Model(self._network, folded, skip, weight)
 
-    def _judge(self, weights: Sequence[Floats]) -> tuple[float, float]:
-        """The loss on the validation part, and the weight of the network that gives it."""
+    def _weight(self, weights: Sequence[Floats]) -> float:
+        """The weight of the network that gives the lowest error on the validation part."""
+        if self._ridge is None:
+            return 1.0
         set_trained_weights(self._network, fold(weights, self._target.scale, self._target.offset))
-        if self._base:
-            set_skip(self._network, self._base)
-        predicted = predict(self._network, self._validation, self._checked)
-        if self._by_ridge is None or not np.isfinite(predicted).all():
-            return float(np.mean((predicted - self._actual) ** 2)), 1.0
-        weight = mixture(self._actual, predicted, self._by_ridge)
-        mixed = weight * predicted + (1 - weight) * self._by_ridge
-        return float(np.mean((mixed - self._actual) ** 2)), weight
+        chosen = subsample(self._validation, MIXTURE_WINDOWS)
+        predicted = predict(self._network, self._validation, chosen)
+        actual = self._validation.target[chosen].astype(np.float64)
+        return mixture(actual, predicted, self._ridge(self._validation)[chosen])

@@ -10,8 +10,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import HEALTH_INDICATORS
@@ -23,7 +21,7 @@ from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.device import Device
-from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished
+from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished, learning_rate, plan
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.versions import versions
@@ -35,16 +33,10 @@ if TYPE_CHECKING:
     from trainingjob_trainer.models.gru.chunks import TrainingData, Weights
 
 WINDOWS_PER_CHUNK = 4
-LEARNING_RATE_FACTOR = 3.0
-"""The spec speaks of steps on windows. A step on chunks takes one chunk for every four windows of ``batchSize`` and
-sees many times as many targets, so it is taken at three times ``learningRate``: the same error in a third of the steps.
-"""
+"""A step takes one chunk for every four windows of ``batchSize``, and sees many times as many targets."""
 
-MINIMUM_STEPS, MAXIMUM_STEPS = 125, 1000
-"""Optimiser steps of an epoch where ``stepsPerEpoch`` is absent: one pass over the data, but within these bounds."""
-
-_SLICE_STEPS = 125
-"""Optimiser steps between two looks at whether to stop or to store a checkpoint, at most."""
+_SLICE_STEPS = 25
+"""Optimiser steps at one learning rate, between two looks at whether to stop or to store a checkpoint, at most."""
 
 _ERRORS = ("rmse", "mae", "r2")
 _BASELINES = ("persistence", "mean", "ridge")
@@ -83,6 +75,7 @@ def train_gru(
     from trainingjob_trainer.models.gru.network import Shape, backend, check_device, training_network
     from trainingjob_trainer.models.gru.prediction import permutation_importance, predict
     from trainingjob_trainer.models.gru.target import standardise
+    from trainingjob_trainer.models.gru.validation import validation_on_chunks
 
     if device:
         check_device(device)
@@ -95,20 +88,14 @@ def train_gru(
     reporter.heartbeat()
 
     shape = Shape(settings.sequence_length, len(dataset.features), settings.units, settings.dropout)
-    ensemble = Ensemble(shape, target, ridge if residual else None, sequences.validation)
+    mixed_with = ridge if residual else None
     batch = max(1, settings.batch_size // WINDOWS_PER_CHUNK)
-    data = TrainingData(training, target, settings.sequence_length, batch, ensemble.validation_loss)
-    schedule = Schedule(
-        epochs=settings.epochs,
-        steps=settings.steps_per_epoch or int(np.clip(data.steps_in_pass, MINIMUM_STEPS, MAXIMUM_STEPS)),
-        learning_rate=settings.learning_rate * LEARNING_RATE_FACTOR,
-        stop_patience=settings.early_stopping_patience,
-        learning_rate_patience=settings.reduce_lr_on_plateau_patience,
-        seed=seed,
-    )
+    validation = validation_on_chunks(sequences.validation, target, mixed_with, settings.sequence_length, batch)
+    data = TrainingData(training, target, settings.sequence_length, batch, validation.loss)
+    schedule = plan(settings, seed, data.steps_in_pass)
     network = training_network(shape, settings.sequence_length, seed)
     state, best = fit_network(network, data, schedule, reporter, checkpoints)
-    model = ensemble.model(best)
+    model = Ensemble(shape, target, mixed_with, sequences.validation).model(best)
     predicted = predict(model.network, test)
     reporter.heartbeat()
 
@@ -123,10 +110,11 @@ def train_gru(
             "network_share": model.weight,
             "epochs_trained": state.epoch,
             "best_epoch": state.best_epoch,
+            "epochs_planned": schedule.epochs,
             "steps_per_epoch": schedule.steps,
             "chunks_per_step": batch,
-            "first_learning_rate": schedule.learning_rate,
-            "final_learning_rate": state.learning_rate,
+            "peak_learning_rate": schedule.learning_rate,
+            "reduced_learning_rate": state.learning_rate,
             "final_train_loss": state.losses[-1],
             "final_val_loss": state.validation_losses[-1],
             "best_val_loss": state.best,
@@ -154,7 +142,7 @@ def fit_network(
     reporter: Reporter,
     checkpoints: Checkpoints | None,
 ) -> "tuple[State, Weights]":
-    """Trains a network until its epochs or its patience are over.
+    """Trains a network until the planned epochs or the patience are over.
 
     Args:
         network: As ``network.training_network`` builds it.
@@ -172,11 +160,12 @@ def fit_network(
     from trainingjob_trainer.models.gru.network import compile_network, seed_dropout
     from trainingjob_trainer.models.gru.resume import resume, snapshot
 
-    compile_network(network, schedule.learning_rate)
-    state, best = resume(network, checkpoints) or (State(schedule.learning_rate), network.get_weights())
+    compile_network(network)
+    state, best = resume(network, schedule, checkpoints) or (State(schedule.learning_rate), network.get_weights())
     batches = islice(data.batches(schedule.seed), state.epoch * schedule.steps + state.step, None)
     while not is_finished(state, schedule):
         steps = min(_SLICE_STEPS, schedule.steps - state.step)
+        network.optimizer.learning_rate = learning_rate(state, schedule, steps)
         seed_dropout(network, schedule.seed, state.epoch * schedule.steps + state.step)
         inputs, targets, weights = data.gather(list(islice(batches, steps)))
         history = network.fit(inputs, targets, sample_weight=weights, batch_size=data.batch, shuffle=False, verbose=0)
@@ -184,10 +173,9 @@ def fit_network(
         loss = float(history.history["loss"][0]) * weights.size / float(weights.sum()) * data.target.scale**2
         state = replace(state, step=state.step + steps, loss_sum=state.loss_sum + loss * steps)
         if state.step == schedule.steps:
-            state = after_epoch(state, schedule, data.validation_loss(network.get_weights()))
+            state = after_epoch(state, schedule, data.validation_loss(network))
             _refuse_divergence(state)
             best = network.get_weights() if state.since_best == 0 else best
-            network.optimizer.learning_rate = state.learning_rate
             reporter.epoch(
                 state.epoch, schedule.epochs, loss=state.losses[-1], validation_loss=state.validation_losses[-1]
             )
@@ -208,8 +196,8 @@ def _refuse_divergence(state: State) -> None:
         return
     raise TrainingError(
         Reason.DIVERGED,
-        f"The loss is not finite after epoch {state.epoch} at a learning rate of {state.learning_rate:g}: lower "
-        "model.gru.learningRate, and look for extreme values in what the report says of the data.",
+        f"The loss is not finite after epoch {state.epoch} at a peak learning rate of {state.learning_rate:g}: set a "
+        "lower model.gru.learningRate, and look for extreme values in what the report says of the data.",
     )
 
 
@@ -217,7 +205,7 @@ class GruModel(ModelType[HealthDataset]):
     """The model type ``gru``."""
 
     name = "gru"
-    trainer_revision = 2
+    trainer_revision = 3
     contract_names: ClassVar[Mapping[str, ContractName]] = {
         "model": ContractName("gru_model_weights_", ".h5"),
         "scaler": ContractName("gru_model_scaler_", ".pkl"),
@@ -228,6 +216,10 @@ class GruModel(ModelType[HealthDataset]):
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> HealthDataset:
         """See ``ModelType``."""
         return prepare_health_dataset(telemetry, spec.data, spec.model.gru)
+
+    def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
+        """See ``ModelType``; the metrics hold what automatic settings resolve to."""
+        return {name: "automatic" if value is None else value for name, value in super().settings(spec).items()}
 
     def sensors(self, spec: TrainingJobSpec) -> set[str]:
         """The features and the health indicators."""

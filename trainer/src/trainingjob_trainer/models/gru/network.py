@@ -50,9 +50,9 @@ def training_network(shape: Shape, targets_per_chunk: int, seed: int) -> keras.M
     return network
 
 
-def compile_network(network: keras.Model, learning_rate: float) -> None:
+def compile_network(network: keras.Model) -> None:
     """Gives a training network its loss and an optimizer whose variables exist, so that a checkpoint fits in."""
-    network.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="mean_squared_error")
+    network.compile(optimizer=keras.optimizers.Adam(), loss="mean_squared_error")
     network.optimizer.build(network.trainable_variables)
 
 

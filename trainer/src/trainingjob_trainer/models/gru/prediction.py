@@ -1,6 +1,6 @@
 """Predictions of a gru model from exact windows, and what they say about its features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,10 +9,10 @@ from trainingjob_trainer.data.arrays import Floats, Integers
 from trainingjob_trainer.data.windows import Windows
 from trainingjob_trainer.models.metrics import regression_metrics
 
-BATCH = 256
-"""Windows that are predicted at once."""
+BATCH = 64
+"""Windows that are predicted at once: few, because a batch with fewer windows is filled up."""
 
-IMPORTANCE_WINDOWS = 1024
+IMPORTANCE_WINDOWS = 256
 """Windows, evenly spaced, that the importance of features is measured on at most."""
 
 
@@ -24,8 +24,8 @@ class Model(Protocol):
         ...
 
 
-def subsample(windows: Windows, at_most: int) -> Integers:
-    """Positions of evenly spaced windows, all of them where there are not too many."""
+def subsample(windows: Sized, at_most: int) -> Integers:
+    """Positions of evenly spaced windows or chunks, all of them where there are not too many."""
     return np.linspace(0, len(windows) - 1, min(len(windows), at_most)).round().astype(np.int64)
 
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def snapshot(network: keras.Model, state: State, best: Weights, schedule: Schedule, fingerprint: str) -> Checkpoint:
-    """The whole state of a training: weights, the best ones, the optimizer with its learning rate, the counters."""
+    """The whole state of a training: weights, the best ones, the optimizer, the counters, and the schedule."""
     arrays: dict[str, NDArray[Any]] = {}
     arrays |= {f"weight {index}": values for index, values in enumerate(network.get_weights())}
     arrays |= {f"best {index}": values for index, values in enumerate(best)}
@@ -25,11 +25,12 @@ def snapshot(network: keras.Model, state: State, best: Weights, schedule: Schedu
         for index, variable in enumerate(network.optimizer.variables)
     }
     steps = state.epoch * schedule.steps + state.step
-    return Checkpoint(fingerprint, device(), steps, asdict(state), arrays)
+    counters = {"state": asdict(state), "schedule": asdict(schedule)}
+    return Checkpoint(fingerprint, device(), steps, counters, arrays)
 
 
-def resume(network: keras.Model, checkpoints: Checkpoints | None) -> tuple[State, Weights] | None:
-    """Restores the most advanced checkpoint into a compiled network.
+def resume(network: keras.Model, schedule: Schedule, checkpoints: Checkpoints | None) -> tuple[State, Weights] | None:
+    """Restores the most advanced checkpoint into a compiled network, if it was made under the same schedule.
 
     Returns:
         The state and the best weights; None where there is no checkpoint to resume from.
@@ -43,12 +44,14 @@ def resume(network: keras.Model, checkpoints: Checkpoints | None) -> tuple[State
     }
     best = {f"best {index}": variable for index, variable in enumerate(network.weights)}
     shapes = {name: tuple(variable.shape) for name, variable in (places | best).items()}
-    if shapes != {name: values.shape for name, values in found.arrays.items()}:
-        logger.warning("the checkpoint is discarded: another version of the trainer made it, for another network")
+    same_network = shapes == {name: values.shape for name, values in found.arrays.items()}
+    if not same_network or found.counters["schedule"] != asdict(schedule):
+        what = "schedule" if same_network else "network"
+        logger.warning("the checkpoint is discarded: another version of the trainer made it, for another %s", what)
         return None
     for name, variable in places.items():
         variable.assign(found.arrays[name])
-    state = State(**found.counters)
+    state = State(**found.counters["state"])
     logger.info("training resumes from a checkpoint, after %d epochs and %d steps", state.epoch, state.step)
     if found.device != device():
         logger.warning("it was made with %s; on %s the last digits may differ", found.device, device())

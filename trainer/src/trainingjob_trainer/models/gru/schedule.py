@@ -1,7 +1,28 @@
-"""The schedule of a training of the GRU: epochs, patience and the learning rate."""
+"""The schedule of a training of the GRU: how many optimiser steps, at which learning rates, and when it stops early.
+
+A training is planned before it starts. The learning rate rises to its peak over the first steps and falls to 0 at the
+last planned step. In the second half of the epochs, two rules of Keras protect a training that goes worse than planned:
+ReduceLROnPlateau halves what is left of the planned rates, and EarlyStopping ends the training.
+"""
 
 import math
 from dataclasses import dataclass, replace
+
+from trainingjob_api.spec import Gru
+
+EPOCHS = 20
+"""Planned epochs where the spec sets none: enough for a smooth progress, and few enough for cheap validation."""
+
+STEPS_FACTOR, STEPS_POWER, MAXIMUM_STEPS = 5, 0.75, 1000
+"""Optimiser steps of an epoch where the spec sets none: a factor times a power of the steps of one pass over the data,
+at most so many. A longer series needs more steps, but fewer passes."""
+
+HIGHEST_PEAK, LOWEST_PEAK = 0.012, 0.003
+"""Bounds of the peak learning rate where the spec sets none."""
+
+_STEPS_AT_HIGHEST_PEAK = 1000
+_WARM_UP_SHARE = 0.1
+_WARM_UP_STEPS = 50
 
 MINIMUM_LEARNING_RATE = 1e-6
 RATE_FACTOR = 0.5
@@ -9,12 +30,14 @@ RATE_FACTOR = 0.5
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train and when to reduce the learning rate, as the spec says.
+    """How long to train, and at which learning rates.
 
     Attributes:
-        epochs: Epochs at most.
+        epochs: Planned epochs.
         steps: Optimiser steps of an epoch.
-        learning_rate: First learning rate.
+        learning_rate: Peak learning rate.
+        start_from_epoch: First epochs, whose validation losses decide nothing: at the peak rate they are noisy, and the
+            lowest one would be luck.
         stop_patience: Epochs without a better validation loss until training stops.
         learning_rate_patience: Epochs without a better validation loss until the learning rate is halved.
         seed: Of everything random.
@@ -23,6 +46,7 @@ class Schedule:
     epochs: int
     steps: int
     learning_rate: float
+    start_from_epoch: int
     stop_patience: int
     learning_rate_patience: int
     seed: int
@@ -40,7 +64,7 @@ class State:
         best_epoch: The epoch it was found after, from 1.
         since_best: Epochs since then.
         since_learning_rate: Epochs since the best loss or the last change of the learning rate.
-        learning_rate: Learning rate.
+        learning_rate: Peak learning rate after all reductions so far.
         losses: Training loss of each epoch, in units of the score.
         validation_losses: Validation loss of each epoch.
     """
@@ -57,23 +81,72 @@ class State:
     validation_losses: tuple[float, ...] = ()
 
 
+def plan(settings: Gru, seed: int, steps_in_pass: int) -> Schedule:
+    """Plans a training: what the spec sets is kept, and the rest follows from the size of the data.
+
+    Args:
+        settings: ``spec.model.gru``.
+        seed: ``spec.model.seed``.
+        steps_in_pass: Optimiser steps of one pass over the training data.
+    """
+    epochs = settings.epochs or EPOCHS
+    automatic_steps = min(round(STEPS_FACTOR * steps_in_pass**STEPS_POWER), MAXIMUM_STEPS)
+    steps = settings.steps_per_epoch or automatic_steps
+    return Schedule(
+        epochs=epochs,
+        steps=steps,
+        learning_rate=settings.learning_rate or peak_rate(epochs * steps),
+        start_from_epoch=epochs // 2,
+        stop_patience=settings.early_stopping_patience,
+        learning_rate_patience=settings.reduce_lr_on_plateau_patience,
+        seed=seed,
+    )
+
+
+def peak_rate(steps: int) -> float:
+    """The peak learning rate that suits a number of planned steps: the more steps, the lower, within its bounds."""
+    return max(LOWEST_PEAK, HIGHEST_PEAK * min(1.0, math.sqrt(_STEPS_AT_HIGHEST_PEAK / steps)))
+
+
+def share_of_peak(position: float, steps: int) -> float:
+    """The planned learning rate as a share of its peak: linear warm-up, then the falling half of a cosine.
+
+    Args:
+        position: Steps since the start of the training, above 0 and below ``steps``.
+        steps: Planned steps.
+    """
+    warm_up = min(_WARM_UP_STEPS, _WARM_UP_SHARE * steps)
+    return min(position / warm_up, (1 + math.cos(math.pi * position / steps)) / 2)
+
+
+def learning_rate(state: State, schedule: Schedule, steps: int) -> float:
+    """The learning rate of the next ``steps`` steps of an epoch: the planned one at their middle, after reductions."""
+    position = state.epoch * schedule.steps + state.step + steps / 2
+    return state.learning_rate * share_of_peak(position, schedule.epochs * schedule.steps)
+
+
 def after_epoch(state: State, schedule: Schedule, validation_loss: float) -> State:
     """The state after an epoch, by the rules of Keras' EarlyStopping and ReduceLROnPlateau with ``min_delta`` 0."""
+    state = replace(
+        state,
+        epoch=state.epoch + 1,
+        step=0,
+        loss_sum=0.0,
+        losses=(*state.losses, state.loss_sum / schedule.steps),
+        validation_losses=(*state.validation_losses, validation_loss),
+    )
+    if state.epoch <= schedule.start_from_epoch:
+        return state
     better = validation_loss < state.best
     since_learning_rate = 0 if better else state.since_learning_rate + 1
     slower = since_learning_rate >= schedule.learning_rate_patience
     return replace(
         state,
-        epoch=state.epoch + 1,
-        step=0,
-        loss_sum=0.0,
         best=validation_loss if better else state.best,
-        best_epoch=state.epoch + 1 if better else state.best_epoch,
+        best_epoch=state.epoch if better else state.best_epoch,
         since_best=0 if better else state.since_best + 1,
         since_learning_rate=0 if slower else since_learning_rate,
         learning_rate=max(state.learning_rate * RATE_FACTOR, MINIMUM_LEARNING_RATE) if slower else state.learning_rate,
-        losses=(*state.losses, state.loss_sum / schedule.steps),
-        validation_losses=(*state.validation_losses, validation_loss),
     )
 
 

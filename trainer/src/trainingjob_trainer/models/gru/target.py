@@ -26,6 +26,11 @@ class Target:
     offset: float
     standardised: NDArray[np.float32]
 
+    def standardise(self, windows: Windows, score: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of windows, shape (windows,), as the network would give them."""
+        base = self.base(windows) if self.base else np.float32(0)
+        return (score - base - np.float32(self.offset)) / np.float32(self.scale)
+
 
 def standardise(training: Windows, base: LinearScore | None) -> Target:
     """Fits mean and standard deviation on the targets of the training windows.
