@@ -27,6 +27,10 @@ class Metric:
     kept: bool = False
 
 
+IMPROVEMENT = "improvement"
+"""The metric that compares a model with the registered one. Where nothing can be compared, it has no value, and a gate
+on it passes."""
+
 METRICS = (
     Metric("mae", "gru", "score", "Mean absolute error.", kept=True),
     Metric("rmse", "gru", "score", "Root mean squared error.", kept=True),
@@ -35,6 +39,13 @@ METRICS = (
     Metric("skill", "gru", "", "1 minus RMSE divided by the RMSE of the last known score; 0 is no gain.", kept=True),
     Metric("rmse_running", "gru", "score", "`rmse` over the windows whose target row has the engine running."),
     Metric("skill_running", "gru", "", "`skill` over the same windows."),
+    Metric(
+        IMPROVEMENT,
+        "gru",
+        "",
+        "1 minus RMSE divided by the RMSE of the newest registered model on the same test windows; 0 is no gain.",
+        kept=True,
+    ),
     Metric("rmse_persistence", "gru", "score", "RMSE of predicting the last known score again.", gate=False, kept=True),
     Metric("auc_score", "xgb", "", "Area under the ROC curve.", kept=True),
     Metric("average_precision", "xgb", "", "Area under the precision-recall curve, by average precision.", kept=True),
@@ -42,10 +53,17 @@ METRICS = (
     Metric("recall", "xgb", "share", "Recall at the probability 0.5."),
     Metric("precision_at_threshold", "xgb", "share", "Precision at the operating threshold.", kept=True),
     Metric("recall_at_threshold", "xgb", "share", "Recall at the operating threshold.", kept=True),
+    Metric(
+        IMPROVEMENT,
+        "xgb",
+        "",
+        "`average_precision` minus that of the newest registered model on the same test rows; 0 is no gain.",
+        kept=True,
+    ),
 )
-"""Every such metric, in the order in which messages and documentation list them."""
+"""Every such metric of each model type, in the order in which messages and documentation list them."""
 
-KEPT_METRICS = tuple(metric.name for metric in METRICS if metric.kept)
+KEPT_METRICS = tuple(dict.fromkeys(metric.name for metric in METRICS if metric.kept))
 """Metrics that a termination message keeps when it is too long for all."""
 
 

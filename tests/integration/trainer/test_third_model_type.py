@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from integration.trainer.installation import MACHINE, Installation, small_spec
-from trainingjob_api.spec import TrainingJobSpec
+from trainingjob_api.spec import Gate, TrainingJobSpec
 from trainingjob_trainer.data.dataset import HealthDataset, ModelFile, Telemetry, TrainedModel
 from trainingjob_trainer.data.health_dataset import prepare_health_dataset
 from trainingjob_trainer.models.base import ContractName, ModelType
+from trainingjob_trainer.models.comparison import Comparison, RegisteredModel
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.models.metrics import regression_metrics
 from trainingjob_trainer.report.content import MetricsTable
@@ -24,6 +25,7 @@ class MeanModel(ModelType[HealthDataset]):
     name = "mean"
     trainer_revision = 1
     contract_names = {"model": ContractName("mean_model_", ".json")}  # noqa: RUF012
+    comparison_files = ("model",)
 
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> HealthDataset:
         return prepare_health_dataset(telemetry, spec.data, spec.model.gru)
@@ -34,6 +36,17 @@ class MeanModel(ModelType[HealthDataset]):
         metrics = regression_metrics(actual, np.full_like(actual, mean))
         model = ModelFile("model", ".json", json.dumps({"mean": mean}).encode())
         return TrainedModel([model], metrics, f"RMSE {metrics['rmse']:.3f}", report={})
+
+    def compare(
+        self, dataset: HealthDataset, spec: TrainingJobSpec, trained: TrainedModel, registered: RegisteredModel
+    ) -> Comparison:
+        test = dataset.frame["health_score"].to_numpy()[dataset.timestamps > registered.train_end]
+        actual = test[np.isfinite(test)]
+        mean = json.loads(registered.files["model"])["mean"]
+        rmse = regression_metrics(actual, np.full_like(actual, mean))["rmse"]
+        return Comparison(
+            1 - trained.metrics["rmse"] / rmse, "rmse", trained.metrics["rmse"], rmse, len(actual), "test rows"
+        )
 
     def sample_metrics(self) -> Mapping[str, Any]:
         return {"rmse": 0.1}
@@ -66,3 +79,10 @@ def test_a_third_model_type_is_trained_published_and_registered(
     assert {file["name"] for file in result.summary.artifacts} == {"model", "report", "manifest"}
     again = installation.launch(run.model_copy(update={"uid": "77777777-5d1c-4b8e-9d53-0d2a5e3c1b11"}))
     assert again.reason == "AdoptedExistingRun"
+    gated = run.spec.model_copy(update={"gates": (Gate(metric="improvement", min=0),)})
+    better = installation.launch(
+        run.model_copy(update={"uid": "88888888-5d1c-4b8e-9d53-0d2a5e3c1b11", "spec": gated, "adopt": False})
+    )
+    assert better.reason == "Completed", better.message
+    assert better.summary.metrics["improvement"] == 0
+    assert better.summary.metrics["compared_with"]["bucket_address"] == address

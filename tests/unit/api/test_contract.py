@@ -3,11 +3,13 @@
 import ast
 import sys
 from pathlib import Path
+from typing import get_args
 
 import trainingjob_api
 from trainingjob_api.exit_codes import FINAL_EXIT_CODES, ExitCode, reason_of
 from trainingjob_api.metrics import METRICS, gate_metrics
 from trainingjob_api.reasons import Reason
+from trainingjob_api.values import ModelType
 
 PACKAGE = Path(trainingjob_api.__file__).parent
 
@@ -58,7 +60,8 @@ def test_each_reason_of_the_trainer_has_its_exit_code() -> None:
 
 
 def test_each_metric_is_listed_once_and_explained() -> None:
-    names = [metric.name for metric in METRICS]
+    names = [(metric.model_type, metric.name) for metric in METRICS]
     assert len(set(names)) == len(names)
     assert all(metric.meaning.endswith(".") for metric in METRICS)
-    assert set(gate_metrics("gru")) | set(gate_metrics("xgb")) <= set(names)
+    for model_type in get_args(ModelType):
+        assert {(model_type, name) for name in gate_metrics(model_type)} <= set(names)

@@ -164,3 +164,16 @@ def test_a_page_that_cannot_be_written_gives_a_warning_and_no_report() -> None:
     report = draw_report(GRU, replace(dataset(), test_start=ROWS), trained("gru"), {})
     assert report.files == []
     assert report.warnings[0].startswith("The model has no report (IndexError: ")
+
+
+@pytest.mark.parametrize("model_type", ["gru", "xgb"])
+def test_the_comparison_with_the_registered_model_is_on_the_first_screen(model_type: str) -> None:
+    model = trained(model_type)
+    sentence = f"Compared with model_{HOSTILE}, registered 8 days ago."
+    compared = replace(
+        model, metrics={**model.metrics, "improvement": -0.25}, report={**model.report, "comparison": sentence}
+    )
+    first_screen = page_of(model_type, dataset(), compared).split("<h2>", 1)[0]
+    assert "<b>-0.25</b><span>improvement</span>" in first_screen
+    assert sentence in html.unescape(first_screen)
+    assert "improvement" not in page_of(model_type, dataset(), model)

@@ -23,3 +23,9 @@ def test_a_gate_includes_its_bounds(gate: dict[str, float], value: Any, holds: b
     failures = failed_gates([Gate(metric="skill", **gate)], {"skill": value})
     assert (failures == []) is holds
     assert all("skill" in failure for failure in failures)
+
+
+def test_a_gate_on_the_improvement_passes_without_a_model_to_compare_with() -> None:
+    gate = Gate(metric="improvement", min=0.1)
+    assert failed_gates([gate], {"improvement": None}) == failed_gates([gate], {"improvement": 0.1}) == []
+    assert failed_gates([gate], {"improvement": 0.09}) == ["improvement is 0.09, at least 0.1 is required"]

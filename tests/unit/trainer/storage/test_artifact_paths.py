@@ -13,7 +13,9 @@ from trainingjob_trainer.storage.artifact_paths import (
     claimed_by,
     files_of,
     manifest,
-    manifest_key_of,
+    newest_paths,
+    registered_paths,
+    train_end_of,
     uploads,
 )
 
@@ -54,7 +56,7 @@ def test_readers_find_the_scaler_by_the_name_of_the_model(machine: str) -> None:
 @given(machine=MACHINES, model_type=st.sampled_from(["gru", "xgb"]), moment=st.datetimes(datetime(1970, 1, 1)))
 def test_the_manifest_is_found_from_the_registered_address(machine: str, model_type: str, moment: datetime) -> None:
     paths = ArtifactPaths(model_type, machine, moment.replace(microsecond=0, tzinfo=UTC))
-    assert manifest_key_of(paths.address, machine, model_type) == paths.manifest_key
+    assert registered_paths(paths.address, machine, model_type) == paths
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_the_manifest_is_found_from_the_registered_address(machine: str, model_t
 )
 def test_the_address_of_another_machine_gives_no_manifest(address: str) -> None:
     with pytest.raises(ValueError, match="not the address"):
-        manifest_key_of(address, "PUMP", "xgb")
+        registered_paths(address, "PUMP", "xgb")
 
 
 def test_the_model_is_uploaded_last() -> None:
@@ -112,3 +114,36 @@ def test_the_manifest_names_every_file_with_size_and_hash_and_is_read_back() -> 
 def test_an_invalid_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="manifest"):
         files_of(content)
+
+
+def test_the_newest_model_of_a_machine_is_that_of_the_latest_timestamp() -> None:
+    addresses = [
+        "xgb_model_PUMP_2025_08_31_12_00_05.pkl",
+        "xgb_model_PUMP_2025_09_01_00_00_00.pkl",
+        "xgb_model_PUMP_2025_02_31_00_00_00.pkl",
+        "xgb_model_PUMP_2026_01_01_00_00_00.h5",
+        "xgb_model_PUMP_B_2026_01_01_00_00_00.pkl",
+        "gru_model_weights_PUMP_2026_01_01_00_00_00.h5",
+        "models/mine.pkl",
+    ]
+    found = newest_paths(addresses, "PUMP", "xgb")
+    assert found is not None
+    assert found.address == addresses[1]
+    assert newest_paths(addresses[3:], "PUMP", "xgb") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        ('{"trainEnd": "2025-01-02T03:04:05.600000Z", "end": "2025-02-01T00:00:00Z"}', "2025-01-02T03:04:05.600000"),
+        ('{"end": "2025-02-01T00:00:00Z"}', "2025-02-01T00:00:00.000000"),
+    ],
+)
+def test_a_model_without_a_recorded_training_part_counts_as_trained_on_all_its_data(data: str, end: str) -> None:
+    assert str(train_end_of(f'{{"data": {data}}}'.encode())) == end
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"data": {}}', b'{"data": 3}', b'{"data": {"end": "x"}}'])
+def test_a_manifest_without_the_period_of_its_data_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="does not say on which data"):
+        train_end_of(content)

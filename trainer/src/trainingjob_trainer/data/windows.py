@@ -1,9 +1,11 @@
 """Windows over prepared telemetry: one scaled array in memory, and copies of the requested windows only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
@@ -107,7 +109,7 @@ def create_sequences(dataset: HealthDataset, sequence_length: int, validation_fr
     Raises:
         TrainingError: InsufficientData when a part has no window.
     """
-    inputs = _scaled(dataset)
+    inputs = scaled(dataset.frame, dataset.features, dataset.scaler.scale_, dataset.scaler.min_)
     targets = np.ascontiguousarray(dataset.frame["health_score"].to_numpy(np.float32))
     rows = len(targets)
     validation_start = int(dataset.test_start * (1 - validation_fraction) + 1e-9)
@@ -144,13 +146,14 @@ def _starts(runs: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     )
 
 
-def _scaled(dataset: HealthDataset) -> NDArray[np.float32]:
-    scaler = dataset.scaler
-    scaled = np.empty((len(dataset.frame), len(dataset.features)), np.float32)
-    for index, name in enumerate(dataset.features):
-        values = dataset.frame[name].to_numpy(np.float64)
-        scaled[:, index] = values * scaler.scale_[index] + scaler.min_[index]
-    return scaled
+def scaled(
+    frame: pd.DataFrame, features: Sequence[str], scale: Sequence[float], offset: Sequence[float]
+) -> NDArray[np.float32]:
+    """The features as ``scale * value + offset``, computed in float64; shape (rows, features), C-contiguous."""
+    inputs = np.empty((len(frame), len(features)), np.float32)
+    for index, name in enumerate(features):
+        inputs[:, index] = frame[name].to_numpy(np.float64) * scale[index] + offset[index]
+    return inputs
 
 
 def _refuse_empty_parts(dataset: HealthDataset, length: int, parts: dict[str, Windows]) -> None:

@@ -8,6 +8,7 @@ from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
 from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.comparison import Comparison, IncomparableError, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
@@ -32,6 +33,7 @@ class ModelType(ABC, Generic[DatasetT]):
         name: The value of ``spec.model.type``.
         trainer_revision: Incremented when the same data and spec give a different model than before; models of an
             older revision are then not adopted.
+        comparison_files: Roles of the files of a registered model that ``compare`` reads; none of them a pickle.
         contract_names: Role of a file to its object name, for the files that readers look for. ``model`` is one of
             them. The key of another role is registered as the metric ``ROLE_path``.
         libraries: Modules that ``train`` imports and that take long to import; a run imports them while it loads the
@@ -40,6 +42,7 @@ class ModelType(ABC, Generic[DatasetT]):
 
     name: ClassVar[str]
     trainer_revision: ClassVar[int]
+    comparison_files: ClassVar[Sequence[str]] = ()
     contract_names: ClassVar[Mapping[str, ContractName]]
     libraries: ClassVar[Sequence[str]] = ()
 
@@ -111,3 +114,19 @@ class ModelType(ABC, Generic[DatasetT]):
     def report(self, dataset: DatasetT, trained: TrainedModel) -> ReportContent:
         """The contents of the report that are specific to this type."""
         return ReportContent()
+
+    def compare(
+        self, dataset: DatasetT, spec: TrainingJobSpec, trained: TrainedModel, registered: RegisteredModel
+    ) -> Comparison:
+        """Evaluate a registered model on the test rows of a new one that the registered one was not trained on.
+
+        Args:
+            dataset: The data of the new model.
+            spec: That of the new model.
+            trained: The new model, as ``train`` returned it.
+            registered: The model to compare with.
+
+        Raises:
+            IncomparableError: The two cannot be compared, or the registered one cannot be read.
+        """
+        raise IncomparableError(f"a model of type {self.name} cannot be compared with another one")

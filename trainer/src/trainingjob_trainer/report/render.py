@@ -88,9 +88,10 @@ def _content(content: ReportContent, dataset: Dataset, trained: TrainedModel) ->
         "summary_line": trained.summary,
         "headlines": [
             (label, _number(metrics[name]))
-            for name, label in content.headlines.items()
+            for name, label in {**content.headlines, "improvement": "improvement"}.items()
             if metrics.get(name) is not None
         ],
+        "comparison_with_registered": trained.report.get("comparison", ""),
         "columns": comparison.columns if comparison else (),
         "comparison": [(name, [_number(value) for value in values]) for name, values in comparison.rows]
         if comparison

@@ -21,6 +21,7 @@ from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.report.render import draw_report
 from trainingjob_trainer.run.gates import failed_gates
+from trainingjob_trainer.run.improvement import model_to_beat, with_improvement
 from trainingjob_trainer.run.progress import RunProgress
 from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.run.reuse import adoptable_artifacts, adopted_result, recorded_result, verified_result
@@ -81,6 +82,8 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     # The table may allow only one model for each period, and the exact period is known only now.
     registry.try_registration(key, sample_model(run, _paths(run), _period(dataset.summary)))
 
+    registered = model_to_beat(run, store)
+
     _enter(progress, Stage.TRAINING)
     checkpoints = Checkpoints(store, run, key.fingerprint)
     checkpoints.remove_superseded()
@@ -89,6 +92,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
 
     # The remaining stages take seconds, so a request to stop is ignored from here on.
     progress.stage(Stage.EVALUATING)
+    trained = with_improvement(trained, registered, model_type, dataset, run.spec)
     failures = failed_gates(run.spec.gates, trained.metrics)
     dataset = _with_notes(dataset, trained.metrics.get("notes", ()))
     report = draw_report(model_type, dataset, trained, _parameters(model_type.settings(run.spec), run))
@@ -99,7 +103,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     progress.stage(Stage.PUBLISHING)
     claim = run.model_dump_json(by_alias=True, indent=2).encode()
     paths = reserve(store, _paths(run, rejected=bool(failures)), claim_of(run.uid, run.run, run.attempt), claim)
-    metrics = _registered_metrics(run, key, dataset.summary, trained, paths) | {"durations": progress.now.durations}
+    metrics = _registered_metrics(run, key, dataset, trained, paths) | {"durations": progress.now.durations}
     publication = publish(store, paths, [*trained.files, *report.files], _facts(metrics), progress.heartbeat)
 
     progress.stage(Stage.REGISTERING)
@@ -162,14 +166,15 @@ def _data(summary: DataSummary) -> dict[str, Any]:
 
 
 def _registered_metrics(
-    run: TrainingRun, key: RunKey, summary: DataSummary, trained: TrainedModel, paths: ArtifactPaths
+    run: TrainingRun, key: RunKey, dataset: Dataset, trained: TrainedModel, paths: ArtifactPaths
 ) -> dict[str, Any]:
     """The metrics for the registry: those of the model, and its origin."""
+    summary, train_end = dataset.summary, dataset.timestamps[dataset.test_start - 1]
     return {
         **trained.metrics,
         **paths.companions,
         "summary": trained.summary,
-        "data": _data(summary),
+        "data": {**_data(summary), "trainEnd": f"{np.datetime_as_string(train_end, 'us')}Z"},
         "data_fingerprint": key.fingerprint,
         "data_counts": dict(summary.counts),
         "dropped_columns": dict(summary.dropped_columns),

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Sequence
 
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.metrics import IMPROVEMENT
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.run.result import RunResult, RunSummary
-from trainingjob_trainer.storage.artifact_paths import Artifact, manifest_key_of
+from trainingjob_trainer.storage.artifact_paths import Artifact, registered_paths
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import verify
 from trainingjob_trainer.storage.registry import RecordedRun
@@ -42,7 +43,9 @@ def adoptable_artifacts(run: TrainingRun, store: ObjectStore, candidate: Recorde
     Returns:
         None when the model fails a gate of this run, or a file is missing or changed; the log has the cause.
     """
-    failures = failed_gates(run.spec.gates, candidate.metrics)
+    # The candidate is registered already, so there is nothing to compare it with.
+    gates = [gate for gate in run.spec.gates if gate.metric != IMPROVEMENT]
+    failures = failed_gates(gates, candidate.metrics)
     if failures:
         logger.info("%s is not adopted: %s", candidate.bucket_address, "; ".join(failures))
         return None
@@ -95,7 +98,7 @@ def _summary(recorded: RecordedRun, store: ObjectStore, artifacts: Sequence[Arti
 
 def _verified(run: TrainingRun, store: ObjectStore, recorded: RecordedRun) -> list[Artifact] | str:
     try:
-        manifest_key = manifest_key_of(recorded.bucket_address, run.spec.machine, run.spec.model.type)
+        paths = registered_paths(recorded.bucket_address, run.spec.machine, run.spec.model.type)
     except ValueError as error:
         return str(error)
-    return verify(store, manifest_key)
+    return verify(store, paths.manifest_key)

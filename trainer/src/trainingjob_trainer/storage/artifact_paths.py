@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+
+import numpy as np
 
 from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.models.base import ContractName
 from trainingjob_trainer.models.factory import ModelFactory
 
 TIMESTAMP = "%Y_%m_%d_%H_%M_%S"
-_TIMESTAMP_LENGTH = len("2025_01_31_23_59_59")
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class ArtifactPaths:
         return ModelFactory.create(self.model_type).contract_names
 
 
-def manifest_key_of(address: str, machine: str, model_type: str) -> str:
-    """Key of the manifest of a registered model.
+def registered_paths(address: str, machine: str, model_type: str) -> ArtifactPaths:
+    """The keys of the objects of a registered model.
 
     Args:
         address: The ``bucket_address`` of the model.
@@ -91,9 +93,28 @@ def manifest_key_of(address: str, machine: str, model_type: str) -> str:
     """
     prefix, suffix = ModelFactory.create(model_type).contract_names["model"]
     timestamp = address.removeprefix(f"{prefix}{machine}_").removesuffix(suffix)
-    if len(timestamp) != _TIMESTAMP_LENGTH or f"{prefix}{machine}_{timestamp}{suffix}" != address:
+    try:
+        paths = ArtifactPaths(model_type, machine, datetime.strptime(timestamp, TIMESTAMP).replace(tzinfo=UTC))
+    except ValueError:
+        paths = None
+    if paths is None or paths.address != address:
         raise ValueError(f"{address!r} is not the address of a {model_type} model of {machine}")
-    return f"runs/{machine}/{timestamp}/manifest.json"
+    return paths
+
+
+def newest_paths(addresses: Iterable[str], machine: str, model_type: str) -> ArtifactPaths | None:
+    """The keys of the newest of several registered models, by the timestamp in its address.
+
+    Args:
+        addresses: Addresses of registered models; those of other machines and types are ignored.
+        machine: Name of the machine.
+        model_type: The value of ``spec.model.type``.
+    """
+    found = []
+    for address in addresses:
+        with suppress(ValueError):
+            found.append(registered_paths(address, machine, model_type))
+    return max(found, key=lambda paths: paths.timestamp, default=None)
 
 
 @dataclass(frozen=True)
@@ -200,3 +221,18 @@ def files_of(content: bytes) -> list[Artifact]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this object is not a valid manifest ({error!r})") from error
+
+
+def train_end_of(content: bytes) -> np.datetime64:
+    """The last instant that the model of a manifest may be trained on, UTC.
+
+    Earlier versions did not record it; for their models it is the last instant of the data.
+
+    Raises:
+        ValueError: The manifest has neither.
+    """
+    try:
+        data = json.loads(content)["data"]
+        return np.datetime64(str(data.get("trainEnd") or data["end"]).removesuffix("Z"), "us")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"it does not say on which data the model was trained ({error!r})") from error

@@ -140,6 +140,21 @@ def find_run(uid: str, run: int) -> RecordedRun | None:
     return with_connection(lambda session: _find(session, uid, run), reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
+def registered_addresses(prefix: str) -> list[str]:
+    """Addresses of the registered models that start with ``prefix``.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+
+    def find(session: connection) -> list[str]:
+        with explain_refusals(session, "SELECT", "models", {}), session.cursor() as rows:
+            rows.execute("SELECT bucket_address FROM models WHERE starts_with(bucket_address, %s)", (prefix,))
+            return [address for (address,) in rows.fetchall()]
+
+    return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
+
+
 def find_equal_run(key: RunKey) -> RecordedRun | None:
     """Find the newest run with equal spec hash, trainer revision and fingerprint whose model is still registered.
 

@@ -20,6 +20,7 @@ from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.comparison import Comparison, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished, learning_rate, plan
 from trainingjob_trainer.models.metrics import strict_json
@@ -212,6 +213,7 @@ class GruModel(ModelType[HealthDataset]):
     }
     libraries = ("keras", "h5py")
     train = staticmethod(train_gru)
+    comparison_files = ("model", "scaler-json")
 
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> HealthDataset:
         """See ``ModelType``."""
@@ -231,6 +233,14 @@ class GruModel(ModelType[HealthDataset]):
             return super().columns(spec, numeric)
         wanted = {*self.sensors(spec), *spec.data.columns.values(), *ANALOGUE_COLUMNS, "Eng_RPM", "running"}
         return tuple(name for name in numeric if name in wanted)
+
+    def compare(
+        self, dataset: HealthDataset, spec: TrainingJobSpec, trained: TrainedModel, registered: RegisteredModel
+    ) -> Comparison:
+        """By RMSE: 1 minus that of the new model divided by that of the registered one."""
+        from trainingjob_trainer.models.gru.comparison import compare_gru
+
+        return compare_gru(dataset, trained, registered)
 
     def describe(self, dataset: HealthDataset, spec: TrainingJobSpec) -> Iterable[tuple[str, str]]:
         """The number of windows."""

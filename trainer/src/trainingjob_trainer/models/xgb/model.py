@@ -15,6 +15,7 @@ from trainingjob_trainer.data.labels import distinct_failures
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.comparison import Comparison, RegisteredModel
 from trainingjob_trainer.models.device import Device, refuse_silent_cpu
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
@@ -174,10 +175,19 @@ class XgbModel(ModelType[FailureDataset]):
     contract_names: ClassVar[Mapping[str, ContractName]] = {"model": ContractName("xgb_model_", ".pkl")}
     libraries = ("xgboost", "sklearn.inspection")
     train = staticmethod(train_xgboost)
+    comparison_files = ("model-ubj",)
 
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> FailureDataset:
         """See ``ModelType``."""
         return prepare_failure_dataset(telemetry, spec.data, spec.model.xgb)
+
+    def compare(
+        self, dataset: FailureDataset, spec: TrainingJobSpec, trained: TrainedModel, registered: RegisteredModel
+    ) -> Comparison:
+        """By average precision: that of the new model minus that of the registered one."""
+        from trainingjob_trainer.models.xgb.comparison import compare_xgb
+
+        return compare_xgb(dataset, spec.model.xgb, trained, registered)
 
     def describe(self, dataset: FailureDataset, spec: TrainingJobSpec) -> Iterable[tuple[str, str]]:
         """The number of labelled rows in each part."""

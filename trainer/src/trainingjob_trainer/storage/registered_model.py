@@ -1,0 +1,52 @@
+"""Reads the newest registered model of a machine and type from its safe files."""
+
+from collections.abc import Mapping
+
+from trainingjob_trainer.models.comparison import IncomparableError, RegisteredModel
+from trainingjob_trainer.models.factory import ModelFactory
+from trainingjob_trainer.storage import registry
+from trainingjob_trainer.storage.artifact_paths import Artifact, files_of, newest_paths, train_end_of
+from trainingjob_trainer.storage.object_store import ObjectStore, sha256
+
+
+def read_newest_model(store: ObjectStore, machine: str, model_type: str) -> RegisteredModel:
+    """Read the newest registered model, as far as its type needs it for a comparison.
+
+    Args:
+        store: The object store.
+        machine: Name of the machine.
+        model_type: The value of ``spec.model.type``.
+
+    Raises:
+        IncomparableError: There is none, or it has no safe files, or one of them is missing or changed.
+        TrainingError: RegistryFailed or ArtifactStoreFailed.
+    """
+    compared_type = ModelFactory.create(model_type)
+    addresses = registry.registered_addresses(f"{compared_type.contract_names['model'].prefix}{machine}_")
+    paths = newest_paths(addresses, machine, model_type)
+    if paths is None:
+        raise IncomparableError(f"no {model_type} model of {machine} is registered")
+    content = store.get(paths.manifest_key)
+    if content is None:
+        raise IncomparableError(
+            f"{paths.address} has no safe copy ({store.uri(paths.manifest_key)} is missing), and pickles are never read"
+        )
+    try:
+        listed = {file.name: file for file in files_of(content)}
+        train_end = train_end_of(content)
+    except ValueError as error:
+        raise IncomparableError(f"{store.uri(paths.manifest_key)} cannot be read: {error}") from error
+    files = {role: _verified(store, paths.address, role, listed) for role in compared_type.comparison_files}
+    return RegisteredModel(paths.address, paths.timestamp, train_end, files)
+
+
+def _verified(store: ObjectStore, address: str, role: str, listed: Mapping[str, Artifact]) -> bytes:
+    if role not in listed:
+        raise IncomparableError(f"{address} has no file {role}")
+    key = listed[role].key
+    content = store.get(key)
+    if content is None:
+        raise IncomparableError(f"{store.uri(key)} is missing")
+    if sha256(content) != listed[role].sha256:
+        raise IncomparableError(f"{store.uri(key)} was changed: its SHA-256 differs from the one in the manifest")
+    return content
