@@ -4,12 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Console
-
 from benchmarks import backend, load, long_history, reached, search, training, whole
 from benchmarks.measure import machine
 from benchmarks.scope import FULL, QUICK, Scope
-from benchmarks.table import Table, print_table, write_results
+from benchmarks.table import Table, print_table, wide_console, write_results
 from benchmarks.telemetry import servers
 from cluster.programs import ProgramError
 
@@ -35,7 +33,7 @@ def main() -> None:
     names = arguments.tables or scope.tables
     if unknown := set(names).difference(scope.tables):
         parser.error(f"there is no table {', '.join(sorted(unknown))} here, only {', '.join(scope.tables)}")
-    console = Console()
+    console = wide_console()
     console.print(machine())
     with servers():
         for name in names:

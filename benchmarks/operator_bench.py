@@ -16,7 +16,7 @@ from benchmarks import operator_latency
 from benchmarks.measure import machine
 from benchmarks.operator_load import API, bare_job, count, post_all, request, training_job, watch
 from benchmarks.operator_table import AT_ONCE, STANDING, operator_table
-from benchmarks.table import Table, print_table, write_results
+from benchmarks.table import Table, print_table, wide_console, write_results
 from cluster.binaries import built_binaries
 from cluster.clusters import Cluster, ClusterUnavailableError, cluster_of
 from cluster.control_plane import control_plane_running
@@ -160,7 +160,7 @@ def _resident_megabytes(server: Server) -> float:
 
 def main() -> None:
     """Measures and prints."""
-    console = Console()
+    console = wide_console()
     console.print(machine())
     try:
         _show(console, "operator-latency", operator_latency.latency_table(operator_latency.measure()))

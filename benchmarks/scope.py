@@ -15,6 +15,7 @@ class Scope:
         load_sizes: Rows of the machines that are loaded.
         short_series: Rows of the short simulated machines, and the ``sequenceLength`` to train them with.
         real_series: Whether to train on the real series, where they are present.
+        grids: Ways to run ``GridSearchCV`` that the search is compared with.
         repeats: Runs of each case whose result is a time.
         seeds: Seeds of the product's trainings.
         reference_seeds: Seeds of the reference's trainings; none: tables that can do without leave the reference out.
@@ -26,6 +27,7 @@ class Scope:
     load_sizes: Sequence[int]
     short_series: Mapping[int, int]
     real_series: bool
+    grids: Sequence[str]
     repeats: int
     seeds: Sequence[int]
     reference_seeds: Sequence[int]
@@ -39,6 +41,7 @@ FULL = Scope(
     load_sizes=(20_000, 100_000, 1_000_000),
     short_series={200: 10, 500: 20, 1000: 30, 2000: 60},
     real_series=True,
+    grids=("processes", "threads"),
     repeats=3,
     seeds=(1, 2, 3, 4, 5),
     reference_seeds=(1, 2, 3),
@@ -50,6 +53,8 @@ QUICK = Scope(
     load_sizes=(20_000, 100_000),
     short_series={200: 10, 2000: 60},
     real_series=False,
+    # The faster one, as a rule.
+    grids=("processes",),
     repeats=1,
     seeds=(1,),
     reference_seeds=(),

@@ -1,6 +1,7 @@
 """The tables: their rows with goals and verdicts, how numbers are written, and output to terminal and JSON."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks.goals import Check, goals, verdict
 from benchmarks.measure import machine
 
 RESULTS = Path(__file__).parent / "results"
+_FILE_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ def seconds(value: float | None) -> str:
 def thousandths(error: float) -> str:
     """An error of the health score, times 1000."""
     return f"{error * 1000:.2f}"
+
+
+def wide_console() -> Console:
+    """A console for tables; where its output is not a terminal, it is wide enough for each of them."""
+    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
 def print_table(console: Console, table: Table) -> None:

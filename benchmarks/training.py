@@ -17,7 +17,7 @@ from trainingjob_trainer.models.gru.model import train_gru
 from trainingjob_trainer.models.reporter import SilentReporter
 
 TOLERANCE, RIDGE_TOLERANCE = 1.002, 1.01
-_RMSE_BEFORE = {"SIMULATED-20000": 0.01025, "SIMULATED-100000": 0.00922, SKAB_FREE: 0.02776, CAROBD: 0.02159}
+_RMSE_BEFORE = {"SIMULATED-20000": 0.01025, "SIMULATED-100000": 0.00922, SKAB_FREE: 0.02776, CAROBD: 0.02174}
 RMSE = {machine: rmse * TOLERANCE for machine, rmse in _RMSE_BEFORE.items()}
 """Test RMSE at most: the worst of the seeds on 2026-11-26, when a training took 20 to 94 CPU seconds, and 0.2 %."""
 

@@ -117,6 +117,6 @@ def test_the_crd_names_every_reason_and_stage() -> None:
 def test_the_crd_says_how_a_training_is_planned() -> None:
     gru = {name: CRD[f"model.gru.{name}"]["description"] for name in ("epochs", "stepsPerEpoch", "learningRate")}
     assert f"Absent means automatic: {schedule.EPOCHS}." in gru["epochs"]
-    rule = f"{schedule.STEPS_FACTOR} * n ** {schedule.STEPS_POWER}, at most {schedule.MAXIMUM_STEPS}"
-    assert rule in gru["stepsPerEpoch"]
+    assert f"{schedule.PASSES} passes over the data in {schedule.EPOCHS} epochs" in gru["stepsPerEpoch"]
+    assert f"at least {schedule.MINIMUM_STEPS} and at most {schedule.MAXIMUM_STEPS}" in gru["stepsPerEpoch"]
     assert f"{schedule.HIGHEST_PEAK} for a short training, down to {schedule.LOWEST_PEAK}" in gru["learningRate"]

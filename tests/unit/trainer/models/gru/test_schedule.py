@@ -14,7 +14,7 @@ from trainingjob_trainer.models.gru.schedule import (
     HIGHEST_PEAK,
     LOWEST_PEAK,
     MAXIMUM_STEPS,
-    STEPS_FACTOR,
+    MINIMUM_STEPS,
     Schedule,
     State,
     after_epoch,
@@ -32,13 +32,13 @@ many_steps = st.integers(1, 10_000_000)
 def test_an_automatic_plan_is_bounded(steps_in_pass: int) -> None:
     planned = plan(Gru(), 7, steps_in_pass)
     assert planned.epochs == EPOCHS
-    assert STEPS_FACTOR <= planned.steps <= MAXIMUM_STEPS
+    assert MINIMUM_STEPS <= planned.steps <= MAXIMUM_STEPS
     assert LOWEST_PEAK <= planned.learning_rate <= HIGHEST_PEAK
 
 
 @pytest.mark.parametrize(
     ("steps_in_pass", "steps", "peak"),
-    [(1, 5, 0.012), (14, 36, 0.012), (30, 64, 0.0106), (150, 214, 0.0058), (9450, 1000, 0.003)],
+    [(1, 12, 0.012), (14, 19, 0.012), (30, 42, 0.012), (150, 210, 0.00586), (9450, 1000, 0.003)],
 )
 def test_steps_and_rate_follow_from_the_size_of_the_data(steps_in_pass: int, steps: int, peak: float) -> None:
     planned = plan(Gru(), 7, steps_in_pass)

@@ -13,9 +13,10 @@ from trainingjob_api.spec import Gru
 EPOCHS = 20
 """Planned epochs where the spec sets none: enough for a smooth progress, and few enough for cheap validation."""
 
-STEPS_FACTOR, STEPS_POWER, MAXIMUM_STEPS = 5, 0.75, 1000
-"""Optimiser steps of an epoch where the spec sets none: a factor times a power of the steps of one pass over the data,
-at most so many. A longer series needs more steps, but fewer passes."""
+PASSES = 28
+MINIMUM_STEPS, MAXIMUM_STEPS = 12, 1000
+"""Optimiser steps of an epoch where the spec sets none: so many that ``EPOCHS`` epochs make ``PASSES`` passes over the
+data, within these bounds. Fewer leave a short series untrained; more improve a long one too little for their time."""
 
 HIGHEST_PEAK, LOWEST_PEAK = 0.012, 0.003
 """Bounds of the peak learning rate where the spec sets none."""
@@ -90,7 +91,7 @@ def plan(settings: Gru, seed: int, steps_in_pass: int) -> Schedule:
         steps_in_pass: Optimiser steps of one pass over the training data.
     """
     epochs = settings.epochs or EPOCHS
-    automatic_steps = min(round(STEPS_FACTOR * steps_in_pass**STEPS_POWER), MAXIMUM_STEPS)
+    automatic_steps = min(max(PASSES * steps_in_pass // EPOCHS, MINIMUM_STEPS), MAXIMUM_STEPS)
     steps = settings.steps_per_epoch or automatic_steps
     return Schedule(
         epochs=epochs,
