@@ -15,7 +15,7 @@ from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.postgres import create_tables, with_connection
-from trainingjob_trainer.storage.registry import ModelRow, RunKey
+from trainingjob_trainer.storage.registry_rows import ModelRow, RunKey
 
 KEY = RunKey(uid="3f0c9a1e-0000", run=2, spec_hash="a" * 64, trainer_revision=1, fingerprint="f" * 64)
 MODEL = ModelRow(

@@ -29,7 +29,7 @@ from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import ArtifactPaths, claim_of
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import Publication, expose, publish, reserve
-from trainingjob_trainer.storage.registry import ModelRow, RecordedRun, RunKey
+from trainingjob_trainer.storage.registry_rows import ModelRow, RecordedRun, RunKey
 from trainingjob_trainer.storage.registry_sample import sample_model
 from trainingjob_trainer.storage.telemetry import load_telemetry
 from trainingjob_trainer.storage.withdrawal import claimed_paths, withdraw_unregistered

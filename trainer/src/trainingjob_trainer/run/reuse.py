@@ -14,7 +14,7 @@ from trainingjob_trainer.run.result import RunResult, RunSummary
 from trainingjob_trainer.storage.artifact_paths import Artifact, registered_paths
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import verify
-from trainingjob_trainer.storage.registry import RecordedRun
+from trainingjob_trainer.storage.registry_rows import RecordedRun
 
 logger = logging.getLogger(__name__)
 

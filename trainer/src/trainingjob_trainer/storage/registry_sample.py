@@ -6,7 +6,7 @@ from typing import Any
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.storage.artifact_paths import ArtifactPaths
-from trainingjob_trainer.storage.registry import ModelRow
+from trainingjob_trainer.storage.registry_rows import ModelRow
 
 _SIZE_BYTES = 4096
 """Metrics of real runs are 2.5 to 4 KB of JSON."""
