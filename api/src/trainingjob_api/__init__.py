@@ -1,1 +1,1 @@
-"""The contract between operator and trainer: the TrainingJob API and the messages between the two. No I/O."""
+"""The contract between operator and trainer: the API of both kinds, and the messages between the two. No I/O."""

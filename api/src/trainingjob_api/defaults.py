@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from trainingjob_api.fleet_spec import TrainingFleetSpec
 from trainingjob_api.spec import TrainingJobSpec
 
 
@@ -25,4 +26,7 @@ def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 DEFAULTS: Mapping[str, Any] = defaults_of(TrainingJobSpec)
-"""Every default of the spec. A field that is not in it has no default: its absence is meaningful."""
+"""Every default of a TrainingJob's spec. A field that is not in it has no default: its absence is meaningful."""
+
+FLEET_DEFAULTS: Mapping[str, Any] = defaults_of(TrainingFleetSpec)
+"""The same of a TrainingFleet."""

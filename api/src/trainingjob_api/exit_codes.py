@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     ACCELERATOR_MISSING = 15, Reason.ACCELERATOR_MISSING, True
     GATE_FAILED = 16, Reason.GATE_FAILED, True
     DIVERGED = 17, Reason.DIVERGED, True
+    TOO_MANY_FAILED = 18, Reason.TOO_MANY_FAILED, True
 
     def __new__(cls, value: int, reason: Reason, final: bool) -> "ExitCode":
         """Make a member that is equal to its number."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from trainingjob_api.defaults import DEFAULTS
+from trainingjob_api.defaults import DEFAULTS, FLEET_DEFAULTS
 
 
 def spec_hash(spec: Mapping[str, Any]) -> str:
@@ -14,9 +14,20 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
     The hash is SHA-256, in hex, of JSON with sorted keys and without whitespace. Whole numbers are written as integers,
     and values equal to their default are omitted, so a new field whose default is the old behaviour changes no hash.
     """
-    data = {key: value for key, value in (spec.get("data") or {}).items() if key != "databaseSecretName"}
-    decisive = {"machine": spec["machine"], "model": spec["model"], "data": data}
+    decisive = {"machine": spec["machine"], "model": spec["model"], "data": _data(spec)}
     return _digest(_without_defaults(decisive, DEFAULTS))
+
+
+def fleet_spec_hash(spec: Mapping[str, Any]) -> str:
+    """The same for a TrainingFleet: the selection of machines, their model and data, and when to train them again.
+
+    The order of names and patterns is not hashed, nor is ``minPercentOfLastRun``, which only refuses runs.
+    """
+    machines = {key: value for key, value in spec["machines"].items() if key != "minPercentOfLastRun"}
+    machines |= {key: sorted(machines[key]) for key in ("names", "exclude") if machines.get(key)}
+    template = {"model": spec["template"]["model"], "data": _data(spec["template"])}
+    decisive = {"machines": machines, "template": template, "retrain": spec.get("retrain")}
+    return _digest(_without_defaults(decisive, FLEET_DEFAULTS))
 
 
 def gates_hash(spec: Mapping[str, Any]) -> str:
@@ -35,6 +46,16 @@ def attempt_hash(spec: Mapping[str, Any]) -> str:
     shaping = _without_defaults(parts, DEFAULTS)
     secret = (spec.get("data") or {}).get("databaseSecretName")
     return _digest({**shaping, "gates": gates_hash(spec), "databaseSecretName": secret})[:16]
+
+
+def fleet_attempt_hash(spec: Mapping[str, Any]) -> str:
+    """The same for a TrainingFleet, and the number of its workers."""
+    workers = spec.get("workers") or FLEET_DEFAULTS["workers"]
+    return _digest({"workers": workers, "attempt": attempt_hash({**spec, **spec["template"]})})[:16]
+
+
+def _data(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in (spec.get("data") or {}).items() if key != "databaseSecretName"}
 
 
 def _without_defaults(part: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

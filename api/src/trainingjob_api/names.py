@@ -4,11 +4,16 @@ from typing import Literal, get_args
 
 ApiVersion = Literal["training.pumphealth.io/v1alpha1"]
 Kind = Literal["TrainingJob"]
+FleetKind = Literal["TrainingFleet"]
 API_VERSION: str = get_args(ApiVersion)[0]
 GROUP, VERSION = API_VERSION.split("/")
 KIND: str = get_args(Kind)[0]
+FLEET_KIND: str = get_args(FleetKind)[0]
 
 RETRAIN_ANNOTATION = f"{GROUP}/retrain-requested-at"
+RETRY_FAILED_ANNOTATION = f"{GROUP}/retry-failed-requested-at"
+LABEL_KIND = f"{GROUP}/kind"
+"""Kind of the parent of a Job or pod; absent: TrainingJob."""
 LABEL_NAME = f"{GROUP}/name"
 LABEL_UID = f"{GROUP}/uid"
 LABEL_RUN = f"{GROUP}/run"
@@ -19,6 +24,8 @@ LABEL_ATTEMPT_HASH = f"{GROUP}/attempt-hash"
 CONTAINER = "trainer"
 TRAINING_JOB_VARIABLE = "TRAINING_JOB"
 """Environment variable that holds a ``TrainingRun`` as JSON."""
+TRAINING_FLEET_VARIABLE = "TRAINING_FLEET"
+"""Environment variable that holds a ``FleetRun`` as JSON."""
 THREADS_VARIABLE = "TRAINER_THREADS"
 """Environment variable with the number of CPU threads to use."""
 CACHE_VARIABLE = "TRAINER_CACHE_DIR"

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a TrainingJob is in its current state. Users search the documentation for these words."""
+    """Why a TrainingJob or a TrainingFleet is in its current state. Users search the documentation for these words."""
 
+    SCHEDULED = "Scheduled"
     ACCEPTED = "Accepted"
     QUEUED = "Queued"
     UNSCHEDULABLE = "Unschedulable"
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     ARTIFACT_STORE_FAILED = "ArtifactStoreFailed"
     REGISTRY_FAILED = "RegistryFailed"
     GATE_FAILED = "GateFailed"
+    TOO_MANY_FAILED = "TooManyFailed"
     TRAINER_ERROR = "TrainerError"
     JOB_DELETED = "JobDeleted"
     SUPERSEDED = "Superseded"
@@ -61,6 +63,7 @@ class Explanation:
 _NOTHING = "Nothing. The operator continues by itself."
 
 EXPLANATIONS: Mapping[Reason, Explanation] = {
+    Reason.SCHEDULED: Explanation("The TrainingFleet waits for its next scheduled run.", _NOTHING),
     Reason.ACCEPTED: Explanation("The operator has accepted the run and creates its Job.", _NOTHING),
     Reason.QUEUED: Explanation(
         "A queue such as Kueue holds the Job. No timeout counts.",
@@ -166,6 +169,11 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.GATE_FAILED: Explanation(
         "The model failed a gate. It is kept under `rejected/` and not registered.",
         "Compare `status.metrics` with `spec.gates`; change the data or the gate.",
+    ),
+    Reason.TOO_MANY_FAILED: Explanation(
+        "More machines of a TrainingFleet failed than `spec.maxFailedPercent` allows. The others have their models.",
+        "Read `status.failures` and the fleet's report; correct the causes, then annotate the fleet with "
+        "`training.pumphealth.io/retry-failed-requested-at`.",
     ),
     Reason.TRAINER_ERROR: Explanation(
         "An unexpected error in the trainer.", "Report it with the traceback from the pod's log."

@@ -179,23 +179,14 @@ class Gate(Part):
         return self
 
 
-class TrainingJobSpec(Part):
-    """The spec of a TrainingJob: a machine, the model to train for it, and the data to train on."""
+class Training(Part):
+    """What to train, for any machine: the model, the data, and where the model is stored."""
 
-    machine: Annotated[
-        str,
-        Field(pattern=MACHINE, min_length=1, max_length=63),
-        AfterValidator(usable_in_object_names),
-    ]
     model: Model
     data: Data = Field(default_factory=Data)
     artifacts: Artifacts = Field(default_factory=Artifacts)
     gates: Annotated[tuple[Gate, ...], Field(strict=False, max_length=16)] = ()
     reuse: Literal["Equal", "Never"] = "Equal"
-    accelerator: Accelerator = Field(default_factory=Accelerator)
-    resources: Resources | None = None
-    scheduling: Scheduling = Field(default_factory=Scheduling)
-    run_policy: RunPolicy = Field(default_factory=RunPolicy)
 
     @model_validator(mode="after")
     def _gates_of_this_model(self) -> Self:
@@ -211,3 +202,18 @@ class TrainingJobSpec(Part):
     def as_json(self) -> dict[str, Any]:
         """The fields that were set, by API name, as the API server stores them."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+MachineName = Annotated[
+    str, Field(pattern=MACHINE, min_length=1, max_length=63), AfterValidator(usable_in_object_names)
+]
+
+
+class TrainingJobSpec(Training):
+    """The spec of a TrainingJob: a machine, the model to train for it, the data to train on, and its pod."""
+
+    machine: MachineName
+    accelerator: Accelerator = Field(default_factory=Accelerator)
+    resources: Resources | None = None
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    run_policy: RunPolicy = Field(default_factory=RunPolicy)

@@ -27,12 +27,13 @@ def termination_message(facts: Mapping[str, Any]) -> bytes:
     """Encode the result of a run in at most 4096 bytes of JSON.
 
     Values that are None, empty or not finite are omitted. If the message is too long, parts are removed in this order
-    until it fits: warnings (the last one first), all metrics except ``KEPT_METRICS``, all files except the model and
-    its scaler, the remaining metrics, the end of the message text, the remaining files, the data.
+    until it fits: warnings (the last one first), failures of machines (the last one first), all metrics except
+    ``KEPT_METRICS``, all files except the model and its scaler, the remaining metrics, the end of the message text,
+    the remaining files, the data.
 
     Args:
         facts: Values by the names that the operator reads: uid, run, attempt, outcome, reason, message, exitCode,
-            summary, metrics, artifacts, registration, data, device, warnings.
+            summary, metrics, artifacts, registration, data, device, warnings; of a fleet also machines and failures.
     """
     message = _without_nothing(facts)
     message["message"] = clean(message.get("message", ""), _MESSAGE_CHARACTERS)
@@ -73,6 +74,7 @@ def _without_nothing(facts: Mapping[str, Any]) -> Message:
 
 _DROP_ORDER: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("warnings", lambda warnings: warnings[:-1]),
+    ("failures", lambda failures: failures[:-1]),
     ("metrics", lambda metrics: {name: metrics[name] for name in KEPT_METRICS if name in metrics}),
     ("artifacts", lambda files: [file for file in files if file["name"] in ("model", "scaler")]),
     ("metrics", lambda metrics: None),

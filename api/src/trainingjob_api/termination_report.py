@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from trainingjob_api.fleet_run import MachineState
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import SUMMARY_CHARACTERS, Outcome
 from trainingjob_api.text import clean, instant
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_EXACT_FLOAT = 2**53
+MAXIMUM_FAILURES = 20
+"""Failed machines in the status of a fleet; its report has all of them."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Check = Callable[[Any], Any]
@@ -35,13 +38,14 @@ class Report:
     fields: Mapping[str, Any]
 
 
-def read_report(message: str, uid: str, run: int) -> Report | None:
+def read_report(message: str, uid: str, run: int, *, fleet: bool = False) -> Report | None:
     """Parse the report in a container's termination message; None when there is none, or it is from another run.
 
     Args:
         message: The termination message. By the policy FallbackToLogsOnError it may also be the end of a log.
-        uid: UID of the TrainingJob.
+        uid: UID of the TrainingJob or TrainingFleet.
         run: Number of the run that the container was started for.
+        fleet: Whether a worker of a TrainingFleet wrote it.
     """
     if not message.startswith("{"):
         return None
@@ -60,7 +64,7 @@ def read_report(message: str, uid: str, run: int) -> Report | None:
         outcome=outcome,
         reason=Reason.known(content.get("reason"), otherwise),
         message=text if isinstance(text, str) else "",
-        fields=SECTIONS(content) or {},
+        fields=(FLEET_SECTIONS if fleet else SECTIONS)(content) or {},
     )
 
 
@@ -136,16 +140,30 @@ def _numbers(length: int) -> Check:
     return check
 
 
+_ARTIFACTS = _list(
+    16,
+    _record(("name", "uri"), name=_text(63), uri=_text(1024), sha256=_text(64, SHA256), sizeBytes=_count),
+    key="name",
+)
+_DEVICE = _record(used=_one_of("CPU", "GPU"))
 SECTIONS = _record(
     summary=_prose(SUMMARY_CHARACTERS),
     metrics=_numbers(64),
-    artifacts=_list(
-        16,
-        _record(("name", "uri"), name=_text(63), uri=_text(1024), sha256=_text(64, SHA256), sizeBytes=_count),
-        key="name",
-    ),
+    artifacts=_ARTIFACTS,
     registration=_record(modelID=_text(64), bucketAddress=_text(1024)),
     data=_record(start=_moment, end=_moment, rowsRead=_count, rowsUsed=_count, segments=_count, fingerprint=_text(128)),
-    device=_record(used=_one_of("CPU", "GPU")),
+    device=_DEVICE,
+    warnings=_list(16, _prose(512)),
+)
+FLEET_SECTIONS = _record(
+    summary=_prose(SUMMARY_CHARACTERS),
+    machines=_record(selected=_count, **dict.fromkeys(MachineState, _count)),
+    failures=_list(
+        MAXIMUM_FAILURES,
+        _record(("machine", "reason"), machine=_text(63), reason=_one_of(*Reason), message=_prose(256)),
+        key="machine",
+    ),
+    artifacts=_ARTIFACTS,
+    device=_DEVICE,
     warnings=_list(16, _prose(512)),
 )

@@ -27,6 +27,7 @@ MAXIMUM_SEARCH_SETTINGS = 512
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 MACHINE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+GLOB = r"^[A-Za-z0-9._*?-]+$"
 BUCKET = r"^[a-z0-9]+((\.|-+)[a-z0-9]+)*$"
 TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
 SOURCE_COLUMN = r"^[A-Za-z_][A-Za-z0-9_ .-]{0,62}$"
@@ -42,6 +43,7 @@ PATTERN_RULES: Mapping[str, str] = {
     DNS_LABEL: "lower case letters, digits and -, starting and ending with a letter or digit",
     DNS_SUBDOMAIN: "lower case letters, digits, - and ., starting and ending with a letter or digit",
     MACHINE: "at most 63 letters, digits, ., _ and -, starting and ending with a letter or digit",
+    GLOB: "letters, digits, ., _ and -, where * stands for any characters and ? for one",
     BUCKET: "lower case letters, digits, - and ., starting and ending with a letter or digit",
     TABLE: "the name of a table, TABLE or SCHEMA.TABLE, of letters, digits and _, not starting with a digit",
     COLUMN: "the name of a column, of letters, digits and _, not starting with a digit",

@@ -1,0 +1,47 @@
+"""When the runs of a TrainingFleet are due: cron times in a time zone, computed by cronsim. Pure."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+
+def check_cron(text: str) -> str:
+    """Refuse text that is not a cron expression of five fields, or that names no time.
+
+    Raises:
+        ValueError: It cannot be parsed; the message says which part.
+    """
+    if len(text.split()) != 5:
+        raise ValueError("must have five fields: minute, hour, day of month, month, day of week")
+    try:
+        next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError(f"is not a cron expression: {error or 'it names no time'}") from error
+    return text
+
+
+def check_time_zone(name: str) -> str:
+    """Refuse a name that is not in the IANA time zone database.
+
+    Raises:
+        ValueError: There is no such time zone.
+    """
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError) as error:
+        raise ValueError("must be the name of an IANA time zone, such as America/Sao_Paulo") from error
+    return name
+
+
+def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
+    """The first scheduled minute after an instant, in UTC.
+
+    A time that the clocks repeat is scheduled once; a time that they skip is scheduled at the next valid minute.
+
+    Args:
+        cron: Five fields; checked.
+        time_zone: IANA name; checked.
+        after: With a time zone.
+    """
+    return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)
