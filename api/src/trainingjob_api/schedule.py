@@ -29,7 +29,7 @@ def check_time_zone(name: str) -> str:
     """
     try:
         ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError("must be the name of an IANA time zone, such as America/Sao_Paulo") from error
     return name
 

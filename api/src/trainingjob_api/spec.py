@@ -5,7 +5,7 @@ API's names in snake_case. Values that the CRD refuses are refused here too.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -198,10 +198,6 @@ class Training(Part):
             if name not in known:
                 raise ValueError(f"gates: a {self.model.type} model has no metric {name!r}; it has {', '.join(known)}")
         return self
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields that were set, by API name, as the API server stores them."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 MachineName = Annotated[

@@ -1,4 +1,4 @@
-"""A TrainingJob manifest with object metadata and spec, validated like the API server validates it."""
+"""Manifests with object metadata and spec, validated like the API server validates them."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from trainingjob_api.names import ApiVersion, Kind
+from trainingjob_api.fleet_spec import TrainingFleetSpec
+from trainingjob_api.names import ApiVersion, FleetKind, Kind
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import DNS_LABEL, LABEL_VALUE, Part
 
@@ -63,4 +64,14 @@ class TrainingJobManifest(Part):
     kind: Kind
     metadata: Metadata
     spec: TrainingJobSpec
+    status: Any = None
+
+
+class TrainingFleetManifest(Part):
+    """One TrainingFleet, in the same way."""
+
+    api_version: ApiVersion
+    kind: FleetKind
+    metadata: Metadata
+    spec: TrainingFleetSpec
     status: Any = None
