@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from trainingjob_api.pod import Accelerator, Resources, RunPolicy, Scheduling
 from trainingjob_api.schedule import check_cron, check_time_zone
 from trainingjob_api.spec import Gru, MachineName, Model, Training, TrainingJobSpec
-from trainingjob_api.values import GLOB, Part, Seconds, distinct
+from trainingjob_api.values import CRON, GLOB, TIME_ZONE, Part, Seconds, distinct
 
 MAXIMUM_MACHINES = 2000
 
@@ -53,8 +53,10 @@ class Template(Training):
 class Schedule(Part):
     """When runs start."""
 
-    cron: Annotated[str, Field(min_length=9, max_length=100), AfterValidator(check_cron)]
-    time_zone: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(check_time_zone)] = "Etc/UTC"
+    cron: Annotated[str, Field(pattern=CRON, min_length=9, max_length=100), AfterValidator(check_cron)]
+    time_zone: Annotated[
+        str, Field(pattern=TIME_ZONE, min_length=1, max_length=64), AfterValidator(check_time_zone)
+    ] = "Etc/UTC"
     starting_deadline_seconds: Seconds = 21_600
 
 

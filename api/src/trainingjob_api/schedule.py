@@ -1,6 +1,6 @@
 """When the runs of a TrainingFleet are due: cron times in a time zone, computed by cronsim. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -15,7 +15,7 @@ def check_cron(text: str) -> str:
     if len(text.split()) != 5:
         raise ValueError("must have five fields: minute, hour, day of month, month, day of week")
     try:
-        next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
+        next(CronSim(text, datetime(2000, 1, 1)))
     except (CronSimError, StopIteration) as error:
         raise ValueError(f"is not a cron expression: {error or 'it names no time'}") from error
     return text
@@ -37,11 +37,23 @@ def check_time_zone(name: str) -> str:
 def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
     """The first scheduled minute after an instant, in UTC.
 
-    A time that the clocks repeat is scheduled once; a time that they skip is scheduled at the next valid minute.
+    A time that the clocks repeat is scheduled once, when it comes first. A time that they skip is scheduled at the next
+    valid minute. That holds for every expression, so the clock without its time zone is handed to cronsim: with a time
+    zone, it repeats and skips expressions with ``*`` in minute or hour as Debian's cron does, and in a repeated hour it
+    finds a time before ``after``.
 
     Args:
         cron: Five fields; checked.
         time_zone: IANA name; checked.
         after: With a time zone.
     """
-    return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)
+    zone = ZoneInfo(time_zone)
+    clock = after.astimezone(zone).replace(tzinfo=None, fold=0)
+    return next(moment for time in CronSim(cron, clock) if (moment := _instant(time, zone)) > after)
+
+
+def _instant(time: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which the clocks of the zone show this time, or the first one after a time that they skip."""
+    while (moment := time.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != time:
+        time += timedelta(minutes=1)
+    return moment

@@ -27,6 +27,8 @@ MAXIMUM_SEARCH_SETTINGS = 512
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 MACHINE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+CRON = r"^(([*]|[0-9A-Za-z#]+(-[0-9A-Za-z]+)?)(/[1-9][0-9]?)?([, ]|$))+$"
+TIME_ZONE = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 GLOB = r"^[A-Za-z0-9._*?-]+$"
 BUCKET = r"^[a-z0-9]+((\.|-+)[a-z0-9]+)*$"
 TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
@@ -44,6 +46,8 @@ PATTERN_RULES: Mapping[str, str] = {
     DNS_SUBDOMAIN: "lower case letters, digits, - and ., starting and ending with a letter or digit",
     MACHINE: "at most 63 letters, digits, ., _ and -, starting and ending with a letter or digit",
     GLOB: "letters, digits, ., _ and -, where * stands for any characters and ? for one",
+    CRON: "five fields of cron with one blank between them, such as 30 2 * * 1",
+    TIME_ZONE: "the name of an IANA time zone, such as America/Sao_Paulo",
     BUCKET: "lower case letters, digits, - and ., starting and ending with a letter or digit",
     TABLE: "the name of a table, TABLE or SCHEMA.TABLE, of letters, digits and _, not starting with a digit",
     COLUMN: "the name of a column, of letters, digits and _, not starting with a digit",
