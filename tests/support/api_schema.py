@@ -1,4 +1,4 @@
-"""The CRD for tests: its schema, every node of it, and random specs that satisfy the schema of each node."""
+"""The CRDs for tests: their schemas, every node of them, and random specs that satisfy the schema of each node."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -9,27 +9,33 @@ import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-CRD_FILE = Path(__file__).parents[2] / "crds" / "trainingjobs.training.pumphealth.io.yaml"
+from trainingjob_api.names import FLEET_KIND, GROUP, KIND
+
+CRD_FOLDER = Path(__file__).parents[2] / "crds"
+CRD_FILES: Mapping[str, Path] = {
+    KIND: CRD_FOLDER / f"trainingjobs.{GROUP}.yaml",
+    FLEET_KIND: CRD_FOLDER / f"trainingfleets.{GROUP}.yaml",
+}
 
 Schema = Mapping[str, Any]
 
 
-def load_crd() -> dict[str, Any]:
-    """The CustomResourceDefinition."""
-    crd: dict[str, Any] = yaml.safe_load(CRD_FILE.read_text())
+def load_crd(kind: str = KIND) -> dict[str, Any]:
+    """The CustomResourceDefinition of a kind."""
+    crd: dict[str, Any] = yaml.safe_load(CRD_FILES[kind].read_text())
     return crd
 
 
-def root_schema() -> Schema:
-    """The schema of a whole TrainingJob in its only version."""
-    (version,) = load_crd()["spec"]["versions"]
+def root_schema(kind: str = KIND) -> Schema:
+    """The schema of a whole object of the kind in its only version."""
+    (version,) = load_crd(kind)["spec"]["versions"]
     schema: Schema = version["schema"]["openAPIV3Schema"]
     return schema
 
 
-def spec_schema() -> Schema:
+def spec_schema(kind: str = KIND) -> Schema:
     """The schema of ``spec``."""
-    schema: Schema = root_schema()["properties"]["spec"]
+    schema: Schema = root_schema(kind)["properties"]["spec"]
     return schema
 
 
@@ -52,6 +58,10 @@ _LABEL_KEYS = st.sampled_from(["zone", "nvidia.com/gpu.present", "a.b/C_d-e"])
 _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "startDate": _DAYS | _INSTANTS,
     "endDate": _DAYS | _INSTANTS,
+    "cron": st.sampled_from(
+        ["30 2 * * 1", "0 */6 1,15 * *", "0 3 L * *", "15 4 * JAN-MAR MON#1", "60 2 * * 1", "0 0 * * 8"]
+    ),
+    "timeZone": st.sampled_from(["Etc/UTC", "America/Sao_Paulo", "Europe/Berlin"]),
     "metric": st.sampled_from(["skill", "rmse", "r2", "recall", "auc_score", "f1"]),
     "tolerations": st.lists(
         st.sampled_from(
@@ -73,9 +83,9 @@ _KEYS: Mapping[str, SearchStrategy[str]] = {
 }
 
 
-def specs() -> SearchStrategy[dict[str, Any]]:
+def specs(kind: str = KIND) -> SearchStrategy[dict[str, Any]]:
     """Specs that satisfy the schema of each node; rules over several nodes may still refuse some of them."""
-    return _values("spec", spec_schema())
+    return _values("spec", spec_schema(kind))
 
 
 def _values(name: str, schema: Schema) -> SearchStrategy[Any]:
@@ -88,7 +98,10 @@ def _values(name: str, schema: Schema) -> SearchStrategy[Any]:
     kinds = {
         "object": _objects,
         "array": lambda _, s: st.lists(
-            _values("", s["items"]), min_size=s.get("minItems", 0), max_size=min(s["maxItems"], 4)
+            _values("", s["items"]),
+            min_size=s.get("minItems", 0),
+            max_size=min(s["maxItems"], 4),
+            unique=s.get("x-kubernetes-list-type") == "set",
         ),
         "string": _strings,
         "boolean": lambda *_: st.booleans(),
@@ -107,6 +120,11 @@ def _objects(name: str, schema: Schema) -> SearchStrategy[dict[str, Any]]:
         ends = st.tuples(values.pop("min"), values.pop("max")).filter(lambda pair: pair[0] != pair[1]).map(sorted)
         rest = st.fixed_dictionaries(values)
         return st.tuples(rest, ends).map(lambda parts: {**parts[0], "min": parts[1][0], "max": parts[1][1]})
+    if {"names", "matching"} <= values.keys():
+        # Mostly one of the two, for the same reason.
+        rest = st.fixed_dictionaries({}, optional={key: values[key] for key in ("exclude", "minPercentOfLastRun")})
+        one = [st.fixed_dictionaries({key: values[key]}) for key in ("names", "matching")]
+        return st.tuples(rest, one[0] | one[1]).map(lambda parts: parts[0] | parts[1])
     required = {key: values.pop(key) for key in schema.get("required", ())}
     if name == "model":
         return st.sampled_from(["gru", "xgb"]).flatmap(

@@ -1,4 +1,4 @@
-"""The contract except the spec: exit codes, metrics, and its only dependency, pydantic."""
+"""The contract except the spec: exit codes, metrics, and its only dependencies, cronsim and pydantic."""
 
 import ast
 import sys
@@ -14,7 +14,7 @@ from trainingjob_api.values import ModelType
 PACKAGE = Path(trainingjob_api.__file__).parent
 
 
-def test_it_imports_nothing_but_pydantic() -> None:
+def test_it_imports_nothing_but_cronsim_and_pydantic() -> None:
     imported = set()
     for file in PACKAGE.glob("**/*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -22,7 +22,7 @@ def test_it_imports_nothing_but_pydantic() -> None:
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(str(node.module).partition(".")[0])
-    assert imported - sys.stdlib_module_names == {"pydantic", "trainingjob_api"}
+    assert imported - sys.stdlib_module_names == {"cronsim", "pydantic", "trainingjob_api"}
 
 
 def test_the_exit_codes_never_change() -> None:
@@ -36,8 +36,9 @@ def test_the_exit_codes_never_change() -> None:
         15: Reason.ACCELERATOR_MISSING,
         16: Reason.GATE_FAILED,
         17: Reason.DIVERGED,
+        18: Reason.TOO_MANY_FAILED,
     }
-    assert FINAL_EXIT_CODES == (10, 11, 15, 16, 17)
+    assert FINAL_EXIT_CODES == (10, 11, 15, 16, 17, 18)
     assert {reason_of(code) for code in (0, 2, 137, 143)} == {Reason.TRAINER_ERROR}
 
 
@@ -56,6 +57,7 @@ def test_each_reason_of_the_trainer_has_its_exit_code() -> None:
         Reason.ACCELERATOR_MISSING: 15,
         Reason.GATE_FAILED: 16,
         Reason.DIVERGED: 17,
+        Reason.TOO_MANY_FAILED: 18,
     }
 
 

@@ -1,21 +1,26 @@
-"""The models of the contract are equal to the CRD, field by field."""
+"""The models of the contract are equal to the CRDs, field by field."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 import yaml
+from pydantic import BaseModel
 
-from support.api_schema import nodes, root_schema, spec_schema
-from trainingjob_api.defaults import DEFAULTS
+from support.api_schema import Schema, nodes, root_schema, spec_schema
+from trainingjob_api.defaults import DEFAULTS, FLEET_DEFAULTS, defaults_of
+from trainingjob_api.fleet_run import MachineState
+from trainingjob_api.fleet_spec import Schedule, TrainingFleetSpec
 from trainingjob_api.metrics import gate_metrics
+from trainingjob_api.names import FLEET_KIND, KIND
 from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import MAXIMUM_SEARCH_SETTINGS
 from trainingjob_trainer.models.gru import schedule
 
-CRD = {path: node for path, node in nodes(spec_schema()) if path}
+CRD = {kind: {path: node for path, node in nodes(spec_schema(kind)) if path} for kind in (KIND, FLEET_KIND)}
 CONSTRAINTS = ("minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "maxProperties")
 
 
@@ -48,12 +53,13 @@ def _python_nodes(schema: Mapping[str, Any], definitions: Mapping[str, Any], pat
         yield from _python_nodes(schema["additionalProperties"], definitions, f"{path}{{}}")
 
 
-def _python() -> dict[str, Mapping[str, Any]]:
-    schema = TrainingJobSpec.model_json_schema(by_alias=True)
+def _python(model: type[BaseModel]) -> dict[str, Mapping[str, Any]]:
+    schema = model.model_json_schema(by_alias=True)
     return dict(_python_nodes(schema, schema["$defs"]))
 
 
-PYTHON = _python()
+PYTHON = {KIND: _python(TrainingJobSpec), FLEET_KIND: _python(TrainingFleetSpec)}
+of_each_kind = pytest.mark.parametrize("kind", CRD)
 
 
 def _default(table: Mapping[str, Any], path: str) -> Any:
@@ -63,14 +69,16 @@ def _default(table: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def test_the_models_have_the_fields_of_the_crd_and_no_other() -> None:
-    assert set(PYTHON) == set(CRD)
+@of_each_kind
+def test_the_models_have_the_fields_of_the_crd_and_no_other(kind: str) -> None:
+    assert set(PYTHON[kind]) == set(CRD[kind])
 
 
-def test_the_models_bound_every_field_as_the_crd_does() -> None:
+@of_each_kind
+def test_the_models_bound_every_field_as_the_crd_does(kind: str) -> None:
     # The CRD limits the length of an enumeration only to reduce the cost of its rules.
-    wanted = {path: _bounds(node, CONSTRAINTS if "enum" not in node else ()) for path, node in CRD.items()}
-    assert {path: _bounds(node, CONSTRAINTS) for path, node in PYTHON.items()} == wanted
+    wanted = {path: _bounds(node, CONSTRAINTS if "enum" not in node else ()) for path, node in CRD[kind].items()}
+    assert {path: _bounds(node, CONSTRAINTS) for path, node in PYTHON[kind].items()} == wanted
 
 
 def _bounds(node: Mapping[str, Any], constraints: tuple[str, ...]) -> dict[str, Any]:
@@ -83,39 +91,76 @@ def _bounds(node: Mapping[str, Any], constraints: tuple[str, ...]) -> dict[str, 
     return bounds | {"required": sorted(node.get("required", ()))}
 
 
-def test_the_crd_describes_every_default_and_no_other() -> None:
+@of_each_kind
+def test_the_crd_describes_every_default_and_no_other(kind: str) -> None:
+    # The absence of a schedule is meaningful, so the defaults of its fields stand apart.
+    defaults = {KIND: DEFAULTS, FLEET_KIND: {**FLEET_DEFAULTS, "schedule": defaults_of(Schedule)}}[kind]
     described = {
         path: yaml.safe_load(match[1])
-        for path, node in CRD.items()
+        for path, node in CRD[kind].items()
         if (match := re.search(r"Default (.+?)\.(?= |$)", node["description"]))
     }
-    values = {path: _default(DEFAULTS, path) for path, node in CRD.items() if "properties" not in node}
+    values = {path: _default(defaults, path) for path, node in CRD[kind].items() if "properties" not in node}
     assert described == {path: value for path, value in values.items() if value not in (None, [], {})}
 
 
-def test_the_rules_of_the_crd_name_the_metrics_that_a_gate_may_name() -> None:
-    rules = " ".join(rule["rule"] + rule["message"] for rule in spec_schema()["x-kubernetes-validations"])
+@pytest.mark.parametrize(("kind", "prefix"), [(KIND, ""), (FLEET_KIND, "template.")])
+def test_the_rules_of_the_crd_name_the_metrics_that_a_gate_may_name(kind: str, prefix: str) -> None:
+    parent = dict(nodes(spec_schema(kind)))[prefix.removesuffix(".")]
+    rules = " ".join(rule["rule"] + rule["message"] for rule in parent["x-kubernetes-validations"])
     for metrics in (gate_metrics("gru"), gate_metrics("xgb")):
         assert str(list(metrics)) in rules
         assert ", ".join(metrics) in rules
         for metric in metrics:
-            assert metric in CRD["gates[].metric"]["description"]
+            assert metric in CRD[kind][f"{prefix}gates[].metric"]["description"]
 
 
-def test_the_rules_of_the_crd_bound_the_search_as_the_models_do() -> None:
-    (rule,) = CRD["model.xgb.search"]["x-kubernetes-validations"]
+@pytest.mark.parametrize(("kind", "path"), [(KIND, "model.xgb.search"), (FLEET_KIND, "template.model.xgb.search")])
+def test_the_rules_of_the_crd_bound_the_search_as_the_models_do(kind: str, path: str) -> None:
+    (rule,) = CRD[kind][path]["x-kubernetes-validations"]
     assert f"<= {MAXIMUM_SEARCH_SETTINGS}" in rule["rule"]
 
 
-def test_the_crd_names_every_reason_and_stage() -> None:
+def test_a_fleet_declares_each_field_that_it_shares_as_a_training_job_does() -> None:
+    # The objects of a fleet differ only in what the text says about run and pods, and model.gru has one field more.
+    different = []
+    for path, node in CRD[KIND].items():
+        in_fleet = CRD[FLEET_KIND].get(f"template.{path}") or CRD[FLEET_KIND].get(path)
+        if path != "machine" and _structure(in_fleet or {}) != _structure(node):
+            different.append(path)
+    assert different == ["model.gru"]
+
+
+def _structure(node: Schema) -> dict[str, Any]:
+    """The node without its children's content and its texts, but with its rules."""
+    plain = {key: value for key, value in node.items() if key not in ("description", "properties", "items")}
+    rules = [(rule["rule"], rule.get("fieldPath")) for rule in node.get("x-kubernetes-validations", ())]
+    return plain | {"x-kubernetes-validations": rules, "properties": sorted(node.get("properties", ()))}
+
+
+def test_the_crd_of_a_fleet_counts_machines_in_every_state() -> None:
+    status = dict(nodes(root_schema(FLEET_KIND)["properties"]["status"]))
+    assert set(status["machines"]["properties"]) == {"selected", "display", *MachineState}
+
+
+@of_each_kind
+def test_the_crd_names_every_reason(kind: str) -> None:
+    status = dict(nodes(root_schema(kind)["properties"]["status"]))
+    described = status["conditions[].reason"]["description"].partition("one of ")[2]
+    of_fleets = (Reason.SCHEDULED, Reason.TOO_MANY_FAILED)
+    wanted = [reason for reason in Reason if kind == FLEET_KIND or reason not in of_fleets]
+    assert re.findall(r"[A-Z]\w+", described) == [str(reason) for reason in wanted]
+
+
+def test_the_crd_names_every_stage() -> None:
     status = dict(nodes(root_schema()["properties"]["status"]))
     assert status["progress.stage"]["enum"] == list(Stage)
-    described = status["conditions[].reason"]["description"].partition("one of ")[2]
-    assert re.findall(r"[A-Z]\w+", described) == [str(reason) for reason in Reason]
 
 
-def test_the_crd_says_how_a_training_is_planned() -> None:
-    gru = {name: CRD[f"model.gru.{name}"]["description"] for name in ("epochs", "stepsPerEpoch", "learningRate")}
+@pytest.mark.parametrize(("kind", "prefix"), [(KIND, ""), (FLEET_KIND, "template.")])
+def test_the_crd_says_how_a_training_is_planned(kind: str, prefix: str) -> None:
+    names = ("epochs", "stepsPerEpoch", "learningRate")
+    gru = {name: CRD[kind][f"{prefix}model.gru.{name}"]["description"] for name in names}
     assert f"Absent means automatic: {schedule.EPOCHS}." in gru["epochs"]
     assert f"{schedule.PASSES} passes over the data in {schedule.EPOCHS} epochs" in gru["stepsPerEpoch"]
     assert f"at least {schedule.MINIMUM_STEPS} and at most {schedule.MAXIMUM_STEPS}" in gru["stepsPerEpoch"]

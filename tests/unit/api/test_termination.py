@@ -10,17 +10,27 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support.api_schema import Schema, root_schema
+from trainingjob_api.names import FLEET_KIND, KIND
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import LIMIT_BYTES, SUMMARY_CHARACTERS, Outcome, termination_message
 from trainingjob_api.termination_report import Report, read_report
 
+_SECTIONS = {
+    KIND: {"summary", "metrics", "artifacts", "registration", "data", "device", "warnings"},
+    FLEET_KIND: {"summary", "machines", "failures", "artifacts", "device", "warnings"},
+}
 _SECTION_SCHEMAS = {
-    name: schema
-    for name, schema in root_schema()["properties"]["status"]["properties"].items()
-    if name in ("summary", "metrics", "artifacts", "registration", "data", "device", "warnings")
+    kind: {name: root_schema(kind)["properties"]["status"]["properties"][name] for name in sections}
+    for kind, sections in _SECTIONS.items()
 }
 _KEYS = sorted(
-    {"name", *_SECTION_SCHEMAS, *(key for s in _SECTION_SCHEMAS.values() for key in s.get("properties", ()))}
+    {
+        key
+        for schemas in _SECTION_SCHEMAS.values()
+        for schema in schemas.values()
+        for key in schema.get("properties", ())
+    }
+    | {"name", "machine", "reason", "message", *_SECTION_SCHEMAS[KIND], *_SECTION_SCHEMAS[FLEET_KIND]}
 )
 _IDENTITY = {"uid": "1f0c9a3e-5d1c-4b8e-9d53-0d2a5e3c1b11", "run": 3, "attempt": 1, "exitCode": 0}
 _FILE = {"uri": "s3://models/" + "x" * 120, "sha256": "0" * 64, "sizeBytes": 1}
@@ -89,8 +99,8 @@ def test_any_message_is_json_of_at_most_4096_bytes_with_run_and_result(
     assert ending.items() <= json.loads(content).items()
 
 
-def _read(content: bytes) -> Report | None:
-    return read_report(content.decode(), str(_IDENTITY["uid"]), int(str(_IDENTITY["run"])))
+def _read(content: bytes, *, fleet: bool = False) -> Report | None:
+    return read_report(content.decode(), str(_IDENTITY["uid"]), int(str(_IDENTITY["run"])), fleet=fleet)
 
 
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200)
@@ -138,24 +148,35 @@ def test_a_shortened_message_is_read_back_without_the_dropped_parts() -> None:
 
 
 _BORDER_CASES = ["x" * length for length in (63, 64, 65, 512, 513, 1024, 1025)]
-_BORDER_CASES += ["0" * 64, "2025-01-01T00:00:00Z", "2025-13-01T00:00:00Z", "GPU", "TPU", -1, 2**63 - 1, 2**63]
+_BORDER_CASES += [
+    "0" * 64,
+    "Diverged",
+    "2025-01-01T00:00:00Z",
+    "2025-13-01T00:00:00Z",
+    "GPU",
+    "TPU",
+    -1,
+    2**63 - 1,
+    2**63,
+]
 
 
+@pytest.mark.parametrize("kind", _SECTIONS)
 @given(
-    st.recursive(
+    written=st.recursive(
         st.sampled_from(_BORDER_CASES) | st.none() | st.booleans() | st.floats() | st.text(max_size=100),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
         max_leaves=30,
     )
 )
-def test_any_message_of_a_container_gives_a_status_within_the_crd(written: Any) -> None:
+def test_any_message_of_a_container_gives_a_status_within_the_crd(kind: str, written: Any) -> None:
     content = written if isinstance(written, dict) else {"data": written}
     identity = {"uid": _IDENTITY["uid"], "run": _IDENTITY["run"], "outcome": "Failed"}
-    report = _read(json.dumps(content | identity).encode())
+    report = _read(json.dumps(content | identity).encode(), fleet=kind == FLEET_KIND)
     assert report is not None
-    assert set(report.fields) <= set(_SECTION_SCHEMAS)
+    assert set(report.fields) <= set(_SECTION_SCHEMAS[kind])
     for name, value in report.fields.items():
-        _assert_fits(value, _SECTION_SCHEMAS[name], name)
+        _assert_fits(value, _SECTION_SCHEMAS[kind][name], name)
 
 
 def _assert_fits(value: Any, schema: Schema, path: str) -> None:
@@ -215,3 +236,36 @@ def test_the_reader_leaves_out_or_cuts_what_the_crd_refuses(section: dict[str, A
     report = _read(json.dumps(_IDENTITY | {"outcome": "Failed"} | section).encode())
     assert report is not None
     assert report.fields == kept
+
+
+_MACHINES = {"selected": 300, "waiting": 0, "running": 0, "registered": 270, "failed": 30}
+_FLEET: dict[str, Any] = _IDENTITY | {
+    "outcome": "Failed",
+    "reason": "TooManyFailed",
+    "message": "30 of 300 machines failed.",
+    "machines": _MACHINES,
+    "failures": [
+        {"machine": f"MOTOBOMBA-{number:03}", "reason": "InsufficientData", "message": "m" * 200}
+        for number in range(30)
+    ],
+    "artifacts": [{"name": name} | _FILE for name in ("report", "summary")],
+}
+
+
+def test_the_report_of_a_fleet_is_read_with_its_counts_and_as_many_failures_as_fit() -> None:
+    report = _read(termination_message(_FLEET), fleet=True)
+    assert report is not None
+    assert (report.outcome, report.reason) == ("Failed", Reason.TOO_MANY_FAILED)
+    assert report.fields["machines"] == _MACHINES
+    assert 5 < len(report.fields["failures"]) <= 20
+    assert report.fields["failures"] == _FLEET["failures"][: len(report.fields["failures"])]
+    assert report.fields["artifacts"] == _FLEET["artifacts"]
+
+
+def test_a_message_of_the_other_kind_has_none_of_its_sections() -> None:
+    content = termination_message(_FLEET | {"metrics": {"skill": 0.3}})
+    one, fleet = _read(content), _read(content, fleet=True)
+    assert one is not None
+    assert fleet is not None
+    assert set(one.fields) == {"metrics", "artifacts"}
+    assert set(fleet.fields) == {"machines", "failures", "artifacts"}
