@@ -13,7 +13,7 @@ import yaml
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from cluster.programs import ProgramError
-from support.api_schema import CRD_FOLDER
+from support.api_schema import CRD_FILES
 from trainingjob_operator.config import Configuration
 from trainingjob_trainer.documents.training_job import load_training_job
 
@@ -119,7 +119,8 @@ def installed(cluster: Cluster) -> None:
     wanted = [document for document in documents if document["kind"] not in ("Deployment", "ConfigMap", "Service")]
     text = yaml.safe_dump_all(wanted)
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=text)
-    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--kustomize={CRD_FOLDER}")
+    files = [f"--filename={file}" for file in CRD_FILES.values()]
+    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
 
 
 @pytest.mark.usefixtures("installed")

@@ -8,7 +8,7 @@ import yaml
 from kubernetes.client import CustomObjectsApi
 
 from cluster.clusters import Cluster
-from integration.operator.training_job_requests import refusal, training_job
+from integration.operator.manifests import manifest, refusal
 from integration.operator.valid_specs import GRU, VALID
 from support.training_jobs import GROUP, PLURAL, VERSION
 
@@ -35,7 +35,7 @@ STATUS = {
 @pytest.fixture
 def stored(objects: CustomObjectsApi, namespace: str) -> dict[str, Any]:
     """A TrainingJob that is stored."""
-    body = training_job(GRU)
+    body = manifest(GRU)
     created: dict[str, Any] = objects.create_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, body)
     return created
 
@@ -115,7 +115,7 @@ def test_spec_and_status_are_written_apart(objects: CustomObjectsApi, namespace:
 
 
 def test_applying_again_what_was_applied_changes_nothing(cluster: Cluster, namespace: str) -> None:
-    text = yaml.safe_dump(training_job(yaml.safe_load(VALID["a whole gru"])))
+    text = yaml.safe_dump(manifest(yaml.safe_load(VALID["a whole gru"])))
     cluster.run_kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=text)
     assert "unchanged" in cluster.run_kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=text)
     subprocess.run(
