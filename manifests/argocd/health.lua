@@ -1,4 +1,4 @@
--- Health of a TrainingJob for Argo CD. Only the base library of Lua 5.1 is available.
+-- Health of a TrainingJob or TrainingFleet for Argo CD. Only the base library of Lua 5.1 is available.
 local status = obj.status or {}
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
@@ -23,10 +23,18 @@ end
 if holds("Suspended") then
   return {status = "Suspended", message = told("Suspended")}
 end
--- A retrain request does not change the generation. The operator keeps its first 256 characters.
-local requested = (obj.metadata.annotations or {})["training.pumphealth.io/retrain-requested-at"] or ""
-if requested ~= "" and #requested <= 256 and requested ~= status.observedRetrainRequest then
+-- A request does not change the generation. The operator keeps its first 256 characters.
+local function unseen(annotation, observed)
+  local requested = (obj.metadata.annotations or {})[annotation] or ""
+  return requested ~= "" and #requested <= 256 and requested ~= observed
+end
+
+if unseen("training.pumphealth.io/retrain-requested-at", status.observedRetrainRequest) then
   return {status = "Progressing", message = "The operator has not seen this retrain request yet"}
+end
+if obj.kind == "TrainingFleet"
+  and unseen("training.pumphealth.io/retry-failed-requested-at", status.observedRetryFailedRequest) then
+  return {status = "Progressing", message = "The operator has not seen this request to retry failed machines yet"}
 end
 if holds("Succeeded") then
   if status.summary ~= nil then
@@ -39,6 +47,10 @@ if holds("Failed") then
 end
 if conditions.Succeeded == nil then
   return {status = "Progressing", message = "The operator has said nothing yet"}
+end
+-- A TrainingFleet waits for its first scheduled run.
+if conditions.Succeeded.reason == "Scheduled" then
+  return {status = "Healthy", message = told("Succeeded")}
 end
 if status.progress ~= nil and status.progress.display ~= nil then
   return {status = "Progressing", message = status.progress.display .. " " .. told("Succeeded")}

@@ -54,7 +54,8 @@ def test_every_example_is_tested_and_is_a_valid_status() -> None:
     files = {f"testdata/{file.name}" for file in (ARGOCD / "testdata").iterdir()}
     assert files == {case["inputPath"] for case in HEALTH_TESTS}
     for name in files:
-        Draft4Validator(root_schema()).validate(yaml.safe_load((ARGOCD / name).read_text()))
+        document = yaml.safe_load((ARGOCD / name).read_text())
+        Draft4Validator(root_schema(document["kind"])).validate(document)
 
 
 @pytest.mark.parametrize(("asked", "status"), [("now", "Progressing"), ("", "Healthy"), ("x" * 257, "Healthy")])
@@ -69,17 +70,30 @@ def test_health_of_a_suspended_trainingjob_ignores_retrain_requests() -> None:
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Suspended"
 
 
+def test_health_of_a_trainingjob_ignores_requests_to_retry_failed_machines() -> None:
+    document = act("retry-failed", read("succeeded.yaml"))
+    assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Healthy"
+
+
 def test_health_of_an_incomplete_status_is_progressing() -> None:
     document = read("new.yaml") | {"status": {"observedGeneration": 1}}
     assert run_lua((ARGOCD / "health.lua").read_text(), document)["status"] == "Progressing"
 
 
 @pytest.mark.parametrize(
-    ("example", "offered"), [("training.yaml", {"retrain", "suspend"}), ("suspended.yaml", {"resume"})]
+    ("example", "offered"),
+    [
+        ("training.yaml", {"retrain", "suspend"}),
+        ("suspended.yaml", {"resume"}),
+        ("fleet_scheduled.yaml", {"retrain", "suspend"}),
+        ("fleet_failed.yaml", {"retrain", "retry-failed", "suspend"}),
+        ("fleet_suspended.yaml", {"resume"}),
+    ],
 )
 def test_an_action_is_enabled_only_if_it_has_an_effect(example: str, offered: set[str]) -> None:
     actions = run_lua(ACTIONS["discovery.lua"], read(example))
-    assert set(actions) == {definition["name"] for definition in ACTIONS["definitions"]}
+    of_fleets = set() if example.startswith("fleet") else {"retry-failed"}
+    assert set(actions) == {definition["name"] for definition in ACTIONS["definitions"]} - of_fleets
     assert {name for name, action in actions.items() if not action.get("disabled")} == offered
 
 
@@ -100,8 +114,16 @@ def test_suspend_and_resume_change_only_the_field_suspend(
     assert act(name, document) == document | {"spec": document["spec"] | written}
 
 
-def test_retrain_requests_another_run_with_the_current_time() -> None:
-    annotations = act("retrain", read("succeeded.yaml"))["metadata"]["annotations"]
+@pytest.mark.parametrize(
+    ("action", "example", "annotation"),
+    [
+        ("retrain", "succeeded.yaml", "retrain-requested-at"),
+        ("retrain", "fleet_failed.yaml", "retrain-requested-at"),
+        ("retry-failed", "fleet_failed.yaml", "retry-failed-requested-at"),
+    ],
+)
+def test_an_action_requests_a_run_with_the_current_time(action: str, example: str, annotation: str) -> None:
+    annotations = act(action, read(example))["metadata"]["annotations"]
     (requested,) = annotations.values()
-    assert set(annotations) == {"training.pumphealth.io/retrain-requested-at"}
+    assert set(annotations) == {f"training.pumphealth.io/{annotation}"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", requested)

@@ -15,7 +15,7 @@ from cluster.processes import wait_until
 from cluster.programs import ProgramError
 from support.api_schema import CRD_FILES
 from trainingjob_operator.config import Configuration
-from trainingjob_trainer.documents.training_job import load_training_job
+from trainingjob_trainer.documents.run_of_file import load_run
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 OVERLAYS = ["base", "overlays/local", "overlays/kind"]
@@ -97,12 +97,14 @@ def test_the_argo_cd_component_keeps_the_existing_settings(
     cluster: Cluster, tmp_path: Path, before: dict[str, Any], kustomization: dict[str, str]
 ) -> None:
     (argocd_cm,) = render(cluster, installation(tmp_path, before, **kustomization))
-    kind = "training.pumphealth.io_TrainingJob"
     assert argocd_cm["metadata"] == before["metadata"] | kustomization
     assert argocd_cm["data"] == {
         **before.get("data", {}),
-        f"resource.customizations.health.{kind}": (MANIFESTS / "argocd/health.lua").read_text(),
-        f"resource.customizations.actions.{kind}": (MANIFESTS / "argocd/actions.yaml").read_text(),
+        **{
+            f"resource.customizations.{part}.training.pumphealth.io_{kind}": (MANIFESTS / "argocd" / file).read_text()
+            for kind in CRD_FILES
+            for part, file in (("health", "health.lua"), ("actions", "actions.yaml"))
+        },
     }
 
 
@@ -132,6 +134,10 @@ def installed(cluster: Cluster) -> None:
         ("patch", "trainingjobs.training.pumphealth.io/status", True),
         ("patch", "trainingjobs.training.pumphealth.io", False),
         ("delete", "trainingjobs.training.pumphealth.io", False),
+        ("watch", "trainingfleets.training.pumphealth.io", True),
+        ("patch", "trainingfleets.training.pumphealth.io/status", True),
+        ("patch", "trainingfleets.training.pumphealth.io", False),
+        ("delete", "trainingfleets.training.pumphealth.io", False),
         ("create", "jobs.batch", True),
         ("patch", "jobs.batch", True),
         ("delete", "jobs.batch", True),
@@ -204,22 +210,24 @@ def test_the_api_server_accepts_each_sample(cluster: Cluster, namespace: str, sa
 def test_a_sample_is_valid_and_the_trainer_reads_it(sample: Path) -> None:
     documents = list(yaml.safe_load_all(sample.read_text()))
     for document in documents:
-        if document["kind"] != "TrainingJob":
+        if document["kind"] not in CRD_FILES:
             kubernetes_validate.validate(document, "1.36", strict=True)
-    jobs = [document for document in documents if document["kind"] == "TrainingJob"]
-    for job in jobs:
-        dates = [value for field, value in job["spec"]["data"].items() if field in ("startDate", "endDate")]
+    trained = [document for document in documents if document["kind"] in CRD_FILES]
+    for document in trained:
+        data = document["spec"].get("template", document["spec"])["data"]
+        dates = [value for field, value in data.items() if field in ("startDate", "endDate")]
         assert all(isinstance(date, str) for date in dates), "unquoted, it is a date and no string to most programs"
-    if jobs:
-        assert load_training_job(sample.read_text()).name == jobs[0]["metadata"]["name"]
+    if trained:
+        assert load_run(sample.read_text()).name == trained[0]["metadata"]["name"]
 
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.needs("controllers")
-def test_editors_can_edit_trainingjobs_but_not_their_status(cluster: Cluster, namespace: str) -> None:
+@pytest.mark.parametrize("plural", ["trainingjobs", "trainingfleets"])
+def test_editors_can_edit_objects_but_not_their_status(cluster: Cluster, namespace: str, plural: str) -> None:
     cluster.run_kubectl(
         "create", "rolebinding", "jane", f"--namespace={namespace}", "--clusterrole=edit", "--user=jane"
     )
-    resource = "trainingjobs.training.pumphealth.io"
+    resource = f"{plural}.training.pumphealth.io"
     wait_until(lambda: may(cluster, "create", resource, namespace, "jane"), "the role edit has the aggregated rules")
     assert not may(cluster, "patch", f"{resource}/status", namespace, "jane")
