@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 from trainingjob_api.fleet_run import GOOD_STATES, MachineState
@@ -90,28 +91,34 @@ class FleetSummary:
         return {"selected": len(self.machines), **{state.value: counted[state] for state in MachineState}}
 
     @property
-    def good(self) -> int:
-        """Number of machines that have the model that the run asked for."""
-        return sum(row.state in GOOD_STATES for row in self.machines)
-
-    @property
     def quality(self) -> str:
         """The metric by which the models are compared."""
         return "skill" if self.model_type == "gru" else "average_precision"
+
+    @property
+    def line(self) -> str:
+        """The result in a few words."""
+        values = [value for row in self.machines if row.state in GOOD_STATES and (value := self.quality_of(row)) is not None]
+        line = f"{sum(row.state in GOOD_STATES for row in self.machines)} of {len(self.machines)}"
+        return f"{line}, median {self.quality.replace('_', ' ')} {median(values):.2f}" if values else line
+
+    def quality_of(self, row: MachineRow) -> float | None:
+        """The value of ``quality`` of one machine; None where it is not known."""
+        return finite(row.metrics.get(self.quality))
 
     def worst_first(self) -> list[MachineRow]:
         """The machines: failed, rejected, unfinished, then the others from the worst model to the best."""
         order = {state: place for place, state in enumerate(_STATES_WORST_FIRST)}
 
         def place(row: MachineRow) -> tuple[int, bool, float, str]:
-            value = number(row.metrics.get(self.quality))
+            value = self.quality_of(row)
             return order.get(row.state, len(order)), value is not None, value or 0.0, row.machine
 
         return sorted(self.machines, key=place)
 
 
-def number(value: object) -> float | None:
-    """A finite number; None for anything else."""
+def finite(value: object) -> float | None:
+    """A finite number as float; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < float("inf") else None
@@ -146,7 +153,7 @@ def _machine(row: MachineRow) -> dict[str, Any]:
         "reason": row.reason,
         "message": row.message,
         "summary": row.summary,
-        "metrics": {name: value for name, value in row.metrics.items() if number(value) is not None},
+        "metrics": {name: value for name, value in row.metrics.items() if finite(value) is not None},
         "rows": row.rows,
         "dataStart": _instant(row.data_start),
         "dataEnd": _instant(row.data_end),

@@ -75,6 +75,26 @@ def residuals(model: Floats, persistence: Floats, reach: float) -> str:
     )
 
 
+def distribution(values: Floats, rejected: Floats, label: str) -> str:
+    """Histogram of one number of each machine.
+
+    Args:
+        values: Those of the models in use, shape (machines,).
+        rejected: Those of rejected models, shape (machines,); none of them gives no curve.
+        label: What the number is.
+    """
+    low, high = around(np.concatenate((values, rejected)))
+    edges = np.linspace(low, high, int(np.clip(2 * np.sqrt(len(values) + len(rejected)), 8, 40)) + 1)
+    counts = np.histogram(values, edges)[0].astype(np.float64)
+    curves = [Curve(*_stairs(edges, counts), _MODEL, "in use" if len(rejected) else "", filled=True)]
+    highest = counts.max()
+    if len(rejected):
+        refused = np.histogram(rejected, edges)[0].astype(np.float64)
+        curves.append(Curve(*_stairs(edges, refused), _BASELINE, "rejected"))
+        highest = max(highest, refused.max())
+    return draw(curves, linear(low, high, label), linear(0.0, 1.05 * float(highest), "machines", whole=True))
+
+
 def precision_recall(label: NDArray[np.integer], probability: Floats, threshold: float) -> str:
     """Precision over recall, and the point of the proposed threshold, which is absent where nothing reaches it."""
     precision, recall, _ = precision_recall_curve(label, probability)

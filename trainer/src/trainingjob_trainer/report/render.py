@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
-
 from trainingjob_trainer.data.dataset import Dataset, ModelFile, TrainedModel
 from trainingjob_trainer.report.content import ReportContent
 from trainingjob_trainer.report.figures import coverage, draw_figures
+from trainingjob_trainer.report.formats import duration, instant, number
 from trainingjob_trainer.report.templates import TEMPLATES
 
 logger = logging.getLogger(__name__)
 _SHOWN_FEATURES = 12
 _LOOK = "The log of the trainer says why."
-_DURATIONS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def draw_report(
             model_type=model_type.name,
             warnings=dict.fromkeys((*dataset.summary.warnings, *warnings)),
             figures=figures,
-            parameters={name: _number(value) for name, value in parameters.items()},
+            parameters={name: number(value) for name, value in parameters.items()},
         )
     except Exception as error:
         logger.exception("the report could not be written")
@@ -87,22 +85,22 @@ def _content(content: ReportContent, dataset: Dataset, trained: TrainedModel) ->
         "machine": dataset.machine,
         "summary_line": trained.summary,
         "headlines": [
-            (label, _number(metrics[name]))
+            (label, number(metrics[name]))
             for name, label in {**content.headlines, "improvement": "improvement"}.items()
             if metrics.get(name) is not None
         ],
         "comparison_with_registered": trained.report.get("comparison", ""),
         "columns": comparison.columns if comparison else (),
-        "comparison": [(name, [_number(value) for value in values]) for name, values in comparison.rows]
+        "comparison": [(name, [number(value) for value in values]) for name, values in comparison.rows]
         if comparison
         else [],
         "importance": _importance(trained.report.get("importance", {})),
         "importance_unit": trained.report.get("importance_unit"),
         "data": summary,
-        "step": _duration(summary.step_seconds),
-        "test_start": _instant(dataset.timestamps[dataset.test_start]),
-        "start": _instant(summary.start),
-        "end": _instant(summary.end),
+        "step": duration(summary.step_seconds),
+        "test_start": instant(dataset.timestamps[dataset.test_start]),
+        "start": instant(summary.start),
+        "end": instant(summary.end),
         "features": dataset.features,
         "metrics": dict(_flat(metrics)),
     }
@@ -111,7 +109,7 @@ def _content(content: ReportContent, dataset: Dataset, trained: TrainedModel) ->
 def _importance(costs: Mapping[str, float]) -> list[tuple[str, str, float]]:
     """The most important features, the greatest first: name, cost, and length of the bar in percent."""
     shown = sorted(costs.items(), key=lambda item: -item[1])[:_SHOWN_FEATURES]
-    return [(name, _number(cost), max(0.0, 100 * cost / max(shown[0][1], cost, 1e-12))) for name, cost in shown]
+    return [(name, number(cost), max(0.0, 100 * cost / max(shown[0][1], cost, 1e-12))) for name, cost in shown]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -120,26 +118,4 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name} ")
         elif not isinstance(value, list | tuple):
-            yield f"{prefix}{name}", _number(value)
-
-
-def _number(value: Any) -> str:
-    """A number with four significant digits; whole numbers in full."""
-    if value is None:
-        return "not defined"
-    if isinstance(value, float) and abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if isinstance(value, float) and (abs(value) >= 1e-6 or value == 0):
-        return np.format_float_positional(value, precision=4, fractional=False, trim="-")
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if type(value) is int else str(value)
-
-
-def _duration(seconds: float) -> str:
-    unit, length = next((unit for unit in _DURATIONS if seconds >= 2 * unit[1]), _DURATIONS[-1])
-    return f"{_number(float(f'{seconds / length:.3g}'))} {unit}"
-
-
-def _instant(value: np.datetime64) -> str:
-    return np.datetime_as_string(value, "m").replace("T", " ") + " UTC"
+            yield f"{prefix}{name}", number(value)
