@@ -98,7 +98,9 @@ class FleetSummary:
     @property
     def line(self) -> str:
         """The result in a few words."""
-        values = [value for row in self.machines if row.state in GOOD_STATES and (value := self.quality_of(row)) is not None]
+        values = [
+            value for row in self.machines if row.state in GOOD_STATES and (value := self.quality_of(row)) is not None
+        ]
         line = f"{sum(row.state in GOOD_STATES for row in self.machines)} of {len(self.machines)}"
         return f"{line}, median {self.quality.replace('_', ' ')} {median(values):.2f}" if values else line
 

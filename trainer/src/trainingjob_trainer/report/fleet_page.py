@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from trainingjob_api.fleet_run import GOOD_STATES, MachineState
 from trainingjob_api.reasons import EXPLANATIONS, Explanation, Reason
+from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.report import plots
 from trainingjob_trainer.report.figures import Figure
 from trainingjob_trainer.report.fleet import FleetSummary, MachineRow, finite
@@ -85,7 +86,7 @@ def fleet_page(summary: FleetSummary) -> bytes:
             groups=list(_groups(rows)),
             columns=[*columns.values(), "rows", "data", "age of its model"],
             lines=[_line(row, summary, columns) for row in rows],
-            script=Markup(script),  # noqa: S704 - a file of this package
+            script=Markup(script),
             script_hash=base64.b64encode(sha256(script.encode()).digest()).decode(),
         )
         .encode()
@@ -145,11 +146,11 @@ def _distribution(summary: FleetSummary) -> Figure | None:
         text += " Above 0 a model predicts better than persistence, which expects the last score again."
     if below:
         text += f" {below:,} below {_LOWEST_DRAWN:g} {'are' if below > 1 else 'is'} drawn there."
-    drawn = (np.maximum(values, _LOWEST_DRAWN) for values in (in_use, rejected))
-    return Figure(f"Distribution of {label}", text, plots.distribution(*drawn, label))
+    drawn = plots.distribution(np.maximum(in_use, _LOWEST_DRAWN), np.maximum(rejected, _LOWEST_DRAWN), label)
+    return Figure(f"Distribution of {label}", text, drawn)
 
 
-def _values(summary: FleetSummary, states: Sequence[MachineState]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _values(summary: FleetSummary, states: Sequence[MachineState]) -> Floats:
     rows = (row for row in summary.machines if row.state in states)
     return np.array([value for row in rows if (value := summary.quality_of(row)) is not None], dtype=np.float64)
 
