@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
 from trainingjob_trainer.models.checkpoint import Checkpoints
-from trainingjob_trainer.models.comparison import Comparison, IncomparableError, RegisteredModel
+from trainingjob_trainer.models.comparison import Comparison, FreshErrors, IncomparableError, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
@@ -130,3 +132,19 @@ class ModelType(ABC, Generic[DatasetT]):
             IncomparableError: The two cannot be compared, or the registered one cannot be read.
         """
         raise IncomparableError(f"a model of type {self.name} cannot be compared with another one")
+
+    def fresh_errors(self, dataset: DatasetT, registered: RegisteredModel, after: np.datetime64) -> FreshErrors | None:
+        """Evaluate a registered model on the running rows after its own data.
+
+        Args:
+            dataset: Data of the same machine.
+            registered: The model.
+            after: The last instant of the model's data, its test part included, UTC.
+
+        Returns:
+            None where there are too few rows to conclude anything, and for a type whose error is not measured so.
+
+        Raises:
+            IncomparableError: The model cannot be read, or the data lack a column that it needs.
+        """
+        return None

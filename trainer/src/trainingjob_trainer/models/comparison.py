@@ -8,6 +8,9 @@ import numpy as np
 
 from trainingjob_trainer.data.dataset import Dataset
 
+MINIMUM_FRESH_ROWS = 100
+"""Number of running rows after a model's data below which nothing is concluded from them."""
+
 
 class IncomparableError(Exception):
     """Two models cannot be compared; the message is a sentence without a full stop that says why."""
@@ -49,6 +52,21 @@ class Comparison:
     registered: float
     count: int
     unit: str
+
+
+@dataclass(frozen=True)
+class FreshErrors:
+    """The errors of a registered model, and of persistence, on running rows that it has never seen.
+
+    Attributes:
+        rmse: RMSE of the model.
+        rmse_persistence: RMSE of persistence on the same rows.
+        count: Number of these rows.
+    """
+
+    rmse: float
+    rmse_persistence: float
+    count: int
 
 
 def require_features(registered: RegisteredModel, needed: Iterable[str], dataset: Dataset) -> None:

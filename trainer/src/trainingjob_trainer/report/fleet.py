@@ -10,7 +10,6 @@ from typing import Any
 
 from trainingjob_api.fleet_run import GOOD_STATES, MachineState
 from trainingjob_api.training_run import Window
-from trainingjob_trainer.models.metrics import strict_json
 
 _STATES_WORST_FIRST = (MachineState.FAILED, MachineState.REJECTED, MachineState.WAITING, MachineState.RUNNING)
 
@@ -145,7 +144,7 @@ def fleet_json(summary: FleetSummary) -> bytes:
         "notes": list(summary.notes),
         "machines": [_machine(row) for row in summary.worst_first()],
     }
-    return (json.dumps(strict_json(content), allow_nan=False, indent=1) + "\n").encode()
+    return (json.dumps(content, allow_nan=False, indent=1) + "\n").encode()
 
 
 def _machine(row: MachineRow) -> dict[str, Any]:

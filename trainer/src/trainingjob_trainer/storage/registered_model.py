@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from trainingjob_trainer.models.comparison import IncomparableError, RegisteredModel
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.storage import registry
-from trainingjob_trainer.storage.artifact_paths import Artifact, files_of, newest_paths, train_end_of
+from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, files_of, newest_paths, train_end_of
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
 
 
@@ -21,11 +21,29 @@ def read_newest_model(store: ObjectStore, machine: str, model_type: str) -> Regi
         IncomparableError: There is none, or it has no safe files, or one of them is missing or changed.
         TrainingError: RegistryFailed or ArtifactStoreFailed.
     """
-    compared_type = ModelFactory.create(model_type)
-    addresses = registry.registered_addresses(f"{compared_type.contract_names['model'].prefix}{machine}_")
-    paths = newest_paths(addresses, machine, model_type)
+    paths = newest_registered(machine, model_type)
     if paths is None:
         raise IncomparableError(f"no {model_type} model of {machine} is registered")
+    return read_registered(store, paths)
+
+
+def newest_registered(machine: str, model_type: str) -> ArtifactPaths | None:
+    """The paths of the newest registered model of a machine and type.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+    prefix = ModelFactory.create(model_type).contract_names["model"].prefix
+    return newest_paths(registry.registered_addresses(f"{prefix}{machine}_"), machine, model_type)
+
+
+def read_registered(store: ObjectStore, paths: ArtifactPaths) -> RegisteredModel:
+    """Read a registered model, as far as its type needs it for a comparison.
+
+    Raises:
+        IncomparableError: It has no safe files, or one of them is missing or changed.
+        TrainingError: ArtifactStoreFailed.
+    """
     content = store.get(paths.manifest_key)
     if content is None:
         raise IncomparableError(
@@ -36,7 +54,10 @@ def read_newest_model(store: ObjectStore, machine: str, model_type: str) -> Regi
         train_end = train_end_of(content)
     except ValueError as error:
         raise IncomparableError(f"{store.uri(paths.manifest_key)} cannot be read: {error}") from error
-    files = {role: _verified(store, paths.address, role, listed) for role in compared_type.comparison_files}
+    files = {
+        role: _verified(store, paths.address, role, listed)
+        for role in ModelFactory.create(paths.model_type).comparison_files
+    }
     return RegisteredModel(paths.address, paths.timestamp, train_end, files)
 
 

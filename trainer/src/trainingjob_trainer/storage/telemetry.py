@@ -7,6 +7,7 @@ NULL is sent as NaN, so every row is a record of the same length, and numpy deco
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
@@ -47,7 +48,56 @@ SELECT set_config('jit', 'off', true), CASE WHEN EXISTS (
         AND pg_relation_size(indrelid) <= pg_size_bytes(current_setting('effective_cache_size'))
 ) THEN set_config('enable_sort', 'off', true) END
 """
+_RUNNING = ("running", "Eng_RPM")
 _IGNORED = "rows before 1970 or after 9999, ignored"
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a machine has.
+
+    Attributes:
+        rows: All of them.
+        running: Those with the engine running; where no column tells, all of them.
+        values: Running rows with a value, by column of the table.
+    """
+
+    rows: int
+    running: int
+    values: Mapping[str, int]
+
+
+def count_rows(spec: TrainingJobSpec, window: Window) -> RowCounts:
+    """Count the telemetry of the spec's machine, without loading it; transient errors are retried.
+
+    Raises:
+        TrainingError: DataUnavailable when the table or the server cannot be used.
+    """
+    return with_connection(
+        lambda session: _count_rows(session, spec, window), reason=Reason.DATA_UNAVAILABLE, read_only=True
+    )
+
+
+def _count_rows(session: connection, spec: TrainingJobSpec, window: Window) -> RowCounts:
+    types = column_types(session, spec.data.table)
+    columns = wanted_columns(spec, types)
+    _refuse_other_tables(spec, types, columns)
+    casts = _casts(types, columns)
+    sources = (spec.data.columns.get(name, name) for name in _RUNNING)
+    speeds = [casts[name] for name in sources if name in casts]
+    is_running = sql.SQL("coalesce({}) > 0").format(sql.SQL(", ").join([*speeds, sql.SQL("1")]))
+    query = sql.SQL("SELECT count(*), count(*) FILTER (WHERE {running}), {values} FROM {table} WHERE {where}").format(
+        running=is_running,
+        values=sql.SQL(", ").join(
+            sql.SQL("count(nullif({}, 'NaN')) FILTER (WHERE {})").format(cast, is_running) for cast in casts.values()
+        ),
+        table=table_identifier(spec.data.table),
+        where=sql.SQL(" AND ").join([*_window_conditions(spec, window, types), sql.SQL(_PLAUSIBLE)]),
+    )
+    with session.cursor() as cursor:
+        cursor.execute(query)
+        rows, running, *values = cursor.fetchone() or (0, 0)
+    return RowCounts(rows, running, dict(zip(columns, values, strict=True)))
 
 
 def load_telemetry(spec: TrainingJobSpec, window: Window) -> Telemetry:
@@ -159,16 +209,25 @@ def _window_conditions(spec: TrainingJobSpec, window: Window, types: Mapping[str
     return conditions
 
 
-def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], columns: Sequence[str]) -> sql.Composable:
+def _refuse_other_tables(spec: TrainingJobSpec, types: Mapping[str, str], columns: Sequence[str]) -> None:
     if types.get("timestamp") not in _INSTANTS or "motor_pump" not in types or not columns:
         raise TrainingError(
             Reason.DATA_UNAVAILABLE,
             f"table {spec.data.table} does not hold telemetry: it must have timestamp (timestamptz), motor_pump and "
             f"numeric columns; it has {', '.join(f'{name} ({type_name})' for name, type_name in types.items())}.",
         )
+
+
+def _casts(types: Mapping[str, str], columns: Sequence[str]) -> Mapping[str, sql.Composable]:
+    """The columns as double precision."""
+    return {name: sql.SQL(_CASTS.get(types[name], "{}::float8")).format(sql.Identifier(name)) for name in columns}
+
+
+def _query(spec: TrainingJobSpec, window: Window, types: Mapping[str, str], columns: Sequence[str]) -> sql.Composable:
+    _refuse_other_tables(spec, types, columns)
     instant = sql.SQL(_INSTANTS[types["timestamp"]])
     names = {name: sql.Identifier(name) for name in columns}
-    casts = {name: sql.SQL(_CASTS.get(types[name], "{}::float8")).format(names[name]) for name in columns}
+    casts = _casts(types, columns)
     conditions = [*_window_conditions(spec, window, types), sql.SQL(_PLAUSIBLE)]
     # Without an id, the values decide the order of rows with equal timestamps.
     tie_breakers = [sql.Identifier("id")] if "id" in types else list(names.values())

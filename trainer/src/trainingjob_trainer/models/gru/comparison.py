@@ -16,7 +16,9 @@ from trainingjob_trainer.data.dataset import HealthDataset, HealthScore, Trained
 from trainingjob_trainer.data.health import score
 from trainingjob_trainer.data.windows import Windows, scaled
 from trainingjob_trainer.models.comparison import (
+    MINIMUM_FRESH_ROWS,
     Comparison,
+    FreshErrors,
     IncomparableError,
     RegisteredModel,
     require_count,
@@ -68,6 +70,26 @@ def compare_gru(dataset: HealthDataset, trained: TrainedModel, registered: Regis
             "model.gru.healthRanges, so that the score keeps its meaning from one training to the next"
         )
     return Comparison(improvement, "rmse", of_new, of_registered, len(rows), "test windows")
+
+
+def gru_fresh_errors(dataset: HealthDataset, registered: RegisteredModel, after: np.datetime64) -> FreshErrors | None:
+    """Evaluate a registered GRU on running rows after ``after``, by its own definition of the health score.
+
+    Raises:
+        IncomparableError: It cannot be read, or needs columns that the dataset lacks.
+    """
+    saved, scaler = _read(registered)
+    health = scaler.health_score.definition()
+    require_features(registered, (*scaler.features, *(() if health == dataset.health else health.ranges)), dataset)
+    known = np.isfinite(dataset.frame["health_score"].to_numpy())
+    rows = np.flatnonzero(known & dataset.running)
+    rows = rows[_is_comparable(dataset, rows, saved.shape.length, after)]
+    if len(rows) < MINIMUM_FRESH_ROWS:
+        return None
+    scores = dataset.persistence_forecast if health == dataset.health else score(health, dataset.frame)
+    actual, last = scores[rows], scores[rows - 1]
+    of_model = regression_metrics(actual, _predict(dataset, rows, saved, scaler))["rmse"]
+    return FreshErrors(of_model, regression_metrics(actual, last)["rmse"], len(rows))
 
 
 def _read(registered: RegisteredModel) -> tuple[SavedModel, SavedScaler]:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import HEALTH_INDICATORS
@@ -20,7 +22,7 @@ from trainingjob_trainer.data.windows import create_sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
-from trainingjob_trainer.models.comparison import Comparison, RegisteredModel
+from trainingjob_trainer.models.comparison import Comparison, FreshErrors, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished, learning_rate, plan
 from trainingjob_trainer.models.metrics import strict_json
@@ -241,6 +243,14 @@ class GruModel(ModelType[HealthDataset]):
         from trainingjob_trainer.models.gru.comparison import compare_gru
 
         return compare_gru(dataset, trained, registered)
+
+    def fresh_errors(
+        self, dataset: HealthDataset, registered: RegisteredModel, after: np.datetime64
+    ) -> FreshErrors | None:
+        """See ``ModelType``."""
+        from trainingjob_trainer.models.gru.comparison import gru_fresh_errors
+
+        return gru_fresh_errors(dataset, registered, after)
 
     def describe(self, dataset: HealthDataset, spec: TrainingJobSpec) -> Iterable[tuple[str, str]]:
         """The number of windows."""
