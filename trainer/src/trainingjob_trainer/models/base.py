@@ -12,6 +12,7 @@ from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, IncomparableError, RegisteredModel
 from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
 
@@ -35,6 +36,7 @@ class ModelType(ABC, Generic[DatasetT]):
         name: The value of ``spec.model.type``.
         trainer_revision: Incremented when the same data and spec give a different model than before; models of an
             older revision are then not adopted.
+        has_base: Whether ``train_base`` can return a base.
         comparison_files: Roles of the files of a registered model that ``compare`` reads; none of them a pickle.
         contract_names: Role of a file to its object name, for the files that readers look for. ``model`` is one of
             them. The key of another role is registered as the metric ``ROLE_path``.
@@ -44,6 +46,7 @@ class ModelType(ABC, Generic[DatasetT]):
 
     name: ClassVar[str]
     trainer_revision: ClassVar[int]
+    has_base: ClassVar[bool] = False
     comparison_files: ClassVar[Sequence[str]] = ()
     contract_names: ClassVar[Mapping[str, ContractName]]
     libraries: ClassVar[Sequence[str]] = ()
@@ -65,6 +68,7 @@ class ModelType(ABC, Generic[DatasetT]):
         *,
         checkpoints: Checkpoints,
         device: Device,
+        base: FleetBase | None = None,
     ) -> TrainedModel:
         """Train one model and evaluate it on the test part.
 
@@ -74,10 +78,55 @@ class ModelType(ABC, Generic[DatasetT]):
             reporter: Receives progress and heartbeats, and says whether to stop.
             checkpoints: Those of this run; a type that cannot resume leaves them alone.
             device: What to compute on.
+            base: What to start from; None starts from random weights, as does a machine that the base does not suit,
+                which ``metrics["notes"]`` then says.
 
         Raises:
             TrainingError: Diverged, Suspended, AcceleratorMissing or a reason that concerns the data.
         """
+
+    def prepare_for_base(self, telemetry: Telemetry, spec: TrainingJobSpec, boundary: np.datetime64) -> DatasetT:
+        """Turn telemetry into the dataset from which a base learns of this machine.
+
+        Nothing in it depends on rows at or after ``boundary``, nor on the validation part or the test part of the
+        machine's own dataset.
+
+        Args:
+            telemetry: All the telemetry of the machine, as ``prepare`` gets it.
+            spec: That of the machine.
+            boundary: See ``FleetBase``.
+
+        Raises:
+            TrainingError: InsufficientData where a base can learn nothing of this machine, and as ``prepare``.
+        """
+        raise NotImplementedError(f"the model type {self.name} has no base")
+
+    def train_base(
+        self,
+        datasets: Iterable[tuple[str, DatasetT]],
+        spec: TrainingJobSpec,
+        boundary: np.datetime64,
+        reporter: Reporter,
+        *,
+        device: Device,
+    ) -> FleetBase | None:
+        """Train one model on all machines of a fleet together, for each of them to start from.
+
+        Args:
+            datasets: Machine and its dataset, as ``prepare_for_base`` returns it. It is read once, and no dataset is
+                kept: memory does not grow with the number of machines.
+            spec: What to train; its machine does not matter.
+            boundary: See ``FleetBase``.
+            reporter: Receives progress and heartbeats, and says whether to stop.
+            device: What to compute on.
+
+        Returns:
+            None where there is no base: this type has none, too few machines have equal features, or it diverged.
+
+        Raises:
+            TrainingError: Suspended, AcceleratorMissing.
+        """
+        return None
 
     @abstractmethod
     def sample_metrics(self) -> Mapping[str, Any]:

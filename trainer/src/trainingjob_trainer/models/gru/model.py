@@ -24,6 +24,7 @@ from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, RegisteredModel
 from trainingjob_trainer.models.device import Device
+from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished, learning_rate, plan
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
@@ -51,6 +52,7 @@ def train_gru(
     reporter: Reporter,
     checkpoints: Checkpoints | None = None,
     device: Device | None = None,
+    base: FleetBase | None = None,
 ) -> TrainedModel:
     """Trains the gru model of one machine.
 
@@ -64,6 +66,7 @@ def train_gru(
         reporter: Receives epochs and heartbeats, and says whether to stop.
         checkpoints: Where to resume from, and where to store the state; None stores nothing.
         device: What the attempt was given; None accepts whatever Keras computes on.
+        base: What to start from; None starts from random weights.
 
     Raises:
         TrainingError: ``InsufficientData`` when a part has no window, ``Diverged`` when a loss is not finite,

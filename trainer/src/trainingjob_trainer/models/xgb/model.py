@@ -17,6 +17,7 @@ from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, RegisteredModel
 from trainingjob_trainer.models.device import Device, refuse_silent_cpu
+from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.versions import versions
@@ -38,6 +39,7 @@ def train_xgboost(
     reporter: Reporter,
     device: Device,
     checkpoints: Checkpoints | None = None,
+    base: FleetBase | None = None,
 ) -> TrainedModel:
     """Search the settings on the training part, refit the best one on all of it, and evaluate it on the test part.
 
@@ -47,6 +49,7 @@ def train_xgboost(
         reporter: Receives every booster of the search, and says whether to stop.
         device: What to compute on.
         checkpoints: Not used: a search that was stopped starts over.
+        base: Not used: boosted trees have none.
 
     Raises:
         TrainingError: ``SingleClass`` when the training part has fewer rows of a class than folds, ``Suspended``
