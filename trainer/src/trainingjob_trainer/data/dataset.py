@@ -1,7 +1,7 @@
 """Data that the stages of a run pass to each other: loaded telemetry, a prepared dataset, a trained model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,11 @@ class Telemetry:
     unreadable: Mapping[str, UnreadableColumn] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+    def before(self, end: np.datetime64) -> "Telemetry":
+        """The rows before an instant; the fingerprint stays that of all rows."""
+        rows = int(np.searchsorted(self.timestamps, end))
+        return replace(self, timestamps=self.timestamps[:rows], values=self.values.iloc[:rows])
 
 
 @dataclass(frozen=True)

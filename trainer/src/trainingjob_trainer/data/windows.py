@@ -109,22 +109,42 @@ def create_sequences(dataset: HealthDataset, sequence_length: int, validation_fr
     Raises:
         TrainingError: InsufficientData when a part has no window.
     """
+    edges = (0, validation_start(dataset, validation_fraction), dataset.test_start, len(dataset.frame))
+    parts, dropped = _parts(dataset, sequence_length, edges)
+    training, validation, test = parts
+    _refuse_empty_parts(dataset, sequence_length, {"training": training, "validation": validation, "test": test})
+    return Sequences(training, validation, test, dropped)
+
+
+def validation_start(dataset: HealthDataset, validation_fraction: float) -> int:
+    """Index of the first row of the validation part, which ends where the test part starts."""
+    return int(dataset.test_start * (1 - validation_fraction) + 1e-9)
+
+
+def all_windows(dataset: HealthDataset, sequence_length: int) -> Windows:
+    """The windows of all rows of a dataset.
+
+    Raises:
+        TrainingError: InsufficientData when there is none.
+    """
+    (windows,), _ = _parts(dataset, sequence_length, (0, len(dataset.frame)))
+    _refuse_empty_parts(dataset, sequence_length, {"training": windows})
+    return windows
+
+
+def _parts(dataset: HealthDataset, length: int, edges: Sequence[int]) -> tuple[list[Windows], int]:
+    """The windows between each two edges, and the number of those without a target."""
     inputs = scaled(dataset.frame, dataset.features, dataset.scaler.scale_, dataset.scaler.min_)
     targets = np.ascontiguousarray(dataset.frame["health_score"].to_numpy(np.float32))
-    rows = len(targets)
-    validation_start = int(dataset.test_start * (1 - validation_fraction) + 1e-9)
-    edges = (0, validation_start, dataset.test_start, rows)
     parts = []
     dropped = 0
     for start, stop in pairwise(edges):
         runs = consecutive_runs(dataset.segments, start, stop)
-        starts = _starts(runs, sequence_length)
-        has_target = np.isfinite(targets[starts + sequence_length])
+        starts = _starts(runs, length)
+        has_target = np.isfinite(targets[starts + length])
         dropped += int(np.count_nonzero(~has_target))
-        parts.append(Windows(inputs, targets, dataset.persistence_forecast, sequence_length, starts[has_target], runs))
-    training, validation, test = parts
-    _refuse_empty_parts(dataset, sequence_length, {"training": training, "validation": validation, "test": test})
-    return Sequences(training, validation, test, dropped)
+        parts.append(Windows(inputs, targets, dataset.persistence_forecast, length, starts[has_target], runs))
+    return parts, dropped
 
 
 def consecutive_runs(segments: NDArray[np.int32], start: int, stop: int) -> NDArray[np.int64]:

@@ -45,8 +45,9 @@ class FleetBase:
 
 def fleet_boundary(start: np.datetime64, end: np.datetime64, test_fraction: float) -> np.datetime64:
     """The instant at which the test part begins by the calendar, for a window of data from ``start`` to ``end``."""
-    microseconds = (end - start).astype("timedelta64[us]").astype(np.int64)
-    return start.astype("datetime64[us]") + np.timedelta64(int(microseconds * (1 - test_fraction)), "us")
+    before = (end - start) / np.timedelta64(1, "us") * (1 - test_fraction)
+    boundary: np.datetime64 = start.astype("datetime64[us]") + np.timedelta64(int(before), "us")
+    return boundary
 
 
 def description_file(fingerprint: str, boundary: np.datetime64, facts: Mapping[str, object]) -> ModelFile:

@@ -18,7 +18,7 @@ from trainingjob_trainer.data.windows import Sequences
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.gru.chunks import TrainingData
-from trainingjob_trainer.models.gru.model import GruModel, fit_network, train_gru
+from trainingjob_trainer.models.gru.model import GruModel, train_gru
 from trainingjob_trainer.models.gru.schedule import Schedule
 from trainingjob_trainer.models.gru.target import standardise
 from trainingjob_trainer.models.reporter import SilentReporter
@@ -79,7 +79,7 @@ def model_bytes(trained: TrainedModel) -> bytes:
 def test_a_stopped_and_resumed_training_gives_identical_weights(
     dataset: HealthDataset, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
 ) -> None:
-    monkeypatch.setattr("trainingjob_trainer.models.gru.model._SLICE_STEPS", slice_steps)
+    monkeypatch.setattr("trainingjob_trainer.models.gru.training._SLICE_STEPS", slice_steps)
     spec = make_spec(epochs=2, reduceLROnPlateauPatience=1)
     whole = train_gru(dataset, spec, SilentReporter())
     store = MemoryStore()
@@ -177,11 +177,13 @@ def test_checkpoints_of_another_spec_are_not_read_and_are_removed(dataset: Healt
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(sequences: Sequences) -> None:
-    from trainingjob_trainer.models.gru.network import Shape, training_network
+    from trainingjob_trainer.models.gru.network import Shape, initial_weights, start_training
+    from trainingjob_trainer.models.gru.training import fit_network
 
     broken = replace(sequences.training, inputs=sequences.training.inputs * np.nan)
     data = TrainingData(broken, standardise(sequences.training, None), 8, 2, lambda network: 0.1)
-    network = training_network(Shape(8, 5, (4, 3), 0.2), 8, 7)
+    shape = Shape(8, 5, (4, 3), 0.2)
+    network = start_training(shape, 8, initial_weights(shape, 7))
     schedule = Schedule(3, 2, 1e-3, start_from_epoch=1, stop_patience=9, learning_rate_patience=9, seed=7)
     with pytest.raises(TrainingError, match="not finite after epoch 1") as caught:
         fit_network(network, data, schedule, SilentReporter(), None)

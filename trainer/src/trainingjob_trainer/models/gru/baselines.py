@@ -90,3 +90,18 @@ def mixture(actual: Floats, first: Floats, second: Floats) -> float:
     difference = first.astype(np.float64) - second
     energy = float(difference @ difference) * (1 + SHRINKAGE / len(actual))
     return float(np.clip(difference @ (actual - second) / energy, 0.0, 1.0)) if energy > 0 else 1.0
+
+
+def network_weight(actual: Floats, by_network: Floats, by_ridge: Floats, *, trust_network: bool) -> float:
+    """The weight of the network in the mixture with ridge regression.
+
+    Args:
+        actual: Scores of the validation part.
+        by_network: Their prediction by the network.
+        by_ridge: That by ridge regression.
+        trust_network: Whether a short validation part speaks for the network, which has learned from many machines,
+            and not for ridge regression.
+    """
+    if trust_network:
+        return 1 - mixture(actual, by_ridge, by_network) if np.any(by_ridge != by_network) else 1.0
+    return mixture(actual, by_network, by_ridge)

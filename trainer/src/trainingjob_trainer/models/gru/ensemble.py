@@ -12,8 +12,8 @@ import numpy as np
 
 from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.windows import Windows
-from trainingjob_trainer.models.gru.baselines import LinearScore, mixture
-from trainingjob_trainer.models.gru.network import Shape, fold, prediction_network, set_skip, set_trained_weights
+from trainingjob_trainer.models.gru.baselines import LinearScore, network_weight
+from trainingjob_trainer.models.gru.network import Shape, fold, set_skip, set_trained_weights, shared_prediction_network
 from trainingjob_trainer.models.gru.prediction import predict, subsample
 from trainingjob_trainer.models.gru.target import Target
 
@@ -26,7 +26,7 @@ class Model:
     """A model to save.
 
     Attributes:
-        network: It, ready to predict.
+        network: It, ready to predict until another model of the same shape is made.
         weights: Of its two GRU layers and its dense one.
         skip: What is added to their output.
         weight: Weight of the network in the prediction; the rest is ridge regression.
@@ -41,7 +41,15 @@ class Model:
 class Ensemble:
     """Mixes a trained network with a ridge regression."""
 
-    def __init__(self, shape: Shape, target: Target, ridge: LinearScore | None, validation: Windows) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        target: Target,
+        ridge: LinearScore | None,
+        validation: Windows,
+        *,
+        trust_network: bool = False,
+    ) -> None:
         """Builds the network that predicts from windows.
 
         Args:
@@ -49,10 +57,11 @@ class Ensemble:
             target: What it learns.
             ridge: What it may be mixed with; None mixes nothing.
             validation: Windows to determine the weight on.
+            trust_network: See ``baselines.network_weight``.
         """
-        self._target, self._ridge = target, ridge
+        self._target, self._ridge, self._trust_network = target, ridge, trust_network
         self._base = target.base.over(len(ridge.weights)) if target.base and ridge else target.base
-        self._network = prediction_network(shape, self._base)
+        self._network = shared_prediction_network(shape, self._base)
         self._validation = validation
 
     def model(self, weights: Sequence[Floats]) -> Model:
@@ -74,4 +83,5 @@ class Ensemble:
         chosen = subsample(self._validation, MIXTURE_WINDOWS)
         predicted = predict(self._network, self._validation, chosen)
         actual = self._validation.target[chosen].astype(np.float64)
-        return mixture(actual, predicted, self._ridge(self._validation)[chosen])
+        by_ridge = self._ridge(self._validation)[chosen]
+        return network_weight(actual, predicted, by_ridge, trust_network=self._trust_network)

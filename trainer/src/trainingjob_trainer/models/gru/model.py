@@ -4,43 +4,27 @@ All that decides how a training continues is in its state and its arrays; all ra
 the step. So a training that is stored and resumed ends in the same weights, bit by bit, as one never interrupted.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.values import HEALTH_INDICATORS
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, is_derived
 from trainingjob_trainer.data.dataset import HealthDataset, Telemetry, TrainedModel
 from trainingjob_trainer.data.health_dataset import prepare_health_dataset
-from trainingjob_trainer.data.windows import create_sequences
-from trainingjob_trainer.errors import TrainingError
+from trainingjob_trainer.data.windows import create_sequences, validation_start
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.fleet_base import FleetBase
-from trainingjob_trainer.models.gru.schedule import Schedule, State, after_epoch, is_finished, learning_rate, plan
 from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.models.versions import versions
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
-
-if TYPE_CHECKING:
-    import keras
-
-    from trainingjob_trainer.models.gru.chunks import TrainingData, Weights
-
-WINDOWS_PER_CHUNK = 4
-"""A step takes one chunk for every four windows of ``batchSize``, and sees many times as many targets."""
-
-_SLICE_STEPS = 25
-"""Optimiser steps at one learning rate, between two looks at whether to stop or to store a checkpoint, at most."""
 
 _ERRORS = ("rmse", "mae", "r2")
 _BASELINES = ("persistence", "mean", "ridge")
@@ -78,15 +62,20 @@ def train_gru(
     from trainingjob_trainer.models.gru.ensemble import Ensemble
     from trainingjob_trainer.models.gru.evaluation import cautions, health_metrics, summary, test_metrics
     from trainingjob_trainer.models.gru.export import save_model, save_scaler
-    from trainingjob_trainer.models.gru.network import Shape, backend, check_device, training_network
+    from trainingjob_trainer.models.gru.from_base import after_boundary, base_metrics, fit_from_base, suitable_base
+    from trainingjob_trainer.models.gru.network import Shape, backend, check_device
     from trainingjob_trainer.models.gru.prediction import permutation_importance, predict
     from trainingjob_trainer.models.gru.target import standardise
+    from trainingjob_trainer.models.gru.training import Fitted, chunks_per_step, fit_own
     from trainingjob_trainer.models.gru.validation import validation_on_chunks
 
     if device:
         check_device(device)
     settings, seed = spec.model.gru, spec.model.seed
     sequences = create_sequences(dataset, settings.sequence_length, settings.validation_fraction)
+    start, note = suitable_base(base, dataset, sequences, settings) if base else (None, None)
+    if base and start:
+        sequences = replace(sequences, test=after_boundary(sequences.test, dataset, base.boundary))
     training, test = sequences.training, sequences.test
     ridge = fit_ridge(training)
     residual = settings.output == "Residual"
@@ -95,13 +84,19 @@ def train_gru(
 
     shape = Shape(settings.sequence_length, len(dataset.features), settings.units, settings.dropout)
     mixed_with = ridge if residual else None
-    batch = max(1, settings.batch_size // WINDOWS_PER_CHUNK)
-    validation = validation_on_chunks(sequences.validation, target, mixed_with, settings.sequence_length, batch)
+    batch = chunks_per_step(settings)
+    validation = validation_on_chunks(
+        sequences.validation, target, mixed_with, settings.sequence_length, batch, trust_network=start is not None
+    )
     data = TrainingData(training, target, settings.sequence_length, batch, validation.loss)
-    schedule = plan(settings, seed, data.steps_in_pass)
-    network = training_network(shape, settings.sequence_length, seed)
-    state, best = fit_network(network, data, schedule, reporter, checkpoints)
-    model = Ensemble(shape, target, mixed_with, sequences.validation).model(best)
+
+    def fit_alone(data: TrainingData) -> Fitted:
+        return fit_own(settings, shape, data, seed, reporter, checkpoints)
+
+    fitted = fit_from_base(start, data, validation, seed, reporter, fit_alone) if start else fit_alone(data)
+    state, schedule = fitted.state, fitted.schedule
+    ensemble = Ensemble(shape, target, mixed_with, sequences.validation, trust_network=fitted.from_base)
+    model = ensemble.model(fitted.weights)
     predicted = predict(model.network, test)
     reporter.heartbeat()
 
@@ -109,7 +104,8 @@ def train_gru(
     metrics = strict_json(
         {
             **judged,
-            "notes": cautions(judged),
+            "notes": [*filter(None, [note]), *cautions(judged)],
+            **({"base": base_metrics(base, fitted.kept if model.weight else "ridge")} if base else {}),
             **health_metrics(dataset),
             "sequence_length": settings.sequence_length,
             "output": settings.output,
@@ -141,77 +137,12 @@ def train_gru(
     return TrainedModel(files, metrics, summary(judged), report)
 
 
-def fit_network(
-    network: "keras.Model",
-    data: "TrainingData",
-    schedule: Schedule,
-    reporter: Reporter,
-    checkpoints: Checkpoints | None,
-) -> "tuple[State, Weights]":
-    """Trains a network until the planned epochs or the patience are over.
-
-    Args:
-        network: As ``network.training_network`` builds it.
-        data: What it learns from.
-        schedule: How long and how fast.
-        reporter: Receives every epoch and a heartbeat for every slice of it, and says whether to stop.
-        checkpoints: Where to resume from, and where to store the state; None stores nothing.
-
-    Returns:
-        The last state, and the weights of the best epoch.
-
-    Raises:
-        TrainingError: ``Diverged`` when a loss is not finite; ``Suspended`` when asked to stop, after a checkpoint.
-    """
-    from trainingjob_trainer.models.gru.network import compile_network, seed_dropout
-    from trainingjob_trainer.models.gru.resume import resume, snapshot
-
-    compile_network(network)
-    state, best = resume(network, schedule, checkpoints) or (State(schedule.learning_rate), network.get_weights())
-    batches = islice(data.batches(schedule.seed), state.epoch * schedule.steps + state.step, None)
-    while not is_finished(state, schedule):
-        steps = min(_SLICE_STEPS, schedule.steps - state.step)
-        network.optimizer.learning_rate = learning_rate(state, schedule, steps)
-        seed_dropout(network, schedule.seed, state.epoch * schedule.steps + state.step)
-        inputs, targets, weights = data.gather(list(islice(batches, steps)))
-        history = network.fit(inputs, targets, sample_weight=weights, batch_size=data.batch, shuffle=False, verbose=0)
-        # Keras divides by all places of a batch, those of weight 0 included.
-        loss = float(history.history["loss"][0]) * weights.size / float(weights.sum()) * data.target.scale**2
-        state = replace(state, step=state.step + steps, loss_sum=state.loss_sum + loss * steps)
-        if state.step == schedule.steps:
-            state = after_epoch(state, schedule, data.validation_loss(network))
-            _refuse_divergence(state)
-            best = network.get_weights() if state.since_best == 0 else best
-            reporter.epoch(
-                state.epoch, schedule.epochs, loss=state.losses[-1], validation_loss=state.validation_losses[-1]
-            )
-        reporter.heartbeat()
-        stopping = reporter.should_stop()
-        if checkpoints and stopping:
-            checkpoints.put(snapshot(network, state, best, schedule, checkpoints.fingerprint))
-        elif checkpoints and (checkpoints.is_due() or is_finished(state, schedule)):
-            checkpoints.offer(snapshot(network, state, best, schedule, checkpoints.fingerprint))
-        if stopping:
-            kept = ", after a checkpoint" if checkpoints else ""
-            raise TrainingError(Reason.SUSPENDED, f"Stopped on request in epoch {state.epoch + 1}{kept}.")
-    return state, best
-
-
-def _refuse_divergence(state: State) -> None:
-    if math.isfinite(state.losses[-1]) and math.isfinite(state.validation_losses[-1]):
-        return
-    raise TrainingError(
-        Reason.DIVERGED,
-        f"The loss is not finite after epoch {state.epoch} at a peak learning rate of {state.learning_rate:g}: set a "
-        "lower model.gru.learningRate, and look for extreme values in what the report says of the data.",
-    )
-
-
 class GruModel(ModelType[HealthDataset]):
     """The model type ``gru``."""
 
     name = "gru"
     trainer_revision = 3
+    has_base = True
     contract_names: ClassVar[Mapping[str, ContractName]] = {
         "model": ContractName("gru_model_weights_", ".h5"),
         "scaler": ContractName("gru_model_scaler_", ".pkl"),
@@ -223,6 +154,28 @@ class GruModel(ModelType[HealthDataset]):
     def prepare(self, telemetry: Telemetry, spec: TrainingJobSpec) -> HealthDataset:
         """See ``ModelType``."""
         return prepare_health_dataset(telemetry, spec.data, spec.model.gru)
+
+    def prepare_for_base(self, telemetry: Telemetry, spec: TrainingJobSpec, boundary: np.datetime64) -> HealthDataset:
+        """The training part without its validation part, as far as it is before the boundary, as a training part."""
+        own = self.prepare(telemetry, spec)
+        own_end = own.timestamps[validation_start(own, spec.model.gru.validation_fraction)]
+        whole = spec.data.model_copy(update={"min_rows": 1, "test_fraction": 0.0})
+        earlier = telemetry.before(min(own_end, boundary))
+        return prepare_health_dataset(earlier, whole, spec.model.gru)
+
+    def train_base(
+        self,
+        datasets: Iterable[tuple[str, HealthDataset]],
+        spec: TrainingJobSpec,
+        boundary: np.datetime64,
+        reporter: Reporter,
+        *,
+        device: Device,
+    ) -> FleetBase | None:
+        """One network on the machines with the most common features."""
+        from trainingjob_trainer.models.gru.base_training import train_gru_base
+
+        return train_gru_base(datasets, spec, boundary, reporter, device, self.trainer_revision)
 
     def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
         """See ``ModelType``; the metrics hold what automatic settings resolve to."""

@@ -3,6 +3,7 @@
 Both have the same weights in the same order. Importing this imports Keras, so the backend must be chosen before.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from trainingjob_trainer.models.gru.baselines import LinearScore
 
 _UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
 """The weights are set later, because Keras would compile a program for each random initialization."""
+
+_KEPT_NETWORKS = 4
+"""Networks of different shapes that are kept with their compiled programs."""
 
 _TENSORFLOW_IMAGE = "your own, with TensorFlow for CUDA (trainer-gpu has CUDA for JAX only: unset KERAS_BACKEND there),"
 
@@ -50,10 +54,25 @@ def training_network(shape: Shape, targets_per_chunk: int, seed: int) -> keras.M
     return network
 
 
-def compile_network(network: keras.Model) -> None:
-    """Gives a training network its loss and an optimizer whose variables exist, so that a checkpoint fits in."""
+@functools.lru_cache(maxsize=_KEPT_NETWORKS)
+def _compiled_network(shape: Shape, targets_per_chunk: int) -> keras.Model:
+    network = training_network(shape, targets_per_chunk, seed=0)
     network.compile(optimizer=keras.optimizers.Adam(), loss="mean_squared_error")
     network.optimizer.build(network.trainable_variables)
+    return network
+
+
+def start_training(shape: Shape, targets_per_chunk: int, weights: Sequence[Floats]) -> keras.Model:
+    """A training network with these weights and an optimizer at its start, whose variables exist for a checkpoint.
+
+    Trainings of one shape share one network, because Keras compiles its programs anew for each object: one of them
+    begins only when the one before is over.
+    """
+    network = _compiled_network(shape, targets_per_chunk)
+    network.set_weights(weights)
+    for variable in network.optimizer.variables:
+        variable.assign(np.zeros(variable.shape, variable.dtype))
+    return network
 
 
 def seed_dropout(network: keras.Model, seed: int, step: int) -> None:
@@ -76,6 +95,20 @@ def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
         output = layers.Add(name="score")([output, linear(layers.Flatten(name="flatten")(recent))])
         linear.set_weights(skip.as_dense())
     return keras.Model(inputs, output, name="health_score")
+
+
+@functools.lru_cache(maxsize=_KEPT_NETWORKS)
+def _predicting_network(shape: Shape, rows_of_skip: int | None) -> keras.Model:
+    unset = None if rows_of_skip is None else LinearScore(np.zeros((rows_of_skip, shape.features)), 0.0)
+    return prediction_network(shape, unset)
+
+
+def shared_prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
+    """The prediction network that all models of one shape share in turn; its weights are those of the last one."""
+    network = _predicting_network(shape, None if skip is None else len(skip.weights))
+    if skip is not None:
+        set_skip(network, skip)
+    return network
 
 
 def initial_weights(shape: Shape, seed: int) -> list[Floats]:

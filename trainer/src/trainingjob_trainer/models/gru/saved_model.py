@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
+from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.dataset import HealthScore
 from trainingjob_trainer.models.gru.baselines import LinearScore
 from trainingjob_trainer.models.gru.export import model_config
@@ -58,6 +59,18 @@ def read_model(content: bytes) -> SavedModel:
     Raises:
         ValueError: The file is damaged, or has another network.
     """
+    shape, weights, skip = read_weights(content)
+    network = prediction_network(shape, skip)
+    set_trained_weights(network, weights)
+    return SavedModel(network, shape)
+
+
+def read_weights(content: bytes) -> tuple[Shape, list[Floats], LinearScore | None]:
+    """Read the shape of such a network, the weights of its GRU layers and its dense one, and its skip.
+
+    Raises:
+        ValueError: The file is damaged, or has another network.
+    """
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             return _read(json.loads(file.attrs["model_config"]), file["model_weights"])
@@ -77,21 +90,18 @@ def read_scaler(content: bytes) -> SavedScaler:
         raise ValueError("its scaler.json is damaged") from error
 
 
-def _read(config: Mapping[str, Any], weights: h5py.Group) -> SavedModel:
+def _read(config: Mapping[str, Any], weights: h5py.Group) -> tuple[Shape, list[Floats], LinearScore | None]:
     layers = {layer["name"]: layer["config"] for layer in config["config"]["layers"]}
     _, length, features = layers["window"]["batch_input_shape"]
     units = (layers["gru"]["units"], layers["gru_1"]["units"])
     shape = Shape(length, features, units, layers["dropout"]["rate"])
     skip = None
     if "skip" in layers:
-        skip = LinearScore(np.zeros((length - layers["last_rows"]["cropping"][0], features)), 0.0)
+        kernel, (constant,) = _arrays(weights["skip"])
+        skip = LinearScore(kernel.reshape(length - layers["last_rows"]["cropping"][0], features), float(constant))
     if config != model_config(shape, skip):
         raise ValueError("its network is not one that this trainer saves")
-    network = prediction_network(shape, skip)
-    set_trained_weights(network, [array for name in ("gru", "gru_1", "dense") for array in _arrays(weights[name])])
-    if skip is not None:
-        network.get_layer("skip").set_weights(_arrays(weights["skip"]))
-    return SavedModel(network, shape)
+    return shape, [array for name in ("gru", "gru_1", "dense") for array in _arrays(weights[name])], skip
 
 
 def _arrays(layer: h5py.Group) -> list[Any]:

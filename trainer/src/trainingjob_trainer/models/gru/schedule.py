@@ -21,6 +21,15 @@ data, within these bounds. Fewer leave a short series untrained; more improve a 
 HIGHEST_PEAK, LOWEST_PEAK = 0.012, 0.003
 """Bounds of the peak learning rate where the spec sets none."""
 
+MINIMUM_BASE_STEPS, MAXIMUM_BASE_STEPS = 50, 200
+"""The same bounds for the base of a fleet, which has the data of many machines."""
+
+FROM_BASE_EPOCHS, FROM_BASE_STEPS, FROM_BASE_PEAK = 10, 25, 0.001
+"""The training of one machine that starts from a base: few steps, at a low rate."""
+
+FROM_BASE_PATIENCE = 4
+"""Epochs without a better validation loss until that training stops."""
+
 _STEPS_AT_HIGHEST_PEAK = 1000
 _WARM_UP_SHARE = 0.1
 _WARM_UP_STEPS = 50
@@ -102,6 +111,22 @@ def plan(settings: Gru, seed: int, steps_in_pass: int) -> Schedule:
         learning_rate_patience=settings.reduce_lr_on_plateau_patience,
         seed=seed,
     )
+
+
+def plan_base(seed: int, steps_in_pass: int) -> Schedule:
+    """Plans the training of a base. Nothing is left to validate it on, so that the last weights are the result.
+
+    Args:
+        seed: ``spec.model.seed``.
+        steps_in_pass: Optimiser steps of one pass over the training data.
+    """
+    steps = min(max(PASSES * steps_in_pass // EPOCHS, MINIMUM_BASE_STEPS), MAXIMUM_BASE_STEPS)
+    return Schedule(EPOCHS, steps, peak_rate(EPOCHS * steps), EPOCHS - 1, EPOCHS, EPOCHS, seed)
+
+
+def plan_from_base(seed: int) -> Schedule:
+    """Plans the training of one machine that starts from a base, of which every epoch is a candidate."""
+    return Schedule(FROM_BASE_EPOCHS, FROM_BASE_STEPS, FROM_BASE_PEAK, 0, FROM_BASE_PATIENCE, FROM_BASE_EPOCHS, seed)
 
 
 def peak_rate(steps: int) -> float:

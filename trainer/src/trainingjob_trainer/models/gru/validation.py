@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.windows import Windows
-from trainingjob_trainer.models.gru.baselines import LinearScore, mixture
+from trainingjob_trainer.models.gru.baselines import LinearScore, network_weight
 from trainingjob_trainer.models.gru.chunks import gather, tile
 from trainingjob_trainer.models.gru.prediction import subsample
 from trainingjob_trainer.models.gru.target import Target
@@ -31,6 +31,7 @@ class Validation:
         actual: Their values, shape (targets,).
         by_ridge: The prediction of ridge regression that the network is mixed with; None mixes nothing.
         scale: Units of the score that one unit of the target stands for.
+        trust_network: See ``baselines.network_weight``.
     """
 
     inputs: list[Floats]
@@ -38,19 +39,43 @@ class Validation:
     actual: Floats
     by_ridge: Floats | None
     scale: float
+    trust_network: bool = False
 
     def loss(self, network: keras.Model) -> float:
         """Mean squared error, in units of the score, of the model that the network's weights would make now."""
-        outputs = np.concatenate([np.asarray(network.predict_on_batch(batch))[..., 0] for batch in self.inputs])
-        predicted = outputs[self.scored].astype(np.float64)
+        return float(np.mean(self.squared_errors(network)))
+
+    def squared_errors(self, network: keras.Model) -> Floats:
+        """The squared error of each target, shape (targets,); see ``loss``."""
+        predicted = self._predict(network)
         if self.by_ridge is not None and np.isfinite(predicted).all():
-            weight = mixture(self.actual, predicted, self.by_ridge)
+            weight = self._weight(predicted)
             predicted = weight * predicted + (1 - weight) * self.by_ridge
-        return float(np.mean((predicted - self.actual) ** 2)) * self.scale**2
+        errors: Floats = (predicted - self.actual) ** 2 * self.scale**2
+        return errors
+
+    def network_weight(self, network: keras.Model) -> float:
+        """The weight of the network in that model."""
+        return self._weight(self._predict(network))
+
+    def _predict(self, network: keras.Model) -> Floats:
+        outputs = np.concatenate([np.asarray(network.predict_on_batch(batch))[..., 0] for batch in self.inputs])
+        return outputs[self.scored].astype(np.float64)
+
+    def _weight(self, predicted: Floats) -> float:
+        if self.by_ridge is None:
+            return 1.0
+        return network_weight(self.actual, predicted, self.by_ridge, trust_network=self.trust_network)
 
 
 def validation_on_chunks(
-    windows: Windows, target: Target, ridge: LinearScore | None, targets_per_chunk: int, batch: int
+    windows: Windows,
+    target: Target,
+    ridge: LinearScore | None,
+    targets_per_chunk: int,
+    batch: int,
+    *,
+    trust_network: bool = False,
 ) -> Validation:
     """Reads the chunks of the validation part.
 
@@ -60,6 +85,7 @@ def validation_on_chunks(
         ridge: What the network may be mixed with; None mixes nothing.
         targets_per_chunk: Rows of a chunk with a target, at most.
         batch: Chunks that the network reads at once.
+        trust_network: See ``baselines.network_weight``.
     """
     chunks = tile(windows, targets_per_chunk)
     chunks = chunks[subsample(chunks, max(1, VALIDATION_TARGETS // targets_per_chunk))]
@@ -75,4 +101,4 @@ def validation_on_chunks(
 
     inputs, actual, scored = read(windows.target)
     by_ridge = read(ridge(windows))[1] if ridge else None
-    return Validation(inputs, scored, actual, by_ridge, target.scale)
+    return Validation(inputs, scored, actual, by_ridge, target.scale, trust_network)
