@@ -109,6 +109,24 @@ def test_a_pod_with_an_invalid_training_job_writes_a_termination_message(servers
     facts = json.loads(told.read_text())
     assert (facts["outcome"], facts["reason"], facts["exitCode"]) == ("Failed", "InvalidConfiguration", 10)
     assert "specHash" in facts["message"]
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert (last["level"], last["message"]) == ("ERROR", f"InvalidConfiguration: {facts['message']}")
+
+
+def test_the_log_of_a_failed_pod_is_json_and_ends_with_the_reason(
+    servers: Environment, bucket: str, tmp_path: Path
+) -> None:
+    assert command(servers, "init-db").returncode == 0
+    run = Installation.training_run(small_spec("xgb", bucket))
+    environment = servers | as_environment(run)
+    failed = command(environment, "run", "--termination-log", tmp_path / "told", "--metrics-port", "0")
+    assert failed.returncode == ExitCode.DATA, failed.stderr
+    lines = [json.loads(line) for line in failed.stderr.splitlines()]
+    assert {(line["namespace"], line["trainingjob"], line["run"], line["attempt"]) for line in lines} == {
+        ("pumps", "itu-415", 1, 1)
+    }
+    facts = json.loads((tmp_path / "told").read_text())
+    assert lines[-1]["message"] == f"{facts['reason']}: {facts['message']}"
 
 
 def test_an_invalid_trainingjob_file_is_refused_with_the_field(servers: Environment, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,8 @@ from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.names import METRICS_PORT, TERMINATION_LOG, TRAINING_JOB_VARIABLE
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
-from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
+from trainingjob_trainer.run.log import log_for_pod, log_to_stderr
+from trainingjob_trainer.storage.redaction import redact
 from trainingjob_trainer.tools.existing_rows import ExistingRows
 
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ MetricsPort = Annotated[int | None, typer.Option(help=f"Port of /metrics; withou
 Table = Annotated[str, typer.Option(help="Telemetry table.")]
 
 
-@app.callback()
-def log_to_stderr() -> None:
-    """Log to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+app.callback()(log_to_stderr)
 
 
 @app.command()
@@ -73,8 +68,10 @@ def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, me
     from trainingjob_trainer.run.process import RuntimeConfig, launch
 
     if file is None:
+        log_for_pod()
         path = termination_log or Path(TERMINATION_LOG)
         training_run = _read_environment(path)
+        log_for_pod(training_run)
         result = launch(training_run, RuntimeConfig(path, metrics_port or METRICS_PORT))
         level = logging.ERROR if result.outcome == "Failed" else logging.INFO
         logger.log(level, "%s: %s", result.reason, result.message)
@@ -100,7 +97,8 @@ def _read_environment(termination_path: Path) -> "TrainingRun":
         return read_training_run(os.environ.get(TRAINING_JOB_VARIABLE, ""))
     except TrainingError as error:
         write_termination(termination_path, None, result_of(error))
-        raise _exit(error.reason, error.message, error.exit_code) from error
+        logger.error("%s: %s", error.reason, error.message)
+        raise typer.Exit(error.exit_code) from error
 
 
 def _read_for_this_machine(file: Path) -> "TrainingRun":

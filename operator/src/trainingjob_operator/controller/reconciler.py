@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
 
+from trainingjob_api.log_format import identity_of
 from trainingjob_api.names import LABEL_UID
 from trainingjob_operator import metrics
 from trainingjob_operator.config import Configuration
@@ -111,9 +112,9 @@ class Reconciler:
         change = transition(trainingjob.status, written.status)
         if change is None:
             return
-        logger.info(
-            "%s run %d attempt %d: %s: %s", written.key, *written.current_attempt, change.reason, change.message
-        )
+        attempt = written.current_attempt
+        extra = identity_of(*written.key, *attempt)
+        logger.info("%s run %d attempt %d: %s: %s", written.key, *attempt, change.reason, change.message, extra=extra)
         self._recorder.record(build_event(written, change, now))
         if written.ended and not trainingjob.ended:
             metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, change.reason).inc()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+from trainingjob_api.log_format import identity_of
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.client import ApiError
 from trainingjob_operator.controller.reconciler import Result
@@ -71,13 +72,13 @@ class WorkerPool:
             with metrics.RECONCILIATION_SECONDS.time():
                 result = await self._reconcile(key)
         except ApiError as error:
-            logger.warning("%s: %s", key, error)
+            logger.warning("%s: %s", key, error, extra=identity_of(*key))
             metrics.RECONCILIATIONS.labels("api-error").inc()
             self._queue.add_rate_limited(key)
             return
         except Exception:
             # An error in one TrainingJob must not stop the others.
-            logger.exception("%s cannot be reconciled", key)
+            logger.exception("%s cannot be reconciled", key, extra=identity_of(*key))
             metrics.RECONCILIATIONS.labels("error").inc()
             self._queue.add_rate_limited(key)
             return
@@ -87,4 +88,5 @@ class WorkerPool:
             if result.requeue_at is not None:
                 self._queue.add_after(key, (result.requeue_at - datetime.now(UTC)).total_seconds())
         elif not self._queue.add_next_step(key):
-            logger.warning("%s is not settled after %d steps in a row; the next steps are rate limited", key, MAX_STEPS)
+            message = "%s is not settled after %d steps in a row; the next steps are rate limited"
+            logger.warning(message, key, MAX_STEPS, extra=identity_of(*key))

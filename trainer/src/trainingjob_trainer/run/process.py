@@ -57,6 +57,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
         message = f"No progress for {timeout} s in stage {progress.now.stage}; the log has the stack of every thread."
         result = RunResult(Reason.NO_PROGRESS, message, ExitCode.UNEXPECTED, progress.now.summary)
         write_termination(config.termination_path, run, result)
+        logger.error("%s: %s", result.reason, result.message)
 
     timeout = run.spec.run_policy.stall_timeout_seconds
     watchdog = Watchdog(timeout, on_stall)

@@ -1,11 +1,13 @@
 """The watchdog: ends a process without a heartbeat and logs the stack of every thread."""
 
 import faulthandler
+import os
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 
+from trainingjob_api.exit_codes import ExitCode
 from trainingjob_trainer.run.progress import Progress
 
 _GRACE_SECONDS = 5.0
@@ -58,5 +60,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._over.wait(max(0.1, self._armed_at + self._timeout_seconds - time.monotonic())):
             if time.monotonic() - self._armed_at >= self._timeout_seconds:
+                faulthandler.dump_traceback()
                 self._on_stall()
-                return
+                # If this thread cannot get here, faulthandler ends the process.
+                os._exit(ExitCode.UNEXPECTED)
