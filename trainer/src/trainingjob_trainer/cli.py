@@ -251,6 +251,31 @@ def init_db(
                 typer.echo(f"Checkpoints of abandoned runs are removed after {_CHECKPOINT_DAYS} days.")
 
 
+@app.command()
+def fetch(
+    machine: Annotated[str, typer.Option(help="Name of the machine.")],
+    model_type: Annotated[str, typer.Option("--type", help="gru or xgb.")],
+    run_reference: Annotated[
+        str | None,
+        typer.Option("--run", help="NAMESPACE/NAME#RUN or NAMESPACE/NAME: only models of this run or TrainingJob."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to create; by default TYPE_MACHINE_TIMESTAMP in the current folder.")
+    ] = None,
+    bucket: Annotated[str, typer.Option(help="Bucket of the models.")] = "models",
+) -> None:
+    """Download the newest registered model with its scaler and safe copies, verify it, and write model-card.json."""
+    from trainingjob_trainer.storage.registered_rows import RunReference
+    from trainingjob_trainer.tools.fetch import fetch_model
+
+    try:
+        reference = RunReference.parse(run_reference) if run_reference else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--run") from error
+    with _exit_on_error():
+        typer.echo(fetch_model(machine, model_type, output, run=reference, bucket=bucket))
+
+
 @contextmanager
 def _exit_on_error() -> Iterator[None]:
     """Exit with the message and the exit code of a TrainingError."""
