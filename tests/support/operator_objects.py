@@ -23,7 +23,8 @@ from trainingjob_operator.core.decision import (
     SetTTL,
 )
 from trainingjob_operator.core.job import build_job
-from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import NO_ATTEMPT, Attempt, Parent, TrainingJob
 from trainingjob_operator.core.snapshot import CreateError, Explanation, Progress, Snapshot
 from trainingjob_operator.core.specification import read_specification
 from trainingjob_operator.core.step import WriteStatus, next_step
@@ -48,10 +49,14 @@ class World(SimulatedObjects):
         self.explanation: Explanation | None = None
         self.explanation_text: str | None = None
 
+    def parent(self) -> Parent:
+        """The TrainingJob as the operator reads it."""
+        return TrainingJob.parse(self.raw)
+
     def snapshot(self, *, fresh: bool = True) -> Snapshot:
         """The snapshot of an operator that has received every event."""
         return Snapshot(
-            TrainingJob.parse(self.raw),
+            self.parent(),
             tuple(Job.parse(raw) for raw in self.jobs.values()),
             tuple(Pod.parse(raw) for raw in self.pods.values()),
             self.last_seen_attempt,
@@ -66,7 +71,7 @@ class World(SimulatedObjects):
 
     def deadlines(self) -> list[tuple[str, datetime]]:
         """Reason and time of every deadline that applies."""
-        found = deadlines(self.snapshot(), read_specification(self.raw["spec"]), self.configuration)
+        found = deadlines(self.snapshot(), read_specification(self.parent()), self.configuration)
         return [(str(deadline.reason), deadline.due) for deadline in found]
 
     def step(self) -> Decision | None:
@@ -121,7 +126,7 @@ class World(SimulatedObjects):
         return self.end_job("Failed", "PodFailurePolicy" if final else "BackoffLimitExceeded").settle()
 
     def _create(self) -> None:
-        body = json.loads(json.dumps(build_job(TrainingJob.parse(self.raw), self.configuration)))
+        body = json.loads(json.dumps(build_job(self.parent(), self.configuration)))
         name, number = body["metadata"]["name"], next(self._numbers)
         if name in self.jobs:
             raise AssertionError(f"{name} is created though it is there")

@@ -34,6 +34,7 @@ class SimulatedObjects:
                 "uid": UID,
                 "generation": 1,
                 "resourceVersion": str(next(self._versions)),
+                "creationTimestamp": timestamp(START),
             },
             "spec": {**copy.deepcopy(dict(SPEC)), **spec},
         }

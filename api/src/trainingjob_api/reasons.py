@@ -43,6 +43,7 @@ class Reason(StrEnum):
     TRAINER_ERROR = "TrainerError"
     JOB_DELETED = "JobDeleted"
     SUPERSEDED = "Superseded"
+    RUN_SKIPPED = "RunSkipped"
     ADOPTED_EXISTING_RUN = "AdoptedExistingRun"
     COMPLETED = "Completed"
 
@@ -182,6 +183,11 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "Somebody deleted the Job of the run.", "Change the spec or request a retraining to start a new run."
     ),
     Reason.SUPERSEDED: Explanation("The spec changed; a new run or attempt replaces this one.", _NOTHING),
+    Reason.RUN_SKIPPED: Explanation(
+        "A scheduled run of a TrainingFleet, or a request to try its failed machines again, is not acted on.",
+        "Read the Event: the run before has not ended, the time has passed, or no machine has failed. To start a run "
+        "now, request a retraining.",
+    ),
     Reason.ADOPTED_EXISTING_RUN: Explanation(
         "An equal run has a registered model; it was verified and adopted.",
         "Nothing; set `spec.reuse: Never` to train anyway.",

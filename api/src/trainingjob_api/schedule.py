@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+LONGEST_CLOCK_CHANGE = timedelta(hours=3)
+
 
 def check_cron(text: str) -> str:
     """Refuse text that is not a cron expression of five fields, or that names no time.
@@ -52,8 +54,15 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
     return next(moment for time in CronSim(cron, clock) if (moment := _instant(time, zone)) > after)
 
 
+def last_time(cron: str, time_zone: str, until: datetime) -> datetime:
+    """The last scheduled minute that is not after an instant, in UTC; see ``next_time``."""
+    zone = ZoneInfo(time_zone)
+    clock = until.astimezone(zone).replace(tzinfo=None, fold=0) + LONGEST_CLOCK_CHANGE
+    return next(moment for time in CronSim(cron, clock, reverse=True) if (moment := _instant(time, zone)) <= until)
+
+
 def _instant(time: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant at which the clocks of the zone show this time, or the first one after a time that they skip."""
+    """The first instant at which the clocks of the zone show this time, or the first after a time that they skip."""
     while (moment := time.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != time:
         time += timedelta(minutes=1)
     return moment

@@ -118,14 +118,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
 
-    def _phases(self) -> list[tuple[str, str]]:
-        jobs = self._cache.trainingjobs()
-        return [(job.spec["model"]["type"], job.status.get("phase") or "Pending") for job in jobs]
+    def _phases(self) -> list[tuple[str, str, str]]:
+        parents = self._cache.parents()
+        return [(each.kind, each.model_type, each.status.get("phase") or "Pending") for each in parents]
 
     def _health(self) -> metrics.Probe:
         """The liveness probe: a restart may help if it fails."""
         if self._workers.is_stuck():
-            return metrics.Probe(False, f"a step of a TrainingJob takes more than {STUCK_SECONDS:.0f} s")
+            return metrics.Probe(False, f"a step takes more than {STUCK_SECONDS:.0f} s")
         fault = self._watcher.fault()
         return metrics.Probe(not fault, "\n".join([fault or "ok", *self._access.faults]))
 

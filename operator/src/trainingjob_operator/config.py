@@ -42,7 +42,7 @@ Resources = Json[Mapping[Literal["requests", "limits"], Mapping[str, ResourceQua
 
 
 class Configuration(BaseModel):
-    """The settings that hold for every TrainingJob."""
+    """The settings that hold for every TrainingJob and TrainingFleet."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,7 +53,7 @@ class Configuration(BaseModel):
     image_pull_secrets: Names = Field(
         (),
         alias="IMAGE_PULL_SECRETS",
-        description="Names of Secrets in the TrainingJob's namespace, separated by commas",
+        description="Names of Secrets in the namespace of the pods, separated by commas",
     )
     service_account: str = Field(
         "default", alias="TRAINER_SERVICE_ACCOUNT", description="Service account of the pods; its token is not mounted"
@@ -111,7 +111,7 @@ class Configuration(BaseModel):
         (), alias="WATCH_NAMESPACES", description="Namespaces to watch, separated by commas; empty: all"
     )
     concurrency: PositiveInt = Field(
-        32, alias="CONCURRENCY", description="TrainingJobs that are reconciled at the same time"
+        32, alias="CONCURRENCY", description="TrainingJobs and TrainingFleets that are reconciled at the same time"
     )
     lease_namespace: str = Field(
         "",

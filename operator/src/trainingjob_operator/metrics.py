@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counting
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,11 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, His
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from trainingjob_api.names import FLEET_KIND, KIND
+
 PREFIX = "trainingjob_operator"
 API_REQUESTS = Counter(f"{PREFIX}_api_requests_total", "Requests to the Kubernetes API", ["verb", "resource", "code"])
-RECONCILIATIONS = Counter(f"{PREFIX}_reconciliations_total", "Reconciliations of TrainingJobs by result", ["result"])
+RECONCILIATIONS = Counter(
+    f"{PREFIX}_reconciliations_total", "Reconciliations of TrainingJobs and TrainingFleets by result", ["result"]
+)
 RECONCILIATION_SECONDS = Histogram(f"{PREFIX}_reconciliation_seconds", "Duration of one reconciliation")
-RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that have ended", ["model", "phase", "reason"])
+RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that have ended", ["kind", "model", "phase", "reason"])
 CHANGES = Counter(f"{PREFIX}_changes_total", "Changes of objects by source: watch or resync", ["resource", "source"])
 WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of the watches after an error or silence")
 MISSING_RIGHTS = Gauge(
@@ -27,20 +32,24 @@ EVENTS_LOST = Counter(f"{PREFIX}_events_lost_total", "Events that were not recor
 class Counts(Collector):
     """Gauges that are computed at each scrape."""
 
-    def __init__(self, phases: Callable[[], Iterable[tuple[str, str]]], waiting: Callable[[], int]) -> None:
-        """Computes from model types and phases, and from the length of the work queue."""
+    def __init__(self, phases: Callable[[], Iterable[tuple[str, str, str]]], waiting: Callable[[], int]) -> None:
+        """Computes from kinds, model types and phases, and from the length of the work queue."""
         self._phases, self._waiting = phases, waiting
 
     def collect(self) -> Iterable[Metric]:
         """Compute the gauges."""
-        jobs = GaugeMetricFamily(f"{PREFIX}_trainingjobs", "TrainingJobs by phase", labels=["model", "phase"])
-        counts: dict[tuple[str, str], int] = {}
-        for labels in self._phases():
-            counts[labels] = counts.get(labels, 0) + 1
-        for labels, count in sorted(counts.items()):
-            jobs.add_metric(labels, count)
-        yield jobs
-        yield GaugeMetricFamily(f"{PREFIX}_workqueue_depth", "TrainingJobs in the work queue", self._waiting())
+        counts = Counting(self._phases())
+        for of_kind in (KIND, FLEET_KIND):
+            family = GaugeMetricFamily(
+                f"{PREFIX}_{of_kind.lower()}s", f"{of_kind}s by phase", labels=["model", "phase"]
+            )
+            for (kind, model, phase), count in sorted(counts.items()):
+                if kind == of_kind:
+                    family.add_metric((model, phase), count)
+            yield family
+        yield GaugeMetricFamily(
+            f"{PREFIX}_workqueue_depth", "TrainingJobs and TrainingFleets in the work queue", self._waiting()
+        )
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ def test_any_message_is_one_line_and_comes_back_unchanged(message: str) -> None:
 
 
 def test_the_identity_of_a_record_precedes_that_of_the_process() -> None:
-    formatter = JsonLineFormatter(identity_of("pumps", "itu-415", 1, 2))
-    own = line(record(**identity_of("other", "b", 3, 4)), formatter)
+    formatter = JsonLineFormatter(identity_of("TrainingJob", "pumps", "itu-415", 1, 2))
+    own = line(record(**identity_of("TrainingJob", "other", "b", 3, 4)), formatter)
     assert (own["namespace"], own["trainingjob"], own["run"], own["attempt"]) == ("other", "b", 3, 4)
     default = line(record(), formatter)
     assert (default["namespace"], default["trainingjob"], default["run"], default["attempt"]) == (

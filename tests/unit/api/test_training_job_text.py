@@ -17,7 +17,7 @@ from trainingjob_api.hashing import spec_hash
 from trainingjob_api.values import PATTERN_RULES
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core.job import build_job
-from trainingjob_operator.core.objects import TrainingJob
+from trainingjob_operator.core.parent import TrainingJob
 from trainingjob_trainer.documents.manifest import TrainingJobManifest
 from trainingjob_trainer.documents.training_job import load_training_job, read_training_run
 from trainingjob_trainer.documents.yaml_documents import decode_yaml
@@ -48,7 +48,13 @@ CLAIM = {
 
 def handed_over(spec: dict[str, Any], claim: dict[str, Any]) -> str:
     """The value of TRAINING_JOB in the Job that the operator builds."""
-    metadata = {"name": "example", "namespace": "models", "uid": "0a1b2c3d-0000", "resourceVersion": "1"}
+    metadata = {
+        "name": "example",
+        "namespace": "models",
+        "uid": "0a1b2c3d-0000",
+        "resourceVersion": "1",
+        "creationTimestamp": "2025-09-01T00:00:00Z",
+    }
     status = {**claim, "specHash": spec_hash(spec)}
     settings = {"TRAINER_IMAGE_CPU": "cpu", "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "gpu"}'}
     trainingjob = TrainingJob.parse({"metadata": metadata, "spec": spec, "status": status})

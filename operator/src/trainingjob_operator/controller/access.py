@@ -12,7 +12,9 @@ from trainingjob_operator.controller.client import ApiResource, KubernetesClient
 
 RIGHTS: Mapping[tuple[str, str], tuple[str, ...]] = {
     (GROUP, "trainingjobs"): ("get", "list", "watch"),
+    (GROUP, "trainingfleets"): ("get", "list", "watch"),
     (GROUP, "trainingjobs/status"): ("patch",),
+    (GROUP, "trainingfleets/status"): ("patch",),
     ("batch", "jobs"): ("get", "list", "watch", "create", "patch", "delete"),
     ("", "pods"): ("get", "list", "watch", "delete"),
     ("", "events"): ("create", "list"),

@@ -1,4 +1,4 @@
-"""The cache of TrainingJobs, their Jobs and pods, each at the newest resourceVersion that was received.
+"""The cache of parents, their Jobs and pods, each at the newest resourceVersion that was received.
 
 The answers to the operator's own writes are added at once, so that no decision is made from the state before them.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import NO_ATTEMPT, Attempt, Key, Parent
 from trainingjob_operator.core.snapshot import CreateError, Explanation, Snapshot
 
-Resource = TrainingJob | Job | Pod
+Resource = Parent | Job | Pod
 
 
 class Cache:
-    """An index of objects by uid, TrainingJobs by name, and Jobs and pods by the uid of their TrainingJob."""
+    """An index of objects by uid, their parents by kind and name, and Jobs and pods by the uid of their parent.
+
+    A parent is a TrainingJob or a TrainingFleet.
+    """
 
     def __init__(self) -> None:
         self._objects: dict[str, Resource] = {}
-        self._trainingjobs: dict[Key, str] = {}
+        self._parents: dict[Key, str] = {}
         self._children: dict[str, set[str]] = {}
         self._deleted: dict[str, int] = {}
         self._list_versions: dict[tuple[type[Resource], str], int] = {}
@@ -30,20 +34,20 @@ class Cache:
         """Add or update an object, unless the cache has a newer version.
 
         Returns:
-            The TrainingJob to reconcile, None if nothing changed.
+            The parent to reconcile, None if nothing changed.
         """
         before = self._objects.get(resource.uid)
         if before is not None and before.version >= resource.version:
             return None
         if before is None and self._is_deleted(resource):
             return None
-        if isinstance(resource, TrainingJob):
-            other = self._trainingjobs.get(resource.key)
+        if isinstance(resource, Parent):
+            other = self._parents.get(resource.key)
             if other is not None and other != resource.uid:
                 if self._objects[other].version > resource.version:
                     return None
                 self._remove(other)
-            self._trainingjobs[resource.key] = resource.uid
+            self._parents[resource.key] = resource.uid
         else:
             if before is not None:
                 self._remove_from_parent(before)
@@ -67,14 +71,14 @@ class Cache:
         """Add a complete list, and remove the objects that are older than the list and not in it.
 
         Args:
-            kind: TrainingJob, Job or Pod.
+            kind: TrainingJob, TrainingFleet, Job or Pod.
             namespace: The list's namespace, "" for all.
             objects: The items of the list.
             version: The list's resourceVersion.
-            uid: The TrainingJob whose children were listed; None for a full list.
+            uid: The parent whose children were listed; None for a full list.
 
         Returns:
-            The TrainingJobs to reconcile.
+            The parents to reconcile.
         """
         listed = list(objects)
         keep = {resource.uid for resource in listed}
@@ -94,51 +98,47 @@ class Cache:
         return {key for key in changed if key is not None}
 
     def snapshot(self, key: Key, *, fresh: bool = False) -> Snapshot | None:
-        """Everything about one TrainingJob; None if it does not exist.
+        """Everything about one TrainingJob or TrainingFleet; None if it does not exist.
 
         Args:
-            key: Of the TrainingJob.
+            key: Of the parent.
             fresh: Whether its Jobs and pods were just listed.
         """
-        uid = self._trainingjobs.get(key)
-        trainingjob = self._objects.get(uid) if uid else None
-        if not isinstance(trainingjob, TrainingJob):
+        uid = self._parents.get(key)
+        parent = self._objects.get(uid) if uid else None
+        if not isinstance(parent, Parent):
             return None
-        children = list(self._children_of(trainingjob.uid))
+        children = list(self._children_of(parent.uid))
         return Snapshot(
-            trainingjob,
+            parent,
             jobs=tuple(resource for resource in children if isinstance(resource, Job)),
             all_pods=tuple(resource for resource in children if isinstance(resource, Pod)),
-            last_seen_attempt=self._last_seen_attempts.get(trainingjob.uid, NO_ATTEMPT),
-            create_error=self.create_error(trainingjob.uid),
+            last_seen_attempt=self._last_seen_attempts.get(parent.uid, NO_ATTEMPT),
+            create_error=self.create_error(parent.uid),
             fresh=fresh,
-            explanation=self._explanations.get(trainingjob.uid),
+            explanation=self._explanations.get(parent.uid),
         )
 
     def set_create_error(self, uid: str, create_error: CreateError | None) -> None:
-        """Store the error of the last request to create a Job of this TrainingJob, None if it succeeded."""
+        """Store the error of the last request to create a Job of this parent, None if it succeeded."""
         if create_error is None:
             self._create_errors.pop(uid, None)
         else:
             self._create_errors[uid] = create_error
 
     def create_error(self, uid: str) -> CreateError | None:
-        """The error of the last request to create a Job of this TrainingJob, None if it succeeded."""
+        """The error of the last request to create a Job of this parent, None if it succeeded."""
         return self._create_errors.get(uid)
 
     def set_explanation(self, uid: str, explanation: Explanation) -> None:
-        """Store why the Job of this TrainingJob has no pod."""
+        """Store why the Job of this parent has no pod."""
         self._explanations[uid] = explanation
 
-    def trainingjob_keys(self) -> list[Key]:
-        """The key of every TrainingJob."""
-        return list(self._trainingjobs)
-
-    def trainingjobs(self) -> Iterator[TrainingJob]:
-        """Every TrainingJob."""
-        for uid in self._trainingjobs.values():
+    def parents(self) -> Iterator[Parent]:
+        """Every TrainingJob and TrainingFleet."""
+        for uid in self._parents.values():
             resource = self._objects[uid]
-            if isinstance(resource, TrainingJob):
+            if isinstance(resource, Parent):
                 yield resource
 
     def _children_of(self, uid: str) -> Iterator[Resource]:
@@ -153,9 +153,9 @@ class Cache:
         resource = self._objects.pop(uid, None)
         if resource is None:
             return False
-        if isinstance(resource, TrainingJob):
-            if self._trainingjobs.get(resource.key) == uid:
-                del self._trainingjobs[resource.key]
+        if isinstance(resource, Parent):
+            if self._parents.get(resource.key) == uid:
+                del self._parents[resource.key]
             self._create_errors.pop(uid, None)
             self._explanations.pop(uid, None)
             self._last_seen_attempts.pop(uid, None)
@@ -171,17 +171,17 @@ class Cache:
 
 
 def parent_uid(resource: Resource) -> str:
-    """The uid of the TrainingJob that a Job or pod belongs to, "" for none.
+    """The uid of the parent that a Job or pod belongs to, "" for none.
 
     For a pod this is its label: a pod whose Job was deleted without it has no controller, while its trainer still runs.
     """
     if isinstance(resource, Pod):
-        return resource.trainingjob
+        return resource.parent_uid
     return resource.owner if isinstance(resource, Job) else ""
 
 
 def parent_key(resource: Resource) -> Key | None:
-    """The TrainingJob to reconcile after a change of this object. Its children are found by uid, not by this name."""
-    if isinstance(resource, TrainingJob):
+    """The parent to reconcile after a change of this object. Its children are found by uid, not by this name."""
+    if isinstance(resource, Parent):
         return resource.key
-    return Key(resource.namespace, resource.parent) if resource.parent else None
+    return resource.parent

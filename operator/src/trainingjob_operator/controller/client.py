@@ -19,7 +19,8 @@ import urllib3.exceptions
 from trainingjob_api.names import API_VERSION
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.connection import Connection
-from trainingjob_operator.core.objects import JSON, LABEL_MANAGED_BY, MANAGED_BY, Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import LABEL_MANAGED_BY, MANAGED_BY, Job, Pod
+from trainingjob_operator.core.parent import JSON, Parent, TrainingFleet, TrainingJob
 
 PAGE_SIZE = 100
 """Objects in one page of a list. A whole page is in memory as Python objects."""
@@ -55,11 +56,12 @@ class ApiResource:
         return "/" + "/".join(part for part in parts if part)
 
 
-Item = TypeVar("Item", TrainingJob, Job, Pod)
+Item = TypeVar("Item", TrainingJob, TrainingFleet, Job, Pod)
 
 MANAGED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
-RESOURCES: Mapping[type[TrainingJob | Job | Pod], ApiResource] = {
+RESOURCES: Mapping[type[Parent | Job | Pod], ApiResource] = {
     TrainingJob: ApiResource("trainingjobs", f"apis/{API_VERSION}"),
+    TrainingFleet: ApiResource("trainingfleets", f"apis/{API_VERSION}"),
     Job: ApiResource("jobs", "apis/batch/v1", MANAGED_SELECTOR),
     Pod: ApiResource("pods", "api/v1", MANAGED_SELECTOR),
 }
@@ -135,11 +137,11 @@ class KubernetesClient:
         """PUT an object; fails with 409 unless its resourceVersion is current."""
         return await self._call("PUT", resource, resource.path(namespace, name), body)
 
-    async def patch_status(self, trainingjob: TrainingJob, patch: JSON) -> JSON:
-        """Merge a patch into the status; fails with 409 if the TrainingJob has changed."""
-        resource = RESOURCES[TrainingJob]
-        preconditions = {"uid": trainingjob.uid, "resourceVersion": str(trainingjob.version)}
-        path = resource.path(trainingjob.namespace, trainingjob.name, "status")
+    async def patch_status(self, parent: Parent, patch: JSON) -> JSON:
+        """Merge a patch into the status; fails with 409 if the object has changed."""
+        resource = RESOURCES[type(parent)]
+        preconditions = {"uid": parent.uid, "resourceVersion": str(parent.version)}
+        path = resource.path(parent.namespace, parent.name, "status")
         return await self._call("PATCH", resource, path, {"metadata": preconditions, "status": patch})
 
     async def set_job_ttl(self, job: Job, seconds: int) -> JSON:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainingjob_operator.controller.client import LEASES, ApiError, KubernetesClient
-from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.parent import JSON
 
 LEASE_NAME = "trainingjob-operator"
 LEASE_DURATION_SECONDS = 15

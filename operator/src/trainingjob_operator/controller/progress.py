@@ -1,4 +1,4 @@
-"""Reads the progress of running trainers. It is for display only, so errors are ignored.
+"""Reads the progress of running trainers and workers. It is for display only, so errors are ignored.
 
 New progress is released at a bounded rate, because each one leads to a write of the status.
 """
@@ -15,11 +15,15 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC
 from trainingjob_api.names import METRICS_PORT
 from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_operator.controller.cache import Cache
 from trainingjob_operator.controller.workqueue import WorkQueue
-from trainingjob_operator.core.objects import Key, Pod, TrainingJob
+from trainingjob_operator.core import machines
+from trainingjob_operator.core.objects import Pod
+from trainingjob_operator.core.parent import Key, Parent
+from trainingjob_operator.core.progress import most_advanced
 from trainingjob_operator.core.snapshot import Progress
 
 POLLERS = 16
@@ -33,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressPoller:
-    """The latest progress of every running trainer."""
+    """The latest progress of every running TrainingJob and TrainingFleet."""
 
     def __init__(self, cache: Cache, queue: WorkQueue, interval: float, leading: asyncio.Event) -> None:
         """Reads from each trainer every ``interval`` seconds, while ``leading`` is set."""
@@ -41,37 +45,34 @@ class ProgressPoller:
         self._latest: dict[str, Progress] = {}
         self._first_samples: dict[str, tuple[datetime, float]] = {}
         self._unpublished: dict[str, tuple[Key, Progress]] = {}
-        self._to_poll: asyncio.Queue[tuple[TrainingJob, Pod]] = asyncio.Queue()
+        self._to_poll: asyncio.Queue[tuple[Parent, list[Pod]]] = asyncio.Queue()
 
-    def latest(self, trainingjob: TrainingJob) -> Progress | None:
-        """The latest progress of a TrainingJob."""
-        return self._latest.get(trainingjob.uid)
+    def latest(self, parent: Parent) -> Progress | None:
+        """The latest progress of a TrainingJob or TrainingFleet."""
+        return self._latest.get(parent.uid)
 
     async def schedule(self) -> None:
-        """Schedule a poll of each running pod once per interval, for ever."""
+        """Schedule a poll of the running pods of each parent once per interval, for ever."""
         while True:
             await asyncio.sleep(self._interval)
             await self._leading.wait()
             if not self._to_poll.empty():
                 continue
             running = list(self._running())
-            self._keep_only({t.uid for t, _ in running}, {p.uid for _, p in running})
+            self._keep_only({parent.uid for parent, _ in running}, {pod.uid for _, pods in running for pod in pods})
             for pair in running:
                 self._to_poll.put_nowait(pair)
 
     async def poll(self) -> None:
-        """Poll one scheduled pod after the other, for ever."""
+        """Poll the pods of one scheduled parent after the other, for ever."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                trainingjob, pod = await self._to_poll.get()
-                try:
-                    text = await _fetch(session, pod)
-                    progress = self._with_completion(parse(text, pod.uid, datetime.now(UTC)))
-                except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
-                    logger.debug("The progress of pod %s/%s cannot be read: %s", pod.namespace, pod.name, error)
-                    continue
-                self._unpublished[trainingjob.uid] = trainingjob.key, progress
+                parent, pods = await self._to_poll.get()
+                found = await asyncio.gather(*(_read(session, pod) for pod in pods))
+                progress = most_advanced(each for each in found if each is not None)
+                if progress is not None:
+                    self._unpublished[parent.uid] = parent.key, self._with_completion(progress)
 
     async def publish(self) -> None:
         """Release new progress at a bounded rate, for ever."""
@@ -83,13 +84,13 @@ class ProgressPoller:
                 self._latest[uid] = progress
                 self._queue.add(key)
 
-    def _running(self) -> Iterator[tuple[TrainingJob, Pod]]:
-        for trainingjob in self._cache.trainingjobs():
-            if trainingjob.status.get("phase") == "Running":
-                snapshot = self._cache.snapshot(trainingjob.key)
-                pod = snapshot.pod if snapshot else None
-                if pod is not None and pod.phase == "Running" and pod.address:
-                    yield trainingjob, pod
+    def _running(self) -> Iterator[tuple[Parent, list[Pod]]]:
+        for parent in self._cache.parents():
+            if parent.status.get("phase") == "Running":
+                snapshot = self._cache.snapshot(parent.key)
+                pods = [pod for pod in snapshot.pods if pod.phase == "Running" and pod.address] if snapshot else []
+                if pods:
+                    yield parent, pods
 
     def _with_completion(self, progress: Progress) -> Progress:
         """Extrapolate from the first sample of the pod: a resumed training does not start at zero."""
@@ -102,8 +103,8 @@ class ProgressPoller:
             return progress
         return replace(progress, completion=progress.time + timedelta(seconds=left))
 
-    def _keep_only(self, trainingjobs: Iterable[str], pods: Iterable[str]) -> None:
-        self._latest = {uid: self._latest[uid] for uid in self._latest.keys() & trainingjobs}
+    def _keep_only(self, parents: Iterable[str], pods: Iterable[str]) -> None:
+        self._latest = {uid: self._latest[uid] for uid in self._latest.keys() & parents}
         self._first_samples = {uid: self._first_samples[uid] for uid in self._first_samples.keys() & pods}
 
 
@@ -114,12 +115,17 @@ def parse(text: str, pod: str, now: datetime) -> Progress:
         ValueError: The text is not in that format.
     """
     values: dict[str, float] = {}
+    counts: dict[str, int] = {}
     stage = None
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == ProgressMetric.STAGE:
                 if sample.value == 1:
                     stage = sample.labels.get(ProgressMetric.STAGE)
+            elif sample.name == FLEET_MACHINES_METRIC:
+                state, count = sample.labels.get("state"), _count(sample.value)
+                if state in machines.NAMES and count is not None:
+                    counts[state] = count
             elif math.isfinite(sample.value):
                 values[sample.name] = sample.value
     ratio = values.get(ProgressMetric.RATIO)
@@ -132,7 +138,17 @@ def parse(text: str, pod: str, now: datetime) -> Progress:
         epochs=_count(values.get(ProgressMetric.EPOCHS)),
         loss=values.get(ProgressMetric.LOSS),
         validation_loss=values.get(ProgressMetric.VALIDATION_LOSS),
+        machines=counts if counts.get(machines.SELECTED) else None,
     )
+
+
+async def _read(session: aiohttp.ClientSession, pod: Pod) -> Progress | None:
+    """The progress that a pod reports; None if it cannot be read."""
+    try:
+        return parse(await _fetch(session, pod), pod.uid, datetime.now(UTC))
+    except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
+        logger.debug("The progress of pod %s/%s cannot be read: %s", pod.namespace, pod.name, error)
+        return None
 
 
 async def _fetch(session: aiohttp.ClientSession, pod: Pod) -> str:

@@ -1,4 +1,4 @@
-"""Executes one step for one TrainingJob: one write of the status or one effect.
+"""Executes one step for one TrainingJob or TrainingFleet: one write of the status or one effect.
 
 The status is written onto the resourceVersion that the step was made from. After any error, the next step starts again
 from what the API server has.
@@ -22,9 +22,10 @@ from trainingjob_operator.controller.client import EVENTS, RESOURCES, WORKLOADS,
 from trainingjob_operator.controller.recorder import Recorder
 from trainingjob_operator.core import explanation
 from trainingjob_operator.core.decision import CreateJob, DeleteJob, DeletePod, Explain, Relist, Requeue, SetTTL
-from trainingjob_operator.core.event import build_event, transition
+from trainingjob_operator.core.event import Transition, build_event, transition
 from trainingjob_operator.core.job import build_job
-from trainingjob_operator.core.objects import JSON, Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import JSON, Key, Parent
 from trainingjob_operator.core.run_state import CREATE_ERROR_THRESHOLD
 from trainingjob_operator.core.snapshot import CreateError, Explanation, Progress
 from trainingjob_operator.core.status import merge_patch
@@ -49,7 +50,7 @@ class Result:
 
 
 class Reconciler:
-    """Executes the steps of all TrainingJobs."""
+    """Executes the steps of all TrainingJobs and TrainingFleets."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Reconciler:
         cache: Cache,
         recorder: Recorder,
         configuration: Configuration,
-        progress: Callable[[TrainingJob], Progress | None],
+        progress: Callable[[Parent], Progress | None],
     ) -> None:
         self._client = client
         self._cache = cache
@@ -67,23 +68,23 @@ class Reconciler:
         self._relisted: set[Key] = set()
 
     async def reconcile(self, key: Key) -> Result:
-        """Execute the next step for one TrainingJob.
+        """Execute the next step for one TrainingJob or TrainingFleet.
 
         Raises:
             ApiError: A request failed; reconcile again after a delay.
         """
         snapshot = self._cache.snapshot(key, fresh=key in self._relisted)
         self._relisted.discard(key)
-        if snapshot is None or snapshot.trainingjob.deleting:
+        if snapshot is None or snapshot.parent.deleting:
             return Result()
-        trainingjob, now = snapshot.trainingjob, datetime.now(UTC)
-        match next_step(snapshot, self._progress(trainingjob), now, self._configuration):
+        parent, now = snapshot.parent, datetime.now(UTC)
+        match next_step(snapshot, self._progress(parent), now, self._configuration):
             case Requeue(at=at):
                 return Result(requeue_at=at)
-            case WriteStatus(status=status):
-                await self._write_status(trainingjob, status, now)
+            case WriteStatus(status=status, event=event):
+                await self._write_status(parent, status, event, now)
             case CreateJob():
-                await self._create_job(trainingjob)
+                await self._create_job(parent)
             case DeleteJob(job=job):
                 await self._delete(job, self._client.delete_job)
             case DeletePod(pod=pod):
@@ -91,69 +92,69 @@ class Reconciler:
             case SetTTL(job=job, seconds=seconds):
                 await self._set_ttl(job, seconds)
             case Relist():
-                await self._relist(trainingjob)
+                await self._relist(parent)
                 self._relisted.add(key)
             case Explain(job=job):
                 text = await self._read_explanation(job)
-                self._cache.set_explanation(trainingjob.uid, Explanation((job.uid, job.version), now, text))
+                self._cache.set_explanation(parent.uid, Explanation((job.uid, job.version), now, text))
         return Result(requeue=True)
 
-    async def _write_status(self, trainingjob: TrainingJob, status: JSON, now: datetime) -> None:
-        patch = merge_patch(trainingjob.status, status)
+    async def _write_status(self, parent: Parent, status: JSON, event: Transition | None, now: datetime) -> None:
+        patch = merge_patch(parent.status, status)
         try:
-            answer = await self._client.patch_status(trainingjob, patch)
+            answer = await self._client.patch_status(parent, patch)
         except ApiError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
-            await self._read(trainingjob)
+            await self._read(parent)
             return
-        written = TrainingJob.parse(answer)
+        written = type(parent).parse(answer)
         self._cache.put(written)
-        change = transition(trainingjob.status, written.status)
-        if change is None:
-            return
-        attempt = written.current_attempt
-        extra = identity_of(*written.key, *attempt)
-        logger.info("%s run %d attempt %d: %s: %s", written.key, *attempt, change.reason, change.message, extra=extra)
-        self._recorder.record(build_event(written, change, now))
-        if written.ended and not trainingjob.ended:
-            metrics.RUNS_ENDED.labels(written.spec["model"]["type"], written.ended, change.reason).inc()
+        change = transition(parent.status, written.status)
+        for reported in (event, change):
+            if reported is not None:
+                attempt = written.current_attempt
+                facts = (written.key, *attempt, reported.reason, reported.message)
+                logger.info("%s run %d attempt %d: %s: %s", *facts, extra=identity_of(*written.key, *attempt))
+                self._recorder.record(build_event(written, reported, now))
+        if change is not None and written.ended and not parent.ended:
+            metrics.RUNS_ENDED.labels(written.kind, written.model_type, written.ended, change.reason).inc()
 
-    async def _create_job(self, trainingjob: TrainingJob) -> None:
+    async def _create_job(self, parent: Parent) -> None:
         """Create the Job of the current attempt, or adopt it if it exists."""
-        body = build_job(trainingjob, self._configuration)
+        body = build_job(parent, self._configuration)
         resource, name = RESOURCES[Job], body["metadata"]["name"]
         try:
-            job = Job.parse(await self._client.create(resource, trainingjob.namespace, body))
+            job = Job.parse(await self._client.create(resource, parent.namespace, body))
         except ApiError as error:
             match error.status:
                 case HTTPStatus.CONFLICT:
-                    found = await self._client.get(resource, trainingjob.namespace, name)
+                    found = await self._client.get(resource, parent.namespace, name)
                     if found is None:
                         return
                     job = Job.parse(found)
-                    if job.owner != trainingjob.uid:
-                        message = f"a Job {name} exists that does not belong to this TrainingJob"
-                        self._add_create_error(trainingjob, message, final=True)
+                    if job.owner != parent.uid:
+                        message = f"a Job {name} exists that does not belong to this {parent.kind}"
+                        self._add_create_error(parent, message, final=True)
                         return
                 case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
-                    self._add_create_error(trainingjob, error.message, final=True)
+                    self._add_create_error(parent, error.message, final=True)
                     return
                 case HTTPStatus.FORBIDDEN:
                     # A quota or a missing right does not pass by itself: the status reports it at once.
-                    self._add_create_error(trainingjob, error.message, count=CREATE_ERROR_THRESHOLD)
+                    self._add_create_error(parent, error.message, count=CREATE_ERROR_THRESHOLD)
                     raise
                 case _:
-                    self._add_create_error(trainingjob, _stable_message(error))
+                    self._add_create_error(parent, _stable_message(error))
                     raise
-        self._cache.set_create_error(trainingjob.uid, None)
+        self._cache.set_create_error(parent.uid, None)
         self._cache.put(job)
 
-    def _add_create_error(self, trainingjob: TrainingJob, message: str, *, count: int = 1, final: bool = False) -> None:
-        attempt, last = trainingjob.current_attempt, self._cache.create_error(trainingjob.uid)
+    def _add_create_error(self, parent: Parent, message: str, *, count: int = 1, final: bool = False) -> None:
+        attempt, last = parent.current_attempt, self._cache.create_error(parent.uid)
         if last is not None and last.attempt == attempt:
             count += last.count
-        self._cache.set_create_error(trainingjob.uid, CreateError(attempt, final, message, count))
+        self._cache.set_create_error(parent.uid, CreateError(attempt, final, message, count))
 
     async def _read_explanation(self, job: Job) -> str | None:
         """Why a Job has no pod; None if nothing says so, or if the operator may not read it."""
@@ -197,19 +198,19 @@ class Reconciler:
                 raise
             self._cache.drop(job)
 
-    async def _read(self, trainingjob: TrainingJob) -> None:
-        found = await self._client.get(RESOURCES[TrainingJob], trainingjob.namespace, trainingjob.name)
-        if found is None or found["metadata"]["uid"] != trainingjob.uid:
-            self._cache.drop(trainingjob)
+    async def _read(self, parent: Parent) -> None:
+        found = await self._client.get(RESOURCES[type(parent)], parent.namespace, parent.name)
+        if found is None or found["metadata"]["uid"] != parent.uid:
+            self._cache.drop(parent)
         if found is not None:
-            self._cache.put(TrainingJob.parse(found))
+            self._cache.put(type(parent).parse(found))
 
-    async def _relist(self, trainingjob: TrainingJob) -> None:
-        selector = f"{LABEL_UID}={trainingjob.uid}"
-        pods = await self._client.list_all(Pod, trainingjob.namespace, selector)
-        self._cache.replace(Pod, trainingjob.namespace, pods.items, pods.version, trainingjob.uid)
-        jobs = await self._client.list_all(Job, trainingjob.namespace, selector)
-        self._cache.replace(Job, trainingjob.namespace, jobs.items, jobs.version, trainingjob.uid)
+    async def _relist(self, parent: Parent) -> None:
+        selector = f"{LABEL_UID}={parent.uid}"
+        pods = await self._client.list_all(Pod, parent.namespace, selector)
+        self._cache.replace(Pod, parent.namespace, pods.items, pods.version, parent.uid)
+        jobs = await self._client.list_all(Job, parent.namespace, selector)
+        self._cache.replace(Job, parent.namespace, jobs.items, jobs.version, parent.uid)
 
 
 def _stable_message(error: ApiError) -> str:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.client import EVENTS, ApiError, KubernetesClient
-from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.parent import JSON
 
 BACKLOG = 10_000
 PER_SECOND = 50

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -16,17 +17,20 @@ from trainingjob_operator.controller.access import Access
 from trainingjob_operator.controller.cache import Cache
 from trainingjob_operator.controller.client import RESOURCES, ApiError, Item, KubernetesClient, Listing
 from trainingjob_operator.controller.workqueue import WorkQueue
-from trainingjob_operator.core.objects import Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import TrainingFleet, TrainingJob
 
 INTERVAL_SECONDS = 600.0
 INTERVAL_WITHOUT_RIGHTS_SECONDS = 30.0
 """While a right is missing, so that the operator notices soon when it is granted."""
 
+ParentKind = TypeVar("ParentKind", TrainingJob, TrainingFleet)
+
 logger = logging.getLogger(__name__)
 
 
 class NotInstalledError(Exception):
-    """The CRD of the TrainingJob is not installed."""
+    """A CRD is not installed."""
 
 
 class Resync:
@@ -69,24 +73,25 @@ class Resync:
     async def _list_everything(self) -> None:
         await self._access.check()
         for namespace in self._access.watchable:
-            # Children first: the Job of a TrainingJob that is in the cache without it would be created again.
+            # Children first: the Job of a parent that is in the cache without it would be created again.
             self._replace(Pod, namespace, await self._client.list_all(Pod, namespace))
             self._replace(Job, namespace, await self._client.list_all(Job, namespace))
-            self._replace(TrainingJob, namespace, await self._list_trainingjobs(namespace))
-        for key in self._cache.trainingjob_keys():
-            self._queue.add(key)
+            self._replace(TrainingJob, namespace, await self._list_parents(TrainingJob, namespace))
+            self._replace(TrainingFleet, namespace, await self._list_parents(TrainingFleet, namespace))
+        for parent in self._cache.parents():
+            self._queue.add(parent.key)
         metrics.LAST_RESYNC.set_to_current_time()
 
     def _replace(self, kind: type[Item], namespace: str, listing: Listing[Item]) -> None:
         changed = self._cache.replace(kind, namespace, listing.items, listing.version)
         metrics.CHANGES.labels(RESOURCES[kind].name, "resync").inc(len(changed))
 
-    async def _list_trainingjobs(self, namespace: str) -> Listing[TrainingJob]:
+    async def _list_parents(self, kind: type[ParentKind], namespace: str) -> Listing[ParentKind]:
         try:
-            return await self._client.list_all(TrainingJob, namespace)
+            return await self._client.list_all(kind, namespace)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
-                raise NotInstalledError("the CRD of the TrainingJob is not installed: apply crds/ first") from error
+                raise NotInstalledError(f"the CRD of the {kind.kind} is not installed: apply crds/ first") from error
             raise
 
 

@@ -1,4 +1,4 @@
-"""The event handlers of kopf: each event updates the cache and adds the TrainingJob to the work queue."""
+"""The event handlers of kopf: each event updates the cache and adds the parent to the work queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from trainingjob_operator.controller.cache import Cache, Resource
 from trainingjob_operator.controller.client import MANAGED_SELECTOR, PAGE_SIZE, RESOURCES
 from trainingjob_operator.controller.watch_health import INACTIVITY_SECONDS, WATCH_SECONDS
 from trainingjob_operator.controller.workqueue import WorkQueue
-from trainingjob_operator.core.objects import Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import Parent, TrainingFleet, TrainingJob
 
 MAX_DELAY_SECONDS = 30.0
 
@@ -69,7 +70,7 @@ def registry(cache: Cache, queue: WorkQueue, log_in: Callable[[], kopf.AiohttpSe
     async def login(**_: Any) -> kopf.AiohttpSession:
         return log_in()
 
-    def on_event(kind: type[TrainingJob | Job | Pod], event: kopf.RawEvent) -> None:
+    def on_event(kind: type[Parent | Job | Pod], event: kopf.RawEvent) -> None:
         resource: Resource = kind.parse(event["object"])
         key = cache.drop(resource) if event["type"] == "DELETED" else cache.put(resource)
         if key is not None:
@@ -79,6 +80,10 @@ def registry(cache: Cache, queue: WorkQueue, log_in: Callable[[], kopf.AiohttpSe
     @kopf.on.event(GROUP, VERSION, "trainingjobs", registry=registry)
     async def trainingjob_changed(event: kopf.RawEvent, **_: Any) -> None:
         on_event(TrainingJob, event)
+
+    @kopf.on.event(GROUP, VERSION, "trainingfleets", registry=registry)
+    async def trainingfleet_changed(event: kopf.RawEvent, **_: Any) -> None:
+        on_event(TrainingFleet, event)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def job_changed(event: kopf.RawEvent, **_: Any) -> None:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """The watches of TrainingJobs, Jobs and Pods.
+    """The watches of TrainingJobs, TrainingFleets, Jobs and Pods.
 
     Args:
         connection: To the API server.

@@ -1,4 +1,4 @@
-"""Takes TrainingJobs from the work queue and reconciles them, step by step."""
+"""Takes TrainingJobs and TrainingFleets from the work queue and reconciles them, step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainingjob_operator import metrics
 from trainingjob_operator.controller.client import ApiError
 from trainingjob_operator.controller.reconciler import Result
 from trainingjob_operator.controller.workqueue import MAX_STEPS, WorkQueue
-from trainingjob_operator.core.objects import Key
+from trainingjob_operator.core.parent import Key
 
 STUCK_SECONDS = 300.0
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerPool:
-    """Workers that share one queue. At most one of them reconciles a given TrainingJob at a time.
+    """Workers that share one queue. At most one of them reconciles a given object at a time.
 
     Args:
-        queue: Of TrainingJobs to reconcile.
+        queue: Of objects to reconcile.
         reconcile: Executes one step.
         synced: Set once the cache is complete; no step is executed before.
         leading: Set while this replica is the leader; no step is executed while it is not.
@@ -77,7 +77,7 @@ class WorkerPool:
             self._queue.add_rate_limited(key)
             return
         except Exception:
-            # An error in one TrainingJob must not stop the others.
+            # An error in one object must not stop the others.
             logger.exception("%s cannot be reconciled", key, extra=identity_of(*key))
             metrics.RECONCILIATIONS.labels("error").inc()
             self._queue.add_rate_limited(key)

@@ -1,4 +1,4 @@
-"""The work queue: TrainingJobs to reconcile now, at a given time, or rate limited after an error."""
+"""The work queue: TrainingJobs and TrainingFleets to reconcile now, at a given time, or rate limited after an error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import heapq
 import random
 from collections import deque
 
-from trainingjob_operator.core.objects import Key
+from trainingjob_operator.core.parent import Key
 
 BASE_DELAY_SECONDS = 0.2
 MAX_DELAY_SECONDS = 60.0
 MAX_STEPS = 10
-"""Steps in a row before a key is rate limited. No TrainingJob needs as many to settle."""
+"""Steps in a row before a key is rate limited. No object needs as many to settle."""
 
 
 class WorkQueue:
@@ -65,7 +65,7 @@ class WorkQueue:
     def add_next_step(self, key: Key) -> bool:
         """Process the key again before all others, because the step that is being processed was not the last one.
 
-        A burst of new TrainingJobs then creates the first Jobs before it accepts the last TrainingJobs.
+        A burst of new objects then gets its first Jobs before the last objects are accepted.
 
         Returns:
             False if there were more than ``MAX_STEPS`` steps in a row; the key is then rate limited.

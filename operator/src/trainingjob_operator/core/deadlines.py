@@ -34,14 +34,17 @@ def unbound_since(snapshot: Snapshot) -> datetime | None:
     since = job.started
     if pod is None:
         return _without_pod_since(snapshot, since)
-    if pod.is_active:
-        return None if pod.node else max(pod.created, since)
-    return max(pod.ended + LONGEST_POD_BACKOFF, since)
+    if not pod.is_active:
+        return max(pod.ended + LONGEST_POD_BACKOFF, since)
+    if pod.node:
+        return None
+    # While another worker had a node, this pod did not wait for one.
+    return max(pod.created, since, *(other.ended for other in snapshot.pods if other.bound is not None))
 
 
 def _without_pod_since(snapshot: Snapshot, since: datetime) -> datetime | None:
     """After a bound pod is gone, the time counts from the status that reports it, not from the start of the Job."""
-    for condition in snapshot.trainingjob.status.get("conditions") or ():
+    for condition in snapshot.parent.status.get("conditions") or ():
         if condition["type"] == "Scheduled":
             changed = instant(condition["lastTransitionTime"])
             return None if condition["status"] == "True" or changed is None else max(changed, since)
@@ -58,7 +61,7 @@ def deadlines(snapshot: Snapshot, specification: Specification, configuration: C
     """Every deadline that applies now."""
     since = unbound_since(snapshot)
     if since is not None:
-        device = snapshot.trainingjob.status.get("device") or {}
+        device = snapshot.parent.status.get("device") or {}
         accelerator, timeout = specification.accelerator, specification.run_policy.scheduling_timeout_seconds
         if device.get("requested") == "Preferred" and "resourceName" in device:
             seconds = accelerator.fallback_after_seconds

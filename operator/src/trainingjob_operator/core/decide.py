@@ -1,4 +1,4 @@
-"""Decides what to do about one TrainingJob. Pure: a function of the snapshot, the time and the configuration."""
+"""Decides what to do about one TrainingJob or TrainingFleet. Pure: a function of its arguments."""
 # ruff: noqa: PLR0911 (the first rule that applies decides; a table of them reads worse)
 
 from __future__ import annotations
@@ -6,11 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
 from trainingjob_api.reasons import Reason
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core import explanation, failures
-from trainingjob_operator.core.deadlines import deadlines, overrun
+from trainingjob_operator.core.deadlines import deadlines
 from trainingjob_operator.core.decision import (
     CreateJob,
     Decision,
@@ -21,48 +20,51 @@ from trainingjob_operator.core.decision import (
     Requeue,
     SetTTL,
     StartAttempt,
-    Trigger,
 )
 from trainingjob_operator.core.device import has_fallen_back, requested_device
 from trainingjob_operator.core.failures import Failure
-from trainingjob_operator.core.objects import Job, TrainingJob
-from trainingjob_operator.core.outcome import failed, job_ended, trainer_ended, without_accelerator
+from trainingjob_operator.core.objects import Job
+from trainingjob_operator.core.outcome import ended_early, failed, job_ended, without_accelerator
+from trainingjob_operator.core.parent import Parent
 from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import Specification, read_specification
+from trainingjob_operator.core.triggers import next_schedule_time, skip_run, start_run, supersede
 
 
 def decide(snapshot: Snapshot, now: datetime, configuration: Configuration) -> Decision:
-    """Decide what to do about one TrainingJob.
+    """Decide what to do about one TrainingJob or TrainingFleet.
 
     Args:
-        snapshot: The TrainingJob, its Jobs and its pods.
+        snapshot: The TrainingJob or TrainingFleet, its Jobs and its pods.
         now: The time, with a time zone.
         configuration: The operator's configuration.
     """
     decision = _first_applicable(snapshot, now, configuration)
     if isinstance(decision, Requeue):
-        # No event tells that a pod has exceeded its grace period.
+        # No event tells that a pod has exceeded its grace period, or that a run is due.
         times = [decision.at, *(failures.end_deadline(pod) for pod in snapshot.all_pods)]
+        times.append(next_schedule_time(snapshot.parent, now))
         return replace(decision, at=min((t for t in times if t is not None and now < t), default=None))
     return decision
 
 
 def _first_applicable(snapshot: Snapshot, now: datetime, configuration: Configuration) -> Decision:
-    trainingjob = snapshot.trainingjob
-    if trainingjob.deleting:
+    parent = snapshot.parent
+    if parent.deleting:
         return Requeue()
-    specification = read_specification(trainingjob.spec)
-    run, _ = trainingjob.current_attempt
-    if run == 0:
-        first: Trigger = "RetrainRequested" if trainingjob.retrain_request else "Created"
-        return StartAttempt(1, 1, Reason.ACCEPTED, f"Run 1 is accepted: {first}", first)
+    specification = read_specification(parent)
+    if parent.current_attempt.run == 0:
+        return start_run(parent, now) or Requeue()
     cleanup = _clean_up_stale_jobs(snapshot, specification)
     if cleanup is not None:
         return cleanup
-    if trainingjob.ended:
-        return _after_run(snapshot, specification)
+    if parent.ended:
+        return _after_run(snapshot, specification, now)
+    skipped = skip_run(parent, now)
+    if skipped is not None:
+        return skipped
     job = snapshot.job
-    if trainingjob.status.get("jobDeletionReason"):
+    if parent.status.get("jobDeletionReason"):
         return _marked_for_deletion(snapshot, job)
     if job is None:
         return _without_job(snapshot, now, configuration)
@@ -83,36 +85,14 @@ def _clean_up_stale_jobs(snapshot: Snapshot, specification: Specification) -> De
     return None
 
 
-def _after_run(snapshot: Snapshot, specification: Specification) -> Decision:
-    trainingjob, job = snapshot.trainingjob, snapshot.job
+def _after_run(snapshot: Snapshot, specification: Specification, now: datetime) -> Decision:
+    job = snapshot.job
     if job is not None and not job.deleting:
         if not job.ended:
             return DeleteJob(job)
         if job.ttl is None:
             return SetTTL(job, specification.run_policy.job_ttl_seconds_after_finished)
-    trigger = _new_run_trigger(trainingjob)
-    if trigger is None:
-        return Requeue()
-    run = trainingjob.current_attempt.run + 1
-    return StartAttempt(run, 1, Reason.ACCEPTED, f"Run {run} is accepted: {trigger}", trigger)
-
-
-def _new_run_trigger(trainingjob: TrainingJob) -> Trigger | None:
-    """Why a new run follows a run that has ended; None if no run follows."""
-    status, spec = trainingjob.status, trainingjob.spec
-    if _retrain_requested(trainingjob):
-        return "RetrainRequested"
-    if spec_hash(spec) != status.get("specHash"):
-        return "SpecChanged"
-    if trainingjob.ended == "Failed":
-        return "SpecChanged" if trainingjob.generation != status.get("observedGeneration") else None
-    return "GatesChanged" if gates_hash(spec) != status.get("gatesHash") else None
-
-
-def _retrain_requested(trainingjob: TrainingJob) -> bool:
-    """Whether the annotation has a value that the operator has not handled yet."""
-    request = trainingjob.retrain_request
-    return request is not None and request != trainingjob.status.get("observedRetrainRequest")
+    return start_run(snapshot.parent, now) or Requeue()
 
 
 def _marked_for_deletion(snapshot: Snapshot, job: Job | None) -> Decision:
@@ -121,49 +101,40 @@ def _marked_for_deletion(snapshot: Snapshot, job: Job | None) -> Decision:
         return Requeue() if job.deleting else DeleteJob(job)
     if not snapshot.fresh:
         return Relist()
-    trainingjob = snapshot.trainingjob
-    run, attempt = trainingjob.current_attempt
-    superseded = _superseding_run(trainingjob)
+    parent = snapshot.parent
+    run, attempt = parent.current_attempt
+    superseded = supersede(parent)
     if superseded is not None:
         return superseded
-    if trainingjob.suspended:
+    if parent.suspended:
         return Requeue()
-    cause = Reason.known(trainingjob.status["jobDeletionReason"], Reason.SUPERSEDED)
+    cause = Reason.known(parent.status["jobDeletionReason"], Reason.SUPERSEDED)
     fall_back = cause is Reason.FELL_BACK_TO_CPU
     reason = Reason.FELL_BACK_TO_CPU if fall_back else Reason.ACCEPTED
     return StartAttempt(run, attempt + 1, reason, f"Attempt {attempt + 1} follows: {cause}", fall_back=fall_back)
 
 
-def _superseding_run(trainingjob: TrainingJob) -> StartAttempt | None:
-    """The run that replaces an unfinished run without a Job, if the spec hash has changed."""
-    if spec_hash(trainingjob.spec) == trainingjob.status.get("specHash"):
-        return None
-    run = trainingjob.current_attempt.run + 1
-    trigger: Trigger = "RetrainRequested" if _retrain_requested(trainingjob) else "SpecChanged"
-    return StartAttempt(run, 1, Reason.ACCEPTED, f"Run {run} is accepted: {trigger}", trigger)
-
-
 def _without_job(snapshot: Snapshot, now: datetime, configuration: Configuration) -> Decision:
-    trainingjob = snapshot.trainingjob
-    if trainingjob.status.get("jobUID") or snapshot.last_seen_attempt == trainingjob.current_attempt:
+    parent = snapshot.parent
+    if parent.status.get("jobUID") or snapshot.last_seen_attempt == parent.current_attempt:
         if not snapshot.fresh:
             return Relist()
-        name = trainingjob.status.get("jobName")
+        name = parent.status.get("jobName")
         message = f"Job {name} was deleted, not by the operator; any change of the spec starts a new run"
         if snapshot.orphans:
             message += f", once the pod that outlived the Job has ended: kubectl delete pod {snapshot.orphans[0].name}"
         return failed(Failure(Reason.JOB_DELETED, message, now))
-    superseded = _superseding_run(trainingjob)
+    superseded = supersede(parent)
     if superseded is not None:
         return superseded
-    if trainingjob.suspended or any(not job.ended for job in snapshot.stale_jobs):
+    if parent.suspended or any(not job.ended for job in snapshot.stale_jobs):
         return Requeue()
     if any(pod.is_active for pod in snapshot.leftover_pods):
         # Their Job was deleted without them, or before they ended. Only one trainer may run at a time.
         return Requeue()
-    device = requested_device(trainingjob.spec, configuration, fell_back=has_fallen_back(trainingjob.status))
-    if device != trainingjob.status.get("device") or gates_hash(trainingjob.spec) != trainingjob.status["gatesHash"]:
-        run, attempt = trainingjob.current_attempt
+    device = requested_device(parent, configuration, fell_back=has_fallen_back(parent.status))
+    if device != parent.status.get("device") or parent.gates_hash != parent.status["gatesHash"]:
+        run, attempt = parent.current_attempt
         return StartAttempt(run, attempt + 1, Reason.ACCEPTED, "The spec changed before the Job was created")
     resource = device.get("resourceName")
     if resource and resource not in configuration.images_accelerator:
@@ -173,7 +144,7 @@ def _without_job(snapshot: Snapshot, now: datetime, configuration: Configuration
         )
         return without_accelerator(snapshot, Failure(Reason.INVALID_CONFIGURATION, message, now))
     error = snapshot.create_error
-    if error is not None and error.final and error.attempt == trainingjob.current_attempt:
+    if error is not None and error.final and error.attempt == parent.current_attempt:
         message = f"The API server refuses the Job: {error.message}"
         return failed(Failure(Reason.INVALID_CONFIGURATION, message, now))
     return CreateJob()
@@ -185,7 +156,7 @@ def _unfinished(
     """The Job is unfinished: check its trainer, whether the spec has changed, and the deadlines."""
     if job.deleting:
         return Requeue()
-    early = _ended_early(snapshot, job, now, specification) or _outdated(snapshot.trainingjob, job)
+    early = ended_early(snapshot, job, now, specification) or _outdated(snapshot.parent, job)
     if early is not None:
         return early
     first = min(deadlines(snapshot, specification, configuration), key=lambda deadline: deadline.due, default=None)
@@ -202,33 +173,15 @@ def _unfinished(
     return failed(Failure(first.reason, first.message, now), delete=True)
 
 
-def _ended_early(snapshot: Snapshot, job: Job, now: datetime, specification: Specification) -> Decision | None:
-    """Handle a trainer that has ended, or a Job that is failing, while the Job waits for its pod."""
-    pod = snapshot.pod
-    if pod is None or job.suspended:
-        return None
-    if pod.termination is not None:
-        ended = trainer_ended(snapshot, pod, pod.termination.exit_code, now)
-        if ended is not None:
-            return ended
-    if job.failing and pod.is_active and (lost := failures.termination_overdue(pod, now)):
-        if not snapshot.fresh:
-            return Relist()
-        reason = Reason.known(job.failing, Reason.BACKOFF_LIMIT_EXCEEDED)
-        cause = overrun(specification) if reason is Reason.DEADLINE_EXCEEDED else f"The Job fails, {job.failing}"
-        return failed(Failure(reason, f"{cause}. {lost}", now), delete=True)
-    return None
-
-
-def _outdated(trainingjob: TrainingJob, job: Job) -> MarkForDeletion | None:
+def _outdated(parent: Parent, job: Job) -> MarkForDeletion | None:
     """Mark a Job for deletion that the current spec does not want."""
-    if spec_hash(trainingjob.spec) != trainingjob.status.get("specHash"):
+    if parent.spec_hash != parent.status.get("specHash"):
         return MarkForDeletion(Reason.SUPERSEDED, "The spec changed: a new run replaces this one")
-    if trainingjob.suspended:
+    if parent.suspended:
         return MarkForDeletion(
             Reason.SUSPENDED, "spec.runPolicy.suspend is set: the trainer saves a checkpoint and stops"
         )
-    if attempt_hash(trainingjob.spec) != job.attempt_hash:
+    if parent.attempt_hash != job.attempt_hash:
         return MarkForDeletion(
             Reason.SUPERSEDED, "The spec changed: the run continues in a new attempt, from its checkpoint"
         )

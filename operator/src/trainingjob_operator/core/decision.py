@@ -1,7 +1,8 @@
-"""The decisions that the operator can make about one TrainingJob. Pure data."""
+"""The decisions that the operator can make about one TrainingJob or TrainingFleet. Pure data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,12 +12,18 @@ from trainingjob_api.termination_report import Report
 from trainingjob_operator.core.failures import Failure
 from trainingjob_operator.core.objects import Job, Pod
 
-Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested"]
+Trigger = Literal["Created", "SpecChanged", "GatesChanged", "RetrainRequested", "Scheduled"]
 
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """Write run and attempt to the status. ``trigger`` is None for a further attempt of the same run."""
+    """Write run and attempt to the status.
+
+    Attributes:
+        trigger: Why the run starts; None for a further attempt of the same run.
+        scheduled: The scheduled minute that the run is started for.
+        retry_failed: Whether the attempt tries the failed machines of a run that had ended.
+    """
 
     run: int
     attempt: int
@@ -25,6 +32,21 @@ class StartAttempt:
     trigger: Trigger | None = None
     fall_back: bool = False
     failure: Failure | None = None
+    scheduled: datetime | None = None
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRun:
+    """Write that a scheduled run or a request is not acted on, and report it as an Event.
+
+    Attributes:
+        message: What is skipped, and why.
+        fields: Fields of the status by which it is not skipped again.
+    """
+
+    message: str
+    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +117,15 @@ class Requeue:
 
 
 Decision = (
-    StartAttempt | MarkForDeletion | FinishRun | CreateJob | DeleteJob | DeletePod | SetTTL | Relist | Explain | Requeue
+    StartAttempt
+    | SkipRun
+    | MarkForDeletion
+    | FinishRun
+    | CreateJob
+    | DeleteJob
+    | DeletePod
+    | SetTTL
+    | Relist
+    | Explain
+    | Requeue
 )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from trainingjob_api.reasons import Reason
 from trainingjob_operator.config import Configuration
-from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.parent import JSON, Parent
 from trainingjob_operator.core.specification import read_specification
 
 
-def requested_device(spec: JSON, configuration: Configuration, *, fell_back: bool) -> dict[str, str]:
+def requested_device(parent: Parent, configuration: Configuration, *, fell_back: bool) -> dict[str, str]:
     """The ``device`` in the status of a new attempt; it has a ``resourceName`` if the attempt requests an accelerator.
 
     Args:
-        spec: The spec of the TrainingJob.
+        parent: The TrainingJob or TrainingFleet.
         configuration: The operator's configuration.
         fell_back: Whether the run has fallen back to the CPU, which holds for the rest of the run.
     """
-    specification = read_specification(spec)
+    specification = read_specification(parent)
     policy = specification.accelerator.policy or configuration.policy(specification.model_type)
     if policy == "Preferred" and fell_back:
         return {"requested": policy, "reason": str(Reason.FELL_BACK_TO_CPU)}

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trainingjob_api.names import API_VERSION, KIND
+from trainingjob_api.names import API_VERSION
 from trainingjob_api.reasons import Reason
 from trainingjob_api.text import timestamp
-from trainingjob_operator.core.objects import JSON, MANAGED_BY, TrainingJob
+from trainingjob_operator.core.objects import MANAGED_BY
+from trainingjob_operator.core.parent import JSON, Parent
 
 MESSAGE_LENGTH = 1024
 NORMAL_REASONS = {
+    Reason.SCHEDULED,
     Reason.ACCEPTED,
     Reason.QUEUED,
     Reason.STARTING,
@@ -44,24 +46,24 @@ def transition(old: JSON, new: JSON) -> Transition | None:
     return Transition(after["reason"], after["message"][:MESSAGE_LENGTH], after["reason"] not in NORMAL_REASONS)
 
 
-def build_event(trainingjob: TrainingJob, what: Transition, now: datetime) -> dict[str, Any]:
+def build_event(parent: Parent, what: Transition, now: datetime) -> dict[str, Any]:
     """Build the Event. Its name is a hash of its content, so that two operators record it only once."""
-    run, attempt = trainingjob.current_attempt
-    content = f"{trainingjob.uid}/{run}/{attempt}/{what.reason}/{what.message}"
+    run, attempt = parent.current_attempt
+    content = f"{parent.uid}/{run}/{attempt}/{what.reason}/{what.message}"
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{trainingjob.name}.{hashlib.sha256(content.encode()).hexdigest()[:16]}",
-            "namespace": trainingjob.namespace,
+            "name": f"{parent.name}.{hashlib.sha256(content.encode()).hexdigest()[:16]}",
+            "namespace": parent.namespace,
         },
         "involvedObject": {
             "apiVersion": API_VERSION,
-            "kind": KIND,
-            "name": trainingjob.name,
-            "namespace": trainingjob.namespace,
-            "uid": trainingjob.uid,
-            "resourceVersion": str(trainingjob.version),
+            "kind": parent.kind,
+            "name": parent.name,
+            "namespace": parent.namespace,
+            "uid": parent.uid,
+            "resourceVersion": str(parent.version),
         },
         "type": "Warning" if what.warning else "Normal",
         "reason": what.reason,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from trainingjob_operator.core.deadlines import unbound_since
-from trainingjob_operator.core.objects import JSON
+from trainingjob_operator.core.parent import JSON
 from trainingjob_operator.core.snapshot import Explanation, Snapshot
 
 JOB_UID_LABEL = "kueue.x-k8s.io/job-uid"

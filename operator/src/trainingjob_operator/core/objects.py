@@ -1,107 +1,29 @@
-"""The objects that the operator reads, reduced to the fields that decisions depend on."""
+"""The Jobs and pods that the operator reads, reduced to the fields that decisions depend on."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from trainingjob_api.names import (
     CONTAINER,
+    FLEET_KIND,
     KIND,
     LABEL_ATTEMPT,
     LABEL_ATTEMPT_HASH,
+    LABEL_KIND,
     LABEL_NAME,
     LABEL_RUN,
     LABEL_UID,
-    RETRAIN_ANNOTATION,
 )
-from trainingjob_api.text import clean, instant
+from trainingjob_api.text import instant
+from trainingjob_operator.core.parent import JSON, Attempt, Key
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "trainingjob-operator"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_FINALIZER = "batch.kubernetes.io/job-tracking"
-
-JSON = Mapping[str, Any]
-
-
-class Key(NamedTuple):
-    """Namespace and name of a TrainingJob."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-class Attempt(NamedTuple):
-    """One attempt of one run; both count from 1."""
-
-    run: int
-    number: int
-
-
-NO_ATTEMPT = Attempt(0, 0)
-"""The attempt of a TrainingJob that was not accepted yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingJob:
-    """The desired state (``spec``) and the observed state (``status``)."""
-
-    namespace: str
-    name: str
-    uid: str
-    version: int
-    generation: int
-    deleting: bool
-    retrain_request: str | None
-    spec: JSON
-    status: JSON
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return Key(self.namespace, self.name)
-
-    @property
-    def current_attempt(self) -> Attempt:
-        """Run and attempt in the status."""
-        return Attempt(int(self.status.get("run") or 0), int(self.status.get("attempt") or 0))
-
-    @property
-    def ended(self) -> str | None:
-        """``Succeeded`` or ``Failed`` if the current run has ended, else None."""
-        for condition in self.status.get("conditions") or ():
-            if condition["type"] in {"Succeeded", "Failed"} and condition["status"] == "True":
-                return str(condition["type"])
-        return None
-
-    @property
-    def suspended(self) -> bool:
-        """Whether the spec suspends the run."""
-        return bool((self.spec.get("runPolicy") or {}).get("suspend"))
-
-    @classmethod
-    def parse(cls, raw: JSON) -> TrainingJob:
-        """Parse the JSON of the API server."""
-        metadata = raw["metadata"]
-        strings: dict[str, str] = {}
-        return cls(
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            uid=metadata["uid"],
-            version=int(metadata["resourceVersion"]),
-            generation=metadata.get("generation", 1),
-            deleting="deletionTimestamp" in metadata,
-            retrain_request=clean((metadata.get("annotations") or {}).get(RETRAIN_ANNOTATION, ""), 256) or None,
-            spec=_shared(raw.get("spec") or {}, strings),
-            status=_shared(raw.get("status") or {}, strings),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +31,12 @@ class Job:
     """The Job of one attempt of one run.
 
     Attributes:
-        owner: uid of the TrainingJob that controls it, "" for none.
+        owner: uid of the TrainingJob or TrainingFleet that controls it, "" for none.
+        parent: Its TrainingJob or TrainingFleet, from the labels.
         queue: The LocalQueue of Kueue in its label, "" for none.
         started: When the Job controller started it; None if it is suspended, or was just created or resumed.
         failing: Why the Job will fail once its pods have ended, "" if it will not.
+        succeeding: Whether the Job will be complete once its pods have ended.
     """
 
     namespace: str
@@ -120,7 +44,7 @@ class Job:
     uid: str
     version: int
     owner: str
-    parent: str
+    parent: Key | None
     attempt: Attempt
     attempt_hash: str
     queue: str
@@ -131,6 +55,7 @@ class Job:
     started: datetime | None
     failures: int
     failing: str
+    succeeding: bool
     ended: str | None
     end_reason: str
     end_message: str
@@ -150,8 +75,8 @@ class Job:
             name=metadata["name"],
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
-            owner=controller(metadata, KIND),
-            parent=labels.get(LABEL_NAME, ""),
+            owner=controller(metadata, KIND, FLEET_KIND),
+            parent=_parent(metadata),
             attempt=Attempt(_count(labels.get(LABEL_RUN)), _count(labels.get(LABEL_ATTEMPT))),
             attempt_hash=labels.get(LABEL_ATTEMPT_HASH, ""),
             queue=labels.get(QUEUE_LABEL, ""),
@@ -163,6 +88,7 @@ class Job:
             started=None if "Suspended" in true else instant(status.get("startTime")),
             failures=status.get("failed") or 0,
             failing=true.get("FailureTarget", {}).get("reason") or "",
+            succeeding="SuccessCriteriaMet" in true,
             ended=end.get("type"),
             end_reason=end.get("reason") or "",
             end_message=end.get("message") or "",
@@ -186,7 +112,8 @@ class Pod:
 
     Attributes:
         owner: uid of the Job that controls it, "" for an orphan.
-        trainingjob: uid of the TrainingJob, from the label.
+        parent_uid: uid of its TrainingJob or TrainingFleet, from the label.
+        parent: The same by name, from the labels.
         deletion: When its grace period ends; None if it is not being deleted.
         finalizers: Its finalizers, without that of the Job controller.
         sidecars: Other containers of the pod that still run.
@@ -197,8 +124,8 @@ class Pod:
     uid: str
     version: int
     owner: str
-    trainingjob: str
-    parent: str
+    parent_uid: str
+    parent: Key | None
     deletion: datetime | None
     finalizers: tuple[str, ...]
     phase: str
@@ -234,7 +161,6 @@ class Pod:
     def parse(cls, raw: JSON) -> Pod:
         """Parse the JSON of the API server."""
         metadata, status = raw["metadata"], raw.get("status") or {}
-        labels = metadata.get("labels") or {}
         conditions: Mapping[str, JSON] = {c["type"]: c for c in status.get("conditions") or ()}
         scheduled = conditions.get("PodScheduled", {})
         disrupted = conditions.get("DisruptionTarget", {})
@@ -250,8 +176,8 @@ class Pod:
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=controller(metadata, "Job"),
-            trainingjob=labels.get(LABEL_UID, ""),
-            parent=labels.get(LABEL_NAME, ""),
+            parent_uid=(metadata.get("labels") or {}).get(LABEL_UID, ""),
+            parent=_parent(metadata),
             deletion=instant(metadata.get("deletionTimestamp")),
             finalizers=tuple(name for name in metadata.get("finalizers") or () if name != JOB_FINALIZER),
             phase=status.get("phase") or "Pending",
@@ -279,19 +205,17 @@ class Pod:
         )
 
 
-def controller(metadata: JSON, kind: str) -> str:
-    """The uid of the object's controller if it is of that kind, else ""."""
+def controller(metadata: JSON, *kinds: str) -> str:
+    """The uid of the object's controller if it is of one of these kinds, else ""."""
     references = metadata.get("ownerReferences") or ()
-    return next((str(r["uid"]) for r in references if r.get("controller") and r["kind"] == kind), "")
+    return next((str(r["uid"]) for r in references if r.get("controller") and r["kind"] in kinds), "")
 
 
-def _shared(value: Any, strings: dict[str, str]) -> Any:
-    """The same JSON with equal strings kept once: thousands are in memory, and each condition repeats its message."""
-    if isinstance(value, dict):
-        return {sys.intern(key): _shared(part, strings) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_shared(part, strings) for part in value]
-    return strings.setdefault(value, value) if isinstance(value, str) else value
+def _parent(metadata: JSON) -> Key | None:
+    """The TrainingJob or TrainingFleet that the labels name."""
+    labels = metadata.get("labels") or {}
+    name = labels.get(LABEL_NAME)
+    return Key(labels.get(LABEL_KIND, KIND), metadata["namespace"], name) if name else None
 
 
 def _unschedulable(scheduled: JSON) -> str | None:

@@ -11,6 +11,7 @@ from trainingjob_operator.core import explanation, failures
 from trainingjob_operator.core.deadlines import overrun, unbound_since
 from trainingjob_operator.core.explanation import LONG_DEBOUNCE
 from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import NO_ATTEMPT, Parent, TrainingFleet
 from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import read_specification
 
@@ -41,10 +42,10 @@ class RunState:
 
 def run_state(snapshot: Snapshot, now: datetime) -> RunState:
     """Give the state of an unfinished run."""
-    trainingjob, job = snapshot.trainingjob, snapshot.job
+    parent, job = snapshot.parent, snapshot.job
     if job is None:
         return _without_job(snapshot, now)
-    if trainingjob.status.get("jobDeletionReason") or job.deleting:
+    if parent.status.get("jobDeletionReason") or job.deleting:
         return _deleting(snapshot, now)
     if job.suspended:
         return _suspended_job(snapshot, job)
@@ -55,7 +56,7 @@ def run_state(snapshot: Snapshot, now: datetime) -> RunState:
 
 def debounce_until(snapshot: Snapshot, now: datetime) -> datetime | None:
     """Until when not to write a short-lived state to the status; None to write it at once."""
-    if snapshot.trainingjob.ended:
+    if snapshot.parent.ended or snapshot.parent.current_attempt == NO_ATTEMPT:
         return None
     until = run_state(snapshot, now).debounce_until
     # A time further in the future comes from a clock that differs from this one.
@@ -68,27 +69,41 @@ def suspended_state(*, had_job: bool) -> RunState:
     return RunState("Suspended", Reason.SUSPENDED, f"spec.runPolicy.suspend is set; unset it to {effect}")
 
 
+def state_without_run(parent: Parent) -> RunState:
+    """The state of a TrainingFleet that waits for the first run of its schedule."""
+    error = parent.schedule.error if parent.schedule else None
+    if error is not None:
+        return RunState("Failed", Reason.INVALID_CONFIGURATION, error)
+    if parent.suspended:
+        return RunState(
+            "Suspended", Reason.SUSPENDED, "spec.runPolicy.suspend is set; unset it to continue the schedule"
+        )
+    return RunState(
+        "Scheduled", Reason.SCHEDULED, "No run was due yet; status.nextScheduleTime says when the next one is"
+    )
+
+
 def current_reason(snapshot: Snapshot) -> tuple[Reason, str]:
     """Reason and message in the current status."""
-    for condition in snapshot.trainingjob.status.get("conditions") or ():
+    for condition in snapshot.parent.status.get("conditions") or ():
         if condition["type"] == "Succeeded":
             return Reason.known(condition["reason"], Reason.ACCEPTED), condition["message"]
     return Reason.ACCEPTED, ""
 
 
 def _without_job(snapshot: Snapshot, now: datetime) -> RunState:
-    trainingjob = snapshot.trainingjob
+    parent = snapshot.parent
     blocked = _blocked(snapshot, now)
     if blocked is not None:
         return blocked
-    if trainingjob.suspended:
-        return suspended_state(had_job="jobUID" in trainingjob.status)
+    if parent.suspended:
+        return suspended_state(had_job="jobUID" in parent.status)
     error = snapshot.create_error
-    if error is not None and error.attempt == trainingjob.current_attempt and error.count >= CREATE_ERROR_THRESHOLD:
+    if error is not None and error.attempt == parent.current_attempt and error.count >= CREATE_ERROR_THRESHOLD:
         return RunState("Pending", Reason.POD_NOT_CREATED, f"The Job cannot be created: {error.message}")
     reason, message = current_reason(snapshot)
     if reason in {Reason.SUSPENDED, Reason.NODE_LOST}:
-        reason, message = Reason.ACCEPTED, f"Run {trainingjob.current_attempt.run} is accepted"
+        reason, message = Reason.ACCEPTED, f"Run {parent.current_attempt.run} is accepted"
     return RunState("Pending", reason, message)
 
 
@@ -111,8 +126,8 @@ def _blocked(snapshot: Snapshot, now: datetime) -> RunState | None:
 
 def _deleting(snapshot: Snapshot, now: datetime) -> RunState:
     """The Job is being deleted: keep the current state, unless a pod does not end in time."""
-    phase, (reason, message) = str(snapshot.trainingjob.status.get("phase", "Pending")), current_reason(snapshot)
-    node = (snapshot.trainingjob.status.get("device") or {}).get("node")
+    phase, (reason, message) = str(snapshot.parent.status.get("phase", "Pending")), current_reason(snapshot)
+    node = (snapshot.parent.status.get("device") or {}).get("node")
     for pod in snapshot.pods:
         overdue = failures.termination_overdue(pod, now)
         if overdue is not None:
@@ -136,7 +151,7 @@ def _suspended_job(snapshot: Snapshot, job: Job) -> RunState:
             f". For the reason: kubectl describe workloads -n {job.namespace} -l {explanation.JOB_UID_LABEL}={job.uid};"
             f" check that LocalQueue {job.queue} exists: kubectl get localqueues -n {job.namespace}"
         )
-    device = snapshot.trainingjob.status.get("device") or {}
+    device = snapshot.parent.status.get("device") or {}
     if device.get("requested") == "Preferred" and "resourceName" in device:
         message += (
             f". The run falls back from {device['resourceName']} to the CPU only after the queue has admitted the Job"
@@ -178,7 +193,7 @@ def _active_pod(snapshot: Snapshot, pod: Pod, now: datetime) -> RunState:
     if pod.deletion is not None and (ending := _pod_deletion(snapshot, pod)):
         return RunState("Running" if pod.phase == "Running" else "Pending", *ending, pod.node)
     if pod.phase == "Running":
-        return RunState("Running", Reason.TRAINING, _running(pod), pod.node)
+        return RunState("Running", Reason.TRAINING, _running(snapshot, pod), pod.node)
     if pod.phase == "Unknown":
         return RunState("Running", Reason.NODE_LOST, f"Node {pod.node} does not answer", pod.node)
     fault = failures.start_failure(pod)
@@ -191,7 +206,7 @@ def _active_pod(snapshot: Snapshot, pod: Pod, now: datetime) -> RunState:
 def _pod_deletion(snapshot: Snapshot, pod: Pod) -> tuple[Reason, str] | None:
     """Why an active pod is being deleted, if the operator did not delete it."""
     if snapshot.job is not None and snapshot.job.failing == Reason.DEADLINE_EXCEEDED:
-        message = overrun(read_specification(snapshot.trainingjob.spec))
+        message = overrun(read_specification(snapshot.parent))
         return Reason.DEADLINE_EXCEEDED, f"{message}; the trainer is being stopped"
     if pod.disruption is None:
         return None
@@ -205,7 +220,7 @@ def _ended_trainer(snapshot: Snapshot, pod: Pod) -> RunState:
     until = pod.ended + SHORT_DEBOUNCE
     if pod.termination is not None and pod.termination.exit_code == 0:
         return RunState("Running", Reason.TRAINING, f"The trainer has ended; {others}", pod.node, until)
-    failure = failures.pod_failure(pod, snapshot.trainingjob.uid, snapshot.trainingjob.current_attempt.run)
+    failure = failures.pod_failure(pod, snapshot.parent.uid, snapshot.parent.current_attempt.run)
     message = f"The trainer has failed, and {others}; a new pod follows: {failure.reason}: {failure.message}"
     return RunState("Pending", Reason.RETRYING, message, pod.node, until)
 
@@ -213,14 +228,19 @@ def _ended_trainer(snapshot: Snapshot, pod: Pod) -> RunState:
 def _ended_pod(snapshot: Snapshot, pod: Pod) -> RunState:
     """The pod has ended and the Job has not: the Job ends soon, or creates another pod."""
     if pod.phase == "Succeeded":
-        return RunState("Running", Reason.TRAINING, _running(pod), pod.node, debounce_until=pod.ended + SHORT_DEBOUNCE)
+        return RunState(
+            "Running", Reason.TRAINING, _running(snapshot, pod), pod.node, debounce_until=pod.ended + SHORT_DEBOUNCE
+        )
     known = explanation.current_explanation(snapshot)
     if snapshot.job is not None and known is not None and known.time > pod.ended:
         return RunState("Pending", Reason.POD_NOT_CREATED, _not_created(snapshot, snapshot.job))
-    failure = failures.pod_failure(pod, snapshot.trainingjob.uid, snapshot.trainingjob.current_attempt.run)
+    failure = failures.pod_failure(pod, snapshot.parent.uid, snapshot.parent.current_attempt.run)
     message = f"A new pod follows: {failure.reason}: {failure.message}"
     return RunState("Pending", Reason.RETRYING, message, debounce_until=pod.ended + SHORT_DEBOUNCE)
 
 
-def _running(pod: Pod) -> str:
+def _running(snapshot: Snapshot, pod: Pod) -> str:
+    if isinstance(snapshot.parent, TrainingFleet):
+        # Naming workers or nodes would be a write of the status for each worker that starts or ends.
+        return "The workers train the machines"
     return f"The trainer runs on node {pod.node}"

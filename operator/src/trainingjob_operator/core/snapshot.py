@@ -1,12 +1,14 @@
-"""Everything that a decision about one TrainingJob is made from."""
+"""Everything that a decision about one TrainingJob or TrainingFleet is made from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from trainingjob_operator.core.objects import NO_ATTEMPT, Attempt, Job, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import NO_ATTEMPT, Attempt, Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Progress:
         loss: On the training part.
         validation_loss: On the validation part.
         completion: Estimated end of the run.
+        machines: Machines of a fleet's run by state, and how many were selected.
     """
 
     pod: str
@@ -34,6 +37,7 @@ class Progress:
     loss: float | None = None
     validation_loss: float | None = None
     completion: datetime | None = None
+    machines: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,10 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a decision about one TrainingJob is made from.
+    """Everything that a decision about one TrainingJob or TrainingFleet is made from.
 
     Attributes:
-        trainingjob: The parent.
+        parent: The TrainingJob or TrainingFleet.
         jobs: Every Job that its uid controls.
         all_pods: Every pod that is labelled with its uid, of these Jobs or of none.
         last_seen_attempt: The newest attempt that this process has ever seen a Job of.
@@ -82,7 +86,7 @@ class Snapshot:
         explanation: Why a Job has no pod, if it was read.
     """
 
-    trainingjob: TrainingJob
+    parent: Parent
     jobs: tuple[Job, ...] = ()
     all_pods: tuple[Pod, ...] = ()
     last_seen_attempt: Attempt = NO_ATTEMPT
@@ -93,8 +97,8 @@ class Snapshot:
     @cached_property
     def job(self) -> Job | None:
         """The current Job: the one whose uid is in the status, else the one of the current attempt."""
-        uid = self.trainingjob.status.get("jobUID")
-        attempt = self.trainingjob.current_attempt
+        uid = self.parent.status.get("jobUID")
+        attempt = self.parent.current_attempt
         matching = [job for job in self.jobs if (job.uid == uid if uid else job.attempt == attempt)]
         return max(matching, key=lambda job: job.version, default=None)
 
@@ -108,18 +112,18 @@ class Snapshot:
 
     @cached_property
     def pod(self) -> Pod | None:
-        """The newest active pod of the current Job, else the last one that ended."""
-        return next((p for p in reversed(self.pods) if p.is_active), self.pods[-1] if self.pods else None)
+        """The pod of the current Job that is furthest: it runs, has a node, or is active; else the last that ended."""
+        return max(reversed(self.pods), key=_advance, default=None)
 
     @cached_property
     def stale_jobs(self) -> tuple[Job, ...]:
         """Jobs of earlier attempts. A Job of a newer attempt is not stale: the status is behind."""
-        attempt, current = self.trainingjob.current_attempt, self.job
+        attempt, current = self.parent.current_attempt, self.job
         return tuple(job for job in self.jobs if job is not current and job.attempt <= attempt)
 
     @cached_property
     def leftover_pods(self) -> tuple[Pod, ...]:
-        """Pods that are not of the current Job. In each active one, a trainer of this TrainingJob may still run."""
+        """Pods that are not of the current Job. In each active one, a trainer may still run."""
         owner = self.job.uid if self.job else None
         return tuple(sorted((p for p in self.all_pods if p.owner != owner), key=lambda p: (p.created, p.version)))
 
@@ -127,3 +131,14 @@ class Snapshot:
     def orphans(self) -> tuple[Pod, ...]:
         """Active pods whose Job was deleted without them, and that are not being deleted."""
         return tuple(p for p in self.leftover_pods if p.is_active and not p.owner and p.deletion is None)
+
+
+def _advance(pod: Pod) -> int:
+    """How far a pod is; a pod that is being deleted, or whose trainer has ended, comes after one that works."""
+    if not pod.is_active:
+        return 0
+    if pod.node is None:
+        return 1
+    if pod.deletion is not None or pod.termination is not None:
+        return 2
+    return 4 if pod.phase == "Running" else 3

@@ -1,4 +1,4 @@
-"""The parts of a spec that shape a Job, with defaults resolved.
+"""The parts of a spec that shape a Job, with defaults resolved, for both kinds.
 
 The JSON of the API is not validated here, so that unknown fields of another version of the CRD do no harm. Pure.
 """
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainingjob_api.defaults import DEFAULTS
+from trainingjob_api.defaults import DEFAULTS, FLEET_DEFAULTS
+from trainingjob_operator.core.parent import Parent, TrainingFleet
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Specification:
     """The parts of a spec that the operator acts on, with defaults resolved.
 
     Attributes:
-        machine: Name of the machine.
         model_type: ``gru``, ``xgb``, or a type of a newer version.
         may_adopt: Whether an equal registered model may be taken instead of training.
         database_secret_name: None is the operator's configuration.
@@ -58,9 +58,9 @@ class Specification:
         accelerator: For attempts that ask for one.
         scheduling: For every attempt.
         run_policy: How long and how often.
+        workers: Pods of a TrainingFleet's Job; None for a TrainingJob.
     """
 
-    machine: str
     model_type: str
     may_adopt: bool
     database_secret_name: str | None
@@ -69,19 +69,20 @@ class Specification:
     accelerator: Accelerator
     scheduling: Scheduling
     run_policy: RunPolicy
+    workers: int | None
 
 
-def read_specification(spec: Mapping[str, Any]) -> Specification:
-    """Read the spec of a TrainingJob that the API server accepted."""
+def read_specification(parent: Parent) -> Specification:
+    """Read a spec that the API server accepted."""
+    spec, training = parent.spec, parent.training
     accelerator = _resolved(spec, "accelerator")
     scheduling = _resolved(spec, "scheduling")
     policy = _resolved(spec, "runPolicy")
     return Specification(
-        machine=spec["machine"],
-        model_type=spec["model"]["type"],
-        may_adopt=spec.get("reuse", DEFAULTS["reuse"]) == "Equal",
-        database_secret_name=_resolved(spec, "data").get("databaseSecretName"),
-        store_secret_name=_resolved(spec, "artifacts").get("secretName"),
+        model_type=parent.model_type,
+        may_adopt=training.get("reuse", DEFAULTS["reuse"]) == "Equal",
+        database_secret_name=_resolved(training, "data").get("databaseSecretName"),
+        store_secret_name=_resolved(training, "artifacts").get("secretName"),
         resources=spec.get("resources"),
         accelerator=Accelerator(
             policy=accelerator.get("policy"),
@@ -105,6 +106,7 @@ def read_specification(spec: Mapping[str, Any]) -> Specification:
             stall_timeout_seconds=policy["stallTimeoutSeconds"],
             job_ttl_seconds_after_finished=policy["jobTTLSecondsAfterFinished"],
         ),
+        workers=spec.get("workers", FLEET_DEFAULTS["workers"]) if isinstance(parent, TrainingFleet) else None,
     )
 
 

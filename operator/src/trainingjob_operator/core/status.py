@@ -1,4 +1,4 @@
-"""Builds the status of a TrainingJob from the snapshot and the decision. Pure.
+"""Builds the status of a TrainingJob or TrainingFleet from the snapshot and the decision. Pure.
 
 It is idempotent: built from its own result, the status stays the same, so a restart of the operator writes nothing. It
 satisfies the schema of the CRD, because a run whose status the API server rejects could not continue.
@@ -10,22 +10,41 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from trainingjob_api.hashing import gates_hash, spec_hash
 from trainingjob_api.text import clean, timestamp
 from trainingjob_api.window import resolve_window
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core.decision import Decision, FinishRun, MarkForDeletion, StartAttempt
 from trainingjob_operator.core.device import has_fallen_back, requested_device
 from trainingjob_operator.core.failures import Failure, pod_failure
+from trainingjob_operator.core.fleet_status import result_fields, with_schedule, with_schedule_error
 from trainingjob_operator.core.job import job_name
-from trainingjob_operator.core.objects import JSON, TrainingJob
-from trainingjob_operator.core.run_state import RunState, run_state, suspended_state
+from trainingjob_operator.core.parent import JSON, NO_ATTEMPT, Parent, TrainingFleet
+from trainingjob_operator.core.progress import progress_fields
+from trainingjob_operator.core.run_state import RunState, run_state, state_without_run, suspended_state
 from trainingjob_operator.core.snapshot import Progress, Snapshot
 
 MESSAGE_LENGTH = 2048
 HISTORY_LENGTH = 5
-FIELDS_OF_OBJECT = ("observedGeneration", "observedRetrainRequest", "history", "conditions")
-FIELDS_OF_RUN = ("run", "trigger", "specHash", "startTime", "data", "device", "lastFailure")
+FIELDS_OF_OBJECT = (
+    "observedGeneration",
+    "observedRetrainRequest",
+    "observedRetryFailedRequest",
+    "lastScheduleTime",
+    "lastSuccessfulTime",
+    "history",
+    "conditions",
+)
+FIELDS_OF_RUN = (
+    "run",
+    "trigger",
+    "specHash",
+    "startTime",
+    "data",
+    "device",
+    "lastFailure",
+    "retryFailed",
+    "machines",
+)
 
 
 def build_status(
@@ -34,22 +53,27 @@ def build_status(
     """Build the status.
 
     Args:
-        snapshot: The TrainingJob, its Jobs and its pods.
+        snapshot: The TrainingJob or TrainingFleet, its Jobs and its pods.
         decision: The decision that was made from the snapshot; an effect shows only after it was executed.
-        progress: The last progress of the current pod's trainer, if any.
+        progress: The last progress of the current run, if any.
         now: The time, with a time zone.
         configuration: The operator's configuration.
     """
-    trainingjob = snapshot.trainingjob
-    if isinstance(decision, StartAttempt):
-        return _attempt_started(trainingjob, decision, now, configuration)
-    if isinstance(decision, FinishRun):
-        return _finished(snapshot, decision, now)
-    if trainingjob.ended is not None:
-        return _after_run(trainingjob)
-    if isinstance(decision, MarkForDeletion):
-        return _marked_for_deletion(snapshot, decision, now)
-    return _unfinished(snapshot, run_state(snapshot, now), progress, now)
+    parent = snapshot.parent
+    match decision:
+        case StartAttempt():
+            status = _attempt_started(parent, decision, now, configuration)
+        case FinishRun():
+            status = _finished(snapshot, decision, now)
+        case _ if parent.current_attempt == NO_ATTEMPT:
+            status = _with_conditions(dict(parent.status), parent, state_without_run(parent), now)
+        case _ if parent.ended is not None:
+            status = _after_run(parent, now)
+        case MarkForDeletion():
+            status = _marked_for_deletion(snapshot, decision, now)
+        case _:
+            status = _unfinished(snapshot, run_state(snapshot, now), progress, now)
+    return with_schedule(status, parent, decision, now)
 
 
 def merge_patch(old: JSON, new: JSON) -> dict[str, Any]:
@@ -66,79 +90,74 @@ def merge_patch(old: JSON, new: JSON) -> dict[str, Any]:
 
 
 def _attempt_started(
-    trainingjob: TrainingJob, decision: StartAttempt, now: datetime, configuration: Configuration
+    parent: Parent, decision: StartAttempt, now: datetime, configuration: Configuration
 ) -> dict[str, Any]:
-    old, spec = trainingjob.status, trainingjob.spec
+    old = parent.status
     status = _select(old, FIELDS_OF_OBJECT)
+    if parent.retry_request is not None and (decision.trigger or decision.retry_failed):
+        # A new run tries every machine, so it answers an earlier request too.
+        status["observedRetryFailedRequest"] = parent.retry_request
     if decision.trigger is None:
-        status |= _select(old, FIELDS_OF_RUN)
+        status |= _select(old, FIELDS_OF_RUN) | ({"retryFailed": True} if decision.retry_failed else {})
     else:
-        start, end = resolve_window(spec, now)
+        start, end = resolve_window(parent.training, now)
         status |= {
             "run": decision.run,
             "trigger": decision.trigger,
-            "specHash": spec_hash(spec),
+            "specHash": parent.spec_hash,
             "startTime": timestamp(now),
             "data": {"end": timestamp(end)} | ({"start": timestamp(start)} if start else {}),
         }
         if decision.trigger == "RetrainRequested":
-            status["observedRetrainRequest"] = trainingjob.retrain_request
-        if old.get("run") and trainingjob.ended is None:
+            status["observedRetrainRequest"] = parent.retrain_request
+        if old.get("run") and parent.ended is None:
             status["history"] = _history(old, "Superseded", now)
     status |= {
         "attempt": decision.attempt,
-        "gatesHash": gates_hash(spec),
-        "jobName": job_name(trainingjob.name, trainingjob.uid, decision.run, decision.attempt),
-        "device": requested_device(spec, configuration, fell_back=decision.fall_back or has_fallen_back(status)),
+        "gatesHash": parent.gates_hash,
+        "jobName": job_name(parent.name, parent.uid, decision.run, decision.attempt),
+        "device": requested_device(parent, configuration, fell_back=decision.fall_back or has_fallen_back(status)),
     }
     if decision.failure is not None:
         status["lastFailure"] = _last_failure(decision.failure)
     state = RunState("Pending", decision.reason, decision.message)
-    if trainingjob.suspended:
+    if parent.suspended:
         state = suspended_state(had_job=False)
-    return _with_conditions(status, trainingjob, state, now)
+    return _with_conditions(status, parent, state, now)
 
 
 def _marked_for_deletion(snapshot: Snapshot, decision: MarkForDeletion, now: datetime) -> dict[str, Any]:
-    trainingjob = snapshot.trainingjob
-    status = dict(trainingjob.status) | {"jobDeletionReason": str(decision.reason)}
+    parent = snapshot.parent
+    status = dict(parent.status) | {"jobDeletionReason": str(decision.reason)}
     if snapshot.job is not None:
         status["jobUID"] = snapshot.job.uid
     phase, node = str(status.get("phase") or "Pending"), (status.get("device") or {}).get("node")
-    return _with_conditions(status, trainingjob, RunState(phase, decision.reason, decision.message, node), now)
+    return _with_conditions(status, parent, RunState(phase, decision.reason, decision.message, node), now)
 
 
 def _unfinished(snapshot: Snapshot, state: RunState, progress: Progress | None, now: datetime) -> dict[str, Any]:
-    trainingjob, job, pod = snapshot.trainingjob, snapshot.job, snapshot.pod
-    status = dict(trainingjob.status)
-    if job is not None:
-        status |= {"jobUID": job.uid, "failures": job.failures}
-    if pod is not None:
-        status["podName"] = pod.name
+    parent = snapshot.parent
+    status = dict(parent.status)
+    status |= _of_job(snapshot)
     if state.node is not None:
         status["device"] = {
             **(status.get("device") or {}),
-            "node": state.node,
+            **({} if isinstance(parent, TrainingFleet) else {"node": state.node}),
             "used": "GPU" if "resourceName" in (status.get("device") or {}) else "CPU",
         }
     last = next((p for p in reversed(snapshot.pods) if p.phase == "Failed"), None)
     if last is not None:
-        status["lastFailure"] = _last_failure(pod_failure(last, trainingjob.uid, trainingjob.current_attempt.run))
-    if progress is not None and pod is not None and progress.pod == pod.uid and pod.phase == "Running":
-        new, old = _progress(progress), status.get("progress") or {}
-        if _without_times(new) != _without_times(old):
-            status["progress"] = new
-    return _with_conditions(status, trainingjob, state, now)
+        status["lastFailure"] = _last_failure(pod_failure(last, parent.uid, parent.current_attempt.run))
+    if progress is not None and any(pod.uid == progress.pod and pod.phase == "Running" for pod in snapshot.pods):
+        status |= progress_fields(parent, progress)
+    return _with_conditions(status, parent, state, now)
 
 
 def _finished(snapshot: Snapshot, decision: FinishRun, now: datetime) -> dict[str, Any]:
-    trainingjob = snapshot.trainingjob
-    old, state = trainingjob.status, RunState(decision.outcome, decision.reason, decision.message)
+    parent = snapshot.parent
+    old, state = parent.status, RunState(decision.outcome, decision.reason, decision.message)
     status = dict(old) | {"completionTime": timestamp(decision.time)}
-    if snapshot.job is not None:
-        status |= {"jobUID": snapshot.job.uid, "failures": snapshot.job.failures}
-    if snapshot.pods:
-        status["podName"] = snapshot.pods[-1].name
+    status |= _of_job(snapshot)
     if decision.delete:
         status["jobDeletionReason"] = str(decision.reason)
     if decision.report is not None:
@@ -147,6 +166,8 @@ def _finished(snapshot: Snapshot, decision: FinishRun, now: datetime) -> dict[st
         status["data"] = {**fields.pop("data", {}), **(status.get("data") or {})}
         status["device"] = {**(status.get("device") or {}), **fields.pop("device", {})}
         status |= fields
+    if isinstance(parent, TrainingFleet):
+        status |= result_fields(decision)
     if decision.failure is not None:
         status["lastFailure"] = _last_failure(decision.failure)
     progress = {k: v for k, v in (status.get("progress") or {}).items() if k != "estimatedCompletionTime"}
@@ -156,36 +177,52 @@ def _finished(snapshot: Snapshot, decision: FinishRun, now: datetime) -> dict[st
         status["progress"] = progress
     status["history"] = _history(status, decision.outcome, decision.time)
     # A failed run does not observe a later edit of the spec, so that the edit starts the next run.
-    generation = old.get("observedGeneration") if decision.outcome == "Failed" else None
-    return _with_conditions(status, trainingjob, state, now, generation)
+    edits_count = decision.outcome == "Failed" and parent.schedule is None
+    generation = old.get("observedGeneration") if edits_count else None
+    return _with_conditions(status, parent, state, now, generation)
 
 
-def _after_run(trainingjob: TrainingJob) -> dict[str, Any]:
+def _after_run(parent: Parent, now: datetime) -> dict[str, Any]:
     """A run that has ended: only the observed generation changes, with an edit of the spec that starts no new run."""
-    status = dict(trainingjob.status)
-    if trainingjob.ended == "Succeeded":
-        status["observedGeneration"] = trainingjob.generation
+    status = dict(parent.status)
+    if parent.ended == "Succeeded" or parent.schedule is not None:
+        status["observedGeneration"] = parent.generation
         status["conditions"] = [
-            {**condition, "observedGeneration": trainingjob.generation} for condition in status["conditions"]
+            {**condition, "observedGeneration": parent.generation} for condition in status["conditions"]
         ]
+    if isinstance(parent, TrainingFleet):
+        conditions = {condition["type"]: condition for condition in status["conditions"]}
+        stalled = with_schedule_error(conditions["Stalled"], parent, conditions["Succeeded"], now)
+        status["conditions"] = list((conditions | {"Stalled": stalled}).values())
     return status
 
 
+def _of_job(snapshot: Snapshot) -> dict[str, Any]:
+    """The fields that describe the current Job; a TrainingFleet has no fields for its single pods."""
+    fields: dict[str, Any] = {} if snapshot.job is None else {"jobUID": snapshot.job.uid}
+    if not isinstance(snapshot.parent, TrainingFleet):
+        if snapshot.job is not None:
+            fields["failures"] = snapshot.job.failures
+        if snapshot.pod is not None:
+            fields["podName"] = snapshot.pod.name
+    return fields
+
+
 def _with_conditions(
-    status: dict[str, Any], trainingjob: TrainingJob, state: RunState, now: datetime, generation: int | None = None
+    status: dict[str, Any], parent: Parent, state: RunState, now: datetime, generation: int | None = None
 ) -> dict[str, Any]:
     """The status with phase, conditions and observed generation of a state."""
-    generation = trainingjob.generation if generation is None else generation
-    ended, suspended = state.phase in {"Succeeded", "Failed"}, state.phase == "Suspended"
-    old = {c["type"]: c for c in trainingjob.status.get("conditions") or ()}
+    generation = parent.generation if generation is None else generation
+    ended = state.phase in {"Succeeded", "Failed"}
+    old = {c["type"]: c for c in parent.status.get("conditions") or ()}
     scheduled = old.get("Scheduled", {}).get("status") == "True" if ended else state.node is not None
     succeeded = {"Succeeded": "True", "Failed": "False"}.get(state.phase, "Unknown")
     condition_states = {
         "Succeeded": succeeded,
         "Failed": _condition_status(state.phase == "Failed"),
-        "Suspended": _condition_status(suspended),
+        "Suspended": _condition_status(state.phase == "Suspended"),
         "Scheduled": _condition_status(scheduled),
-        "Reconciling": _condition_status(not ended and not suspended),
+        "Reconciling": _condition_status(state.phase not in {"Succeeded", "Failed", "Suspended", "Scheduled"}),
         "Stalled": _condition_status(state.phase == "Failed"),
     }
     conditions = [
@@ -204,25 +241,6 @@ def _with_conditions(
     return status | {"observedGeneration": generation, "phase": state.phase, "conditions": conditions}
 
 
-def _progress(progress: Progress) -> dict[str, Any]:
-    percentage = None if progress.ratio is None else int(100 * min(max(progress.ratio, 0.0), 1.0))
-    return _without_none(
-        stage=progress.stage,
-        percentage=percentage,
-        display=None if percentage is None else f"{percentage}%",
-        epoch=progress.epoch,
-        epochs=progress.epochs,
-        metrics=_without_none(loss=progress.loss, valLoss=progress.validation_loss) or None,
-        estimatedCompletionTime=progress.completion and timestamp(progress.completion),
-        lastReportTime=timestamp(progress.time),
-    )
-
-
-def _without_times(progress: JSON) -> JSON:
-    """The fields that change only if the training advances."""
-    return {key: value for key, value in progress.items() if key not in {"lastReportTime", "estimatedCompletionTime"}}
-
-
 def _last_failure(failure: Failure) -> dict[str, Any]:
     return _without_none(
         reason=str(failure.reason),
@@ -233,7 +251,8 @@ def _last_failure(failure: Failure) -> dict[str, Any]:
 
 
 def _history(status: JSON, phase: str, time: datetime) -> list[dict[str, Any]]:
-    """The last runs that have ended, with the run of this status first."""
+    """The last runs that have ended, with the run of this status first; it may have ended before."""
+    others = [run for run in status.get("history") or () if run["run"] != status["run"]]
     entry = _without_none(
         run=status["run"],
         specHash=status.get("specHash"),
@@ -242,7 +261,7 @@ def _history(status: JSON, phase: str, time: datetime) -> list[dict[str, Any]]:
         summary=status.get("summary"),
         bucketAddress=(status.get("registration") or {}).get("bucketAddress"),
     )
-    return [entry, *(status.get("history") or ())][:HISTORY_LENGTH]
+    return [entry, *others][:HISTORY_LENGTH]
 
 
 def _select(status: JSON, keys: Iterable[str]) -> dict[str, Any]:

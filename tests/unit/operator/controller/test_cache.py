@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from support.operator_objects import World
 from support.simulated_objects import UID
 from trainingjob_operator.controller.cache import Cache, Resource
-from trainingjob_operator.core.objects import Job, Key, Pod, TrainingJob
+from trainingjob_operator.core.objects import Job, Pod
+from trainingjob_operator.core.parent import Key, TrainingJob
 
-KEY = Key("pumps", "pump")
+KEY = Key("TrainingJob", "pumps", "pump")
 
 
 def family() -> tuple[TrainingJob, Job, Pod]:
     snapshot = World().start().snapshot()
-    return snapshot.trainingjob, snapshot.jobs[0], snapshot.all_pods[0]
+    return snapshot.parent, snapshot.jobs[0], snapshot.all_pods[0]
 
 
 @given(st.permutations([0, 1, 2]), st.booleans())
@@ -25,7 +26,7 @@ def test_a_snapshot_is_complete_in_any_order_of_the_events(order: list[int], twi
         cache.put(members[index])
     snapshot = cache.snapshot(KEY)
     assert snapshot is not None
-    assert (snapshot.trainingjob, snapshot.jobs, snapshot.all_pods) == (members[0], (members[1],), (members[2],))
+    assert (snapshot.parent, snapshot.jobs, snapshot.all_pods) == (members[0], (members[1],), (members[2],))
 
 
 def test_each_event_gives_the_trainingjob_to_reconcile() -> None:
@@ -40,7 +41,7 @@ def test_older_and_repeated_versions_change_nothing() -> None:
     assert cache.put(newer) is None
     snapshot = cache.snapshot(KEY)
     assert snapshot is not None
-    assert snapshot.trainingjob.version == newer.version
+    assert snapshot.parent.version == newer.version
 
 
 def test_an_outdated_event_does_not_restore_a_deleted_object() -> None:
@@ -81,7 +82,7 @@ def test_a_list_for_one_trainingjob_does_not_affect_another() -> None:
     for known in (trainingjob, job, other_parent, other_job):
         cache.put(known)
     cache.replace(Job, "pumps", [], 500, uid=UID)
-    snapshot, other = cache.snapshot(KEY), cache.snapshot(Key("pumps", "other"))
+    snapshot, other = cache.snapshot(KEY), cache.snapshot(Key("TrainingJob", "pumps", "other"))
     assert snapshot is not None
     assert other is not None
     assert (snapshot.jobs, other.jobs) == ((), (other_job,))
@@ -107,7 +108,7 @@ def test_a_pod_with_a_changed_label_belongs_to_another_trainingjob() -> None:
     cache, (trainingjob, _, pod) = Cache(), family()
     cache.put(trainingjob)
     cache.put(pod)
-    cache.put(replace(pod, trainingjob="another", version=pod.version + 10))
+    cache.put(replace(pod, parent_uid="another", version=pod.version + 10))
     snapshot = cache.snapshot(KEY)
     assert snapshot is not None
     assert snapshot.all_pods == ()
@@ -122,6 +123,6 @@ def test_a_recreated_trainingjob_replaces_the_old_one() -> None:
     cache.put(namesake)
     snapshot = cache.snapshot(KEY)
     assert snapshot is not None
-    assert (snapshot.trainingjob.uid, snapshot.jobs) == ("anew", ())
+    assert (snapshot.parent.uid, snapshot.jobs) == ("anew", ())
     assert cache.drop(trainingjob) is None
     assert cache.snapshot(KEY) is not None

@@ -10,9 +10,9 @@ from trainingjob_operator.controller.client import ApiError
 from trainingjob_operator.controller.reconciler import Result
 from trainingjob_operator.controller.worker import WorkerPool
 from trainingjob_operator.controller.workqueue import MAX_STEPS, WorkQueue
-from trainingjob_operator.core.objects import Key
+from trainingjob_operator.core.parent import Key
 
-KEY, OTHER = Key("pumps", "one"), Key("pumps", "other")
+KEY, OTHER = Key("TrainingJob", "pumps", "one"), Key("TrainingJob", "pumps", "other")
 Reconcile = Callable[[Key], Awaitable[Result]]
 
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from trainingjob_operator.controller.workqueue import WorkQueue
-from trainingjob_operator.core.objects import Key
+from trainingjob_operator.core.parent import Key
 
-A, B = Key("n", "a"), Key("n", "b")
+A, B = Key("TrainingJob", "n", "a"), Key("TrainingJob", "n", "b")
 
 
 def play(story: Callable[[WorkQueue], Awaitable[None]]) -> None:

@@ -36,6 +36,6 @@ def test_two_operators_give_equal_events_the_same_name() -> None:
     world = World().start()
     said = transition({}, world.status)
     assert said is not None
-    trainingjob = world.snapshot().trainingjob
+    trainingjob = world.snapshot().parent
     first, second = build_event(trainingjob, said, world.now), build_event(trainingjob, said, world.pass_time(5).now)
     assert first["metadata"]["name"] == second["metadata"]["name"]

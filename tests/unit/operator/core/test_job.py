@@ -163,7 +163,7 @@ def test_disruptions_are_ignored_before_any_rule_on_exit_codes() -> None:
     spec = job_of(runPolicy={"backoffLimit": 7, "activeDeadlineSeconds": 60})["spec"]
     ignore, final = spec["podFailurePolicy"]["rules"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
-    assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [10, 11, 15, 16, 17])
+    assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [10, 11, 15, 16, 17, 18])
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["podReplacementPolicy"]) == (7, 60, "Failed")
     assert "suspend" not in spec
 

@@ -13,7 +13,7 @@ from support.api_schema import root_schema
 from support.operator_objects import World
 from support.simulated_objects import START, UID
 from trainingjob_api.text import timestamp
-from trainingjob_operator.core.objects import TrainingJob
+from trainingjob_operator.core.parent import TrainingJob
 from trainingjob_operator.core.snapshot import Progress
 from trainingjob_operator.core.status import merge_patch
 

@@ -146,7 +146,7 @@ def check(world: World, before: tuple[int, int], ended: tuple[int, str] | None, 
 
 
 def verdict(world: World) -> tuple[int, str] | None:
-    ended = world.snapshot().trainingjob.ended
+    ended = world.snapshot().parent.ended
     return None if ended is None else (world.status["run"], ended)
 
 

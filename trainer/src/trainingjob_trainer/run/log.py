@@ -6,7 +6,9 @@ import sys
 from functools import partial
 from types import TracebackType
 
+from trainingjob_api.fleet_run import FleetRun
 from trainingjob_api.log_format import TEXT_FORMAT, JsonLineFormatter, identity_of
+from trainingjob_api.names import FLEET_KIND, KIND
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.storage.redaction import RedactingFormatter, redact
 
@@ -21,7 +23,7 @@ def log_to_stderr() -> None:
     logging.captureWarnings(True)
 
 
-def log_for_pod(run: TrainingRun | None = None) -> None:
+def log_for_pod(run: TrainingRun | FleetRun | None = None) -> None:
     """Log one line of JSON per event from now on, unless stderr is a terminal.
 
     Args:
@@ -29,7 +31,8 @@ def log_for_pod(run: TrainingRun | None = None) -> None:
     """
     if sys.stderr.isatty():
         return
-    identity = identity_of(run.namespace, run.name, run.run, run.attempt) if run else None
+    kind = KIND if isinstance(run, TrainingRun) else FLEET_KIND
+    identity = identity_of(kind, run.namespace, run.name, run.run, run.attempt) if run else None
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JsonLineFormatter(identity, partial(redact, environment=os.environ)))
     sys.excepthook = _log_uncaught
