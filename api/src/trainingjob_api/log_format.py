@@ -10,7 +10,19 @@ from trainingjob_api.names import FLEET_KIND, KIND
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 """The form of a log line at a terminal."""
 
-FIELDS = ("time", "level", "logger", "trainingjob", "trainingfleet", "namespace", "run", "attempt", "message", "exception", "stack")
+FIELDS = (
+    "time",
+    "level",
+    "logger",
+    "trainingjob",
+    "trainingfleet",
+    "namespace",
+    "run",
+    "attempt",
+    "message",
+    "exception",
+    "stack",
+)
 """The keys of a line, in this order. A key without a value is absent."""
 
 _OF_KOPF = "k8s_ref"
@@ -19,9 +31,9 @@ _OF_KOPF = "k8s_ref"
 class JsonLineFormatter(JsonFormatter):
     """Formats a log record as one line of strict JSON.
 
-    ``trainingjob`` or ``trainingfleet``, ``namespace``, ``run`` and ``attempt`` come from ``extra`` of the record, from the object that
-    kopf attaches to its records, or from the identity of the process, in this order. Other extra attributes are left
-    out, so that the keys are the same for every library.
+    ``trainingjob`` or ``trainingfleet``, ``namespace``, ``run`` and ``attempt`` come from ``extra`` of the record, from
+    the object that kopf attaches to its records, or from the identity of the process, in this order. Other extra
+    attributes are left out, so that the keys are the same for every library.
 
     Args:
         identity: Values of these keys for records that have none.
