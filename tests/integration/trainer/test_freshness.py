@@ -119,7 +119,8 @@ def test_a_sensor_that_the_fleet_no_longer_asks_for_may_be_silent(installation: 
 def test_an_xgb_model_is_judged_by_age_and_rows_alone(installation: Installation) -> None:
     run = register(installation, "xgb")
     both = Retrain(new_rows=100_000, error_ratio=1.001)
-    assert isinstance(decide(installation, run, both), Fresh)
+    assert isinstance(decide(installation, run, both, must_not_load), Fresh)
+    assert isinstance(decide(installation, run, BY_ERROR, must_not_load), Due)
 
 
 def test_a_model_that_cannot_be_read_is_replaced(installation: Installation) -> None:

@@ -110,9 +110,14 @@ def examine(
     _refuse_silent_sensors(run.spec, model, counts)
     facts = ModelFacts((now - paths.timestamp).total_seconds() / _SECONDS_PER_DAY, counts.rows)
     why = needs_training(retrain, facts)
-    if why is None and retrain.error_ratio is not None and counts.running >= MINIMUM_FRESH_ROWS:
+    before = _relative_error(model.metrics, "_running") or _relative_error(model.metrics, "")
+    if before is None and retrain.older_than_days is None and retrain.new_rows is None:
+        return Due(
+            "The registry has no error relative to persistence of its model, and errorRatio is the only condition."
+        )
+    if why is None and before and retrain.error_ratio is not None and counts.running >= MINIMUM_FRESH_ROWS:
         try:
-            facts = replace(facts, error_ratio=_error_ratio(paths, model, store, dataset))
+            facts = replace(facts, error_ratio=_error_ratio(paths, model, before, store, dataset))
         except IncomparableError as error:
             return Due(f"Its model cannot be judged: {error}.")
         why = needs_training(retrain, facts)
@@ -148,11 +153,8 @@ def _silent_sensors(spec: TrainingJobSpec, metrics: Mapping[str, Any], counts: R
 
 
 def _error_ratio(
-    paths: ArtifactPaths, model: ModelRow, store: ObjectStore, dataset: Callable[[], Dataset]
+    paths: ArtifactPaths, model: ModelRow, before: float, store: ObjectStore, dataset: Callable[[], Dataset]
 ) -> float | None:
-    before = _relative_error(model.metrics, "_running") or _relative_error(model.metrics, "")
-    if before is None:
-        return None
     registered = read_registered(store, paths)
     end = np.datetime64(model.data_end_date.astimezone(UTC).replace(tzinfo=None), "us") + np.timedelta64(1, "s")
     errors = ModelFactory.create(paths.model_type).fresh_errors(dataset(), registered, end)
