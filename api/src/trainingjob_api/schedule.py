@@ -62,7 +62,7 @@ def last_time(cron: str, time_zone: str, until: datetime) -> datetime:
 
 
 def _instant(time: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant at which the clocks of the zone show this time, or the first after a time that they skip."""
+    """The first instant at which the clocks of the zone show this time, or the first after it if they skip it."""
     while (moment := time.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != time:
         time += timedelta(minutes=1)
     return moment
