@@ -53,7 +53,7 @@ class Template(Training):
 class Schedule(Part):
     """When runs start."""
 
-    cron: Annotated[str, Field(pattern=CRON, min_length=9, max_length=100), AfterValidator(check_cron)]
+    cron: Annotated[str, Field(pattern=CRON, min_length=1, max_length=100), AfterValidator(check_cron)]
     time_zone: Annotated[
         str, Field(pattern=TIME_ZONE, min_length=1, max_length=64), AfterValidator(check_time_zone)
     ] = "Etc/UTC"

@@ -1,9 +1,9 @@
-"""Hashes of equal and different specs, random ones and ten fixed ones, and the resolved windows."""
+"""Hashes of equal and different specs, random ones and fixed ones of both kinds, and the resolved windows."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -11,18 +11,25 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from support.api_schema import nodes, spec_schema, specs
-from trainingjob_api.defaults import DEFAULTS
-from trainingjob_api.hashing import attempt_hash, gates_hash, spec_hash
+from trainingjob_api.defaults import DEFAULTS, FLEET_DEFAULTS
+from trainingjob_api.fleet_spec import TrainingFleetSpec
+from trainingjob_api.hashing import attempt_hash, fleet_attempt_hash, fleet_spec_hash, gates_hash, spec_hash
+from trainingjob_api.names import FLEET_KIND
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_api.window import resolve_window
 
 random_specs = settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+Spec = TypeVar("Spec", TrainingJobSpec, TrainingFleetSpec)
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
 
 
 def _read(spec: Mapping[str, Any]) -> TrainingJobSpec:
+    return _valid(TrainingJobSpec, spec)
+
+
+def _valid(model: type[Spec], spec: Mapping[str, Any]) -> Spec:
     try:
-        return TrainingJobSpec.model_validate_json(json.dumps(spec))
+        return model.model_validate_json(json.dumps(spec))
     except ValidationError:
         assume(False)
         raise
@@ -61,6 +68,20 @@ def test_writing_a_default_out_changes_no_hash(spec: dict[str, Any]) -> None:
     assert attempt_hash({**DEFAULTS, **spec}) == attempt_hash(spec)
 
 
+@random_specs
+@given(specs(FLEET_KIND))
+def test_a_spec_of_a_fleet_means_the_same_with_and_without_its_defaults(spec: dict[str, Any]) -> None:
+    read = _valid(TrainingFleetSpec, spec)
+    filled = read.model_dump(mode="json", by_alias=True, exclude_none=True)
+    kind = spec["template"]["model"]["type"]
+    filled["template"]["model"].pop("xgb" if kind == "gru" else "gru")
+    for same in (read.as_json(), filled):
+        assert fleet_spec_hash(same) == fleet_spec_hash(spec)
+        assert gates_hash(same["template"]) == gates_hash(spec["template"])
+    assert fleet_attempt_hash(read.as_json()) == fleet_attempt_hash(spec)
+    assert fleet_attempt_hash({**FLEET_DEFAULTS, **spec}) == fleet_attempt_hash(spec)
+
+
 BASE: Mapping[str, Any] = {"machine": "M-1", "model": {"type": "gru"}}
 # Each entry is one change of the spec, and the hashes that change with it.
 CHANGES: list[tuple[dict[str, Any], str]] = [
@@ -92,6 +113,51 @@ def test_a_change_starts_what_it_should_start(change: dict[str, Any], changed: s
     }
     spec = {**BASE, **change}
     assert {name for name, hashed in hashes.items() if hashed(spec) != hashed(BASE)} == set(changed.split())
+
+
+FLEET: Mapping[str, Any] = {"machines": {"matching": "*"}, "template": {"model": {"type": "gru"}}}
+FLEET_CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"machines": {"matching": "M*"}}, "spec"),
+    ({"machines": {"matching": "*", "exclude": ["M-1"]}}, "spec"),
+    ({"machines": {"matching": "*", "minPercentOfLastRun": 0}}, ""),
+    ({"template": {"model": {"type": "xgb"}}}, "spec"),
+    ({"template": {"model": {"type": "gru", "gru": {"base": "Own"}}}}, "spec"),
+    ({"template": {"model": {"type": "gru", "gru": {"base": "Fleet"}}}}, ""),
+    ({"template": {"model": {"type": "gru"}, "data": {"lookbackDays": 90}}}, "spec"),
+    ({"template": {"model": {"type": "gru"}, "data": {"databaseSecretName": "other"}}}, "attempt"),
+    ({"template": {"model": {"type": "gru"}, "artifacts": {"bucket": "other"}}}, "attempt"),
+    ({"template": {"model": {"type": "gru"}, "gates": [{"metric": "skill", "min": 0}]}}, "attempt"),
+    ({"template": {"model": {"type": "gru"}, "reuse": "Never"}}, ""),
+    ({"retrain": {"olderThanDays": 30}}, "spec"),
+    ({"schedule": {"cron": "30 2 * * 1"}}, ""),
+    ({"workers": 2}, "attempt"),
+    ({"workers": 1}, ""),
+    ({"retriesPerMachine": 3, "maxFailedPercent": 1}, ""),
+    ({"accelerator": {"policy": "Required"}}, "attempt"),
+    ({"resources": {"limits": {"memory": "8Gi"}}}, "attempt"),
+    ({"scheduling": {"queueName": "night"}}, "attempt"),
+    ({"runPolicy": {"suspend": True}}, ""),
+]
+
+
+@pytest.mark.parametrize(("change", "changed"), FLEET_CHANGES, ids=[json.dumps(change) for change, _ in FLEET_CHANGES])
+def test_a_change_of_a_fleet_starts_what_it_should_start(change: dict[str, Any], changed: str) -> None:
+    hashes = {"spec": fleet_spec_hash, "attempt": fleet_attempt_hash}
+    spec = {**FLEET, **change}
+    assert {name for name, hashed in hashes.items() if hashed(spec) != hashed(FLEET)} == set(changed.split())
+
+
+def test_the_order_of_machines_means_nothing() -> None:
+    orders = ({"names": ["A", "B"], "exclude": ["C", "D"]}, {"names": ["B", "A"], "exclude": ["D", "C"]})
+    one, other = (fleet_spec_hash({**FLEET, "machines": machines}) for machines in orders)
+    assert one == other
+
+
+def test_a_machine_of_a_fleet_without_base_has_the_hash_of_its_training_job() -> None:
+    template = {"model": {"type": "gru", "gru": {"base": "Own", "epochs": 5}}, "data": {"lookbackDays": 90}}
+    fleet = TrainingFleetSpec.model_validate({**FLEET, "template": template})
+    alone = {"machine": "M-1", "model": {"type": "gru", "gru": {"epochs": 5}}, "data": {"lookbackDays": 90}}
+    assert spec_hash(fleet.of_machine("M-1").as_json()) == spec_hash(alone)
 
 
 def test_every_field_of_machine_model_and_data_counts() -> None:
@@ -232,3 +298,40 @@ GOLDEN: list[tuple[dict[str, Any], str]] = [
 def test_a_hash_never_changes(spec: dict[str, Any], expected: str) -> None:
     assert spec_hash(spec) == expected
     assert spec_hash(_read(spec).as_json()) == expected
+
+
+# The same of fleets: each of them would run at once.
+GOLDEN_FLEETS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"machines": {"names": ["MOTOBOMBA-007", "ITU-415"]}, "template": {"model": {"type": "gru"}}},
+        "c4d3647be9154f2e35de900cb0cc55348d9ce19bf1907f39f326409c24d28ed6",
+    ),
+    (
+        {"machines": {"matching": "MOTOBOMBA-*"}, "template": {"model": {"type": "gru"}}},
+        "6f5f5a5706c429a94e9cb9e0f2123eadde4b5406833c3c0d1c9b526bfb8bd4ef",
+    ),
+    (
+        {"machines": {"matching": "*", "exclude": ["*-TEST"]}, "template": {"model": {"type": "xgb", "seed": 7}}},
+        "68a00ed56bf34bbaf3d9ee13d6126cd875ba5d07e7a734154bbc6ec5e7b2ff59",
+    ),
+    (
+        {
+            "machines": {"matching": "*", "minPercentOfLastRun": 80},
+            "template": {
+                "model": {"type": "gru", "gru": {"base": "Own", "sequenceLength": 30}},
+                "data": {"lookbackDays": 90, "databaseSecretName": "telemetry"},
+                "gates": [{"metric": "skill", "min": 0}],
+            },
+            "retrain": {"newRows": 10_000, "errorRatio": 1.5},
+            "schedule": {"cron": "30 2 * * 1"},
+            "workers": 4,
+        },
+        "5035983fc9449ee6528569eed58783979faceef9c98c7abc22c9c13529ae2ef3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "expected"), GOLDEN_FLEETS)
+def test_a_hash_of_a_fleet_never_changes(spec: dict[str, Any], expected: str) -> None:
+    assert fleet_spec_hash(spec) == expected
+    assert fleet_spec_hash(_valid(TrainingFleetSpec, spec).as_json()) == expected
