@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ import numpy as np
 from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_trainer.data.dataset import Dataset, DataSummary, TrainedModel
+from trainingjob_trainer.data.dataset import Dataset, DataSummary, ModelFile, TrainedModel
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
+from trainingjob_trainer.models.comparison import RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.factory import ModelFactory
+from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.report.render import draw_report
 from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.run.improvement import model_to_beat, with_improvement
@@ -29,12 +32,51 @@ from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import ArtifactPaths, claim_of
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.publisher import Publication, expose, publish, reserve
+from trainingjob_trainer.storage.registry import Also, record_nothing_else
 from trainingjob_trainer.storage.registry_rows import ModelRow, RecordedRun, RunKey
 from trainingjob_trainer.storage.registry_sample import sample_model
 from trainingjob_trainer.storage.telemetry import load_telemetry
 from trainingjob_trainer.storage.withdrawal import claimed_paths, withdraw_unregistered
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run whose data is ready for the training.
+
+    Attributes:
+        run: The run.
+        key: Its key in the registry, with the fingerprint of the data.
+        dataset: The data to train on.
+        registered: What the new model is compared with, as ``model_to_beat`` returns it.
+        imports: The heavy libraries; iterating over it waits until they are imported.
+        checkpoints: Those of the run.
+    """
+
+    run: TrainingRun
+    key: RunKey
+    dataset: Dataset
+    registered: RegisteredModel | str | None
+    imports: Iterator[ModuleType]
+    checkpoints: Checkpoints
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose model is trained and ready to be published.
+
+    Attributes:
+        loaded: The run; its dataset has the warnings about the model too.
+        trained: The model.
+        report: The files of the report.
+        rejected: Whether the model failed a gate.
+    """
+
+    loaded: LoadedRun
+    trained: TrainedModel
+    report: Sequence[ModelFile]
+    rejected: bool
 
 
 def execute(run: TrainingRun, device: Device, progress: RunProgress, store: ObjectStore) -> RunResult:
@@ -55,6 +97,29 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
         TrainingError: With the reason why the run failed.
     """
     store.check()
+    loaded = load(run, progress, store)
+    if isinstance(loaded, RunResult):
+        return loaded
+    return publish_and_register(train(loaded, device, progress), progress, store)
+
+
+def load(
+    run: TrainingRun, progress: RunProgress, store: ObjectStore, also: Also = record_nothing_else
+) -> LoadedRun | RunResult:
+    """Load and prepare the data of a run, unless the run needs no training.
+
+    Args:
+        run: The run.
+        progress: See ``execute``.
+        store: See ``execute``.
+        also: What else to write in the transaction that records an adopted model.
+
+    Returns:
+        The result of the run where an earlier attempt recorded it, or where it adopts a registered model.
+
+    Raises:
+        TrainingError: With the reason why the run failed.
+    """
     recorded = registry.find_run(run.uid, run.run)
     if recorded is not None:
         return verified_result(run, store, recorded)
@@ -72,7 +137,7 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     candidate = registry.find_equal_run(key) if run.adopt else None
     artifacts = adoptable_artifacts(run, store, candidate) if candidate else None
     if candidate and artifacts is not None:
-        registry.record_adopted(key, candidate)
+        registry.record_adopted(key, candidate, also)
         return adopted_result(candidate, store, artifacts)
 
     _enter(progress, Stage.PREPARING)
@@ -81,37 +146,67 @@ def execute(run: TrainingRun, device: Device, progress: RunProgress, store: Obje
     progress.record(data=_data(dataset.summary), warnings=dataset.summary.warnings)
     # The table may allow only one model for each period, and the exact period is known only now.
     registry.try_registration(key, sample_model(run, _paths(run), _period(dataset.summary)))
-
-    registered = model_to_beat(run, store)
-
-    _enter(progress, Stage.TRAINING)
     checkpoints = Checkpoints(store, run, key.fingerprint)
     checkpoints.remove_superseded()
-    list(imports)
-    trained = model_type.train(dataset, run.spec, progress, checkpoints=checkpoints, device=device)
+    return LoadedRun(run, key, dataset, model_to_beat(run, store), imports, checkpoints)
+
+
+def train(loaded: LoadedRun, device: Device, progress: RunProgress, base: FleetBase | None = None) -> TrainedRun:
+    """Train the model of a run, evaluate it, and draw its report.
+
+    Args:
+        loaded: As ``load`` returned it.
+        device: See ``execute``.
+        progress: See ``execute``.
+        base: The base of the fleet that the run belongs to.
+
+    Raises:
+        TrainingError: With the reason why the run failed.
+    """
+    run, dataset, model_type = loaded.run, loaded.dataset, ModelFactory.create(loaded.run.spec.model.type)
+    _enter(progress, Stage.TRAINING)
+    list(loaded.imports)
+    trained = model_type.train(dataset, run.spec, progress, checkpoints=loaded.checkpoints, device=device, base=base)
 
     # The remaining stages take seconds, so a request to stop is ignored from here on.
     progress.stage(Stage.EVALUATING)
-    trained = with_improvement(trained, registered, model_type, dataset, run.spec)
+    trained = with_improvement(trained, loaded.registered, model_type, dataset, run.spec)
     failures = failed_gates(run.spec.gates, trained.metrics)
     dataset = _with_notes(dataset, trained.metrics.get("notes", ()))
     report = draw_report(model_type, dataset, trained, _parameters(model_type.settings(run.spec), run))
     dataset = _with_notes(dataset, report.warnings)
     progress.record(summary=trained.summary, metrics=trained.metrics, warnings=dataset.summary.warnings)
     progress.heartbeat()
+    return TrainedRun(replace(loaded, dataset=dataset), trained, report.files, bool(failures))
 
+
+def publish_and_register(
+    done: TrainedRun, progress: RunProgress, store: ObjectStore, also: Also = record_nothing_else
+) -> RunResult:
+    """Publish the model of a run and record the run.
+
+    Args:
+        done: As ``train`` returned it.
+        progress: See ``execute``.
+        store: See ``execute``.
+        also: What else to write in the transaction that records the run.
+
+    Raises:
+        TrainingError: With the reason why the run failed; nothing is registered then.
+    """
+    run, key, dataset, trained = done.loaded.run, done.loaded.key, done.loaded.dataset, done.trained
     progress.stage(Stage.PUBLISHING)
     claim = run.model_dump_json(by_alias=True, indent=2).encode()
-    paths = reserve(store, _paths(run, rejected=bool(failures)), claim_of(run.uid, run.run, run.attempt), claim)
+    paths = reserve(store, _paths(run, rejected=done.rejected), claim_of(run.uid, run.run, run.attempt), claim)
     metrics = _registered_metrics(run, key, dataset, trained, paths) | {"durations": progress.now.durations}
-    publication = publish(store, paths, [*trained.files, *report.files], _facts(metrics), progress.heartbeat)
+    publication = publish(store, paths, [*trained.files, *done.report], _facts(metrics), progress.heartbeat)
 
     progress.stage(Stage.REGISTERING)
     if paths.rejected:
-        recorded = registry.record_rejected(key, paths.address, metrics)
+        recorded = registry.record_rejected(key, paths.address, metrics, also)
     else:
-        recorded = _register(run, key, store, publication, _model_row(run, paths, metrics, dataset.summary))
-    _remove_checkpoints(checkpoints)
+        recorded = _register(run, key, store, publication, _model_row(run, paths, metrics, dataset.summary), also)
+    _remove_checkpoints(done.loaded.checkpoints)
     if recorded.bucket_address != paths.address:
         # Another attempt of this run registered its model first, so that model is the result.
         return verified_result(run, store, recorded)
@@ -202,7 +297,7 @@ def _model_row(run: TrainingRun, paths: ArtifactPaths, metrics: Mapping[str, Any
 
 
 def _register(
-    run: TrainingRun, key: RunKey, store: ObjectStore, publication: Publication, model: ModelRow
+    run: TrainingRun, key: RunKey, store: ObjectStore, publication: Publication, model: ModelRow, also: Also
 ) -> RecordedRun:
     """Register the model and store the files that readers look for: both or neither."""
     exposed = False
@@ -213,7 +308,7 @@ def _register(
         expose(store, publication)
 
     try:
-        return registry.save_model_metadata(key, model, expose_files)
+        return registry.save_model_metadata(key, model, expose_files, also)
     except TrainingError:
         if exposed:
             _withdraw(run, store, publication.paths)

@@ -16,6 +16,7 @@ from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.columns import TELEMETRY_COLUMNS
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.connection_refusal import is_transient_refusal, refusal_states
+from trainingjob_trainer.storage.ledger_tables import LEDGER_TABLES
 from trainingjob_trainer.storage.server_settings import describe_server, postgres_parameters
 
 logger = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ def column_types(session: connection, table: str) -> Mapping[str, str]:
 
 
 def create_tables(session: connection) -> None:
-    """Create ``processed_data``, ``models`` and ``training_runs`` where missing. Existing tables are not altered."""
+    """Create the telemetry table, the registry and the ledger of fleets where missing; alter no existing table."""
     with session.cursor() as cursor:
         # Without the lock, two concurrent calls would both find a table missing.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_INIT_LOCK,))
@@ -222,6 +223,7 @@ def create_tables(session: connection) -> None:
             cursor.execute(sql.SQL(_PROCESSED_DATA).format(sensors=sensors))
         cursor.execute(_MODELS)
         cursor.execute(_TRAINING_RUNS)
+        cursor.execute(LEDGER_TABLES)
 
 
 _COLUMN_TYPES = """

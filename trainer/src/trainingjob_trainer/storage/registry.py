@@ -13,7 +13,15 @@ from trainingjob_trainer.storage.postgres import PATIENCE_SECONDS, with_connecti
 from trainingjob_trainer.storage.registry_refusal import explain_refusals
 from trainingjob_trainer.storage.registry_rows import ModelRow, RecordedRun, RunKey
 
+Also = Callable[[connection, RecordedRun], None]
+"""Writes something else in the transaction that records a run; it receives the run as recorded. When it raises an
+exception, nothing is recorded."""
+
 _COLUMNS = "uid, run, outcome, bucket_address, model_id, metrics"
+
+
+def record_nothing_else(session: connection, recorded: RecordedRun) -> None:
+    """Write nothing besides the run."""
 
 
 def try_registration(key: RunKey, model: ModelRow, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -142,7 +150,10 @@ def has_equal_spec(key: RunKey) -> bool:
 
 
 def save_model_metadata(
-    key: RunKey, model: ModelRow, before_commit: Callable[[], object] = lambda: None
+    key: RunKey,
+    model: ModelRow,
+    before_commit: Callable[[], object] = lambda: None,
+    also: Also = record_nothing_else,
 ) -> RecordedRun:
     """Register a model once per run: one row in ``models`` and one in ``training_runs``, in one transaction.
 
@@ -151,44 +162,52 @@ def save_model_metadata(
         model: The row for readers.
         before_commit: Makes the model's files visible to readers. It is called after the rows are inserted and before
             they are committed; not when the run is already recorded. It may be called again after a transient error.
+        also: What else to write in the transaction; it is called before ``before_commit``.
 
     Returns:
         The recorded run. If the run was already recorded, that record; nothing is written then.
 
     Raises:
-        TrainingError: RegistryFailed. Any exception of ``before_commit`` is passed on. Nothing is registered then.
+        TrainingError: RegistryFailed. Any exception of the two functions is passed on. Nothing is registered then.
     """
 
     def write(session: connection) -> RecordedRun:
-        if _register(session, key, model):
+        is_new = _register(session, key, model)
+        recorded = _recorded_run(session, key)
+        also(session, recorded)
+        if is_new:
             before_commit()
-        return _recorded_run(session, key)
+        return recorded
 
     return with_connection(write, reason=Reason.REGISTRY_FAILED)
 
 
-def record_rejected(key: RunKey, bucket_address: str, metrics: Mapping[str, Any]) -> RecordedRun:
+def record_rejected(
+    key: RunKey, bucket_address: str, metrics: Mapping[str, Any], also: Also = record_nothing_else
+) -> RecordedRun:
     """Record that a model failed a gate; ``models`` is not changed. A run that is already recorded keeps its record.
 
     Raises:
         TrainingError: RegistryFailed.
     """
-    return _record_only(key, RecordedRun(key.uid, key.run, "rejected", bucket_address, None, metrics))
+    return _record_only(key, RecordedRun(key.uid, key.run, "rejected", bucket_address, None, metrics), also)
 
 
-def record_adopted(key: RunKey, equal: RecordedRun) -> RecordedRun:
+def record_adopted(key: RunKey, equal: RecordedRun, also: Also = record_nothing_else) -> RecordedRun:
     """Record that a run adopted the model of an equal run; ``models`` is not changed.
 
     Raises:
         TrainingError: RegistryFailed.
     """
-    return _record_only(key, replace(equal, uid=key.uid, run=key.run, outcome="adopted"))
+    return _record_only(key, replace(equal, uid=key.uid, run=key.run, outcome="adopted"), also)
 
 
-def _record_only(key: RunKey, run: RecordedRun) -> RecordedRun:
+def _record_only(key: RunKey, run: RecordedRun, also: Also) -> RecordedRun:
     def write(session: connection) -> RecordedRun:
         _record(session, key, run)
-        return _recorded_run(session, key)
+        recorded = _recorded_run(session, key)
+        also(session, recorded)
+        return recorded
 
     return with_connection(write, reason=Reason.REGISTRY_FAILED)
 

@@ -1,0 +1,71 @@
+"""How a run of a fleet ends, from the states of its machines."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.fleet_run import FINAL_STATES, GOOD_STATES, FleetRun, MachineState
+from trainingjob_api.reasons import Reason
+from trainingjob_api.termination_report import MAXIMUM_FAILURES
+from trainingjob_api.text import clean
+from trainingjob_trainer.run.result import RunResult
+from trainingjob_trainer.storage.ledger_rows import Counts, MachineEntry
+
+_MAIN_METRICS: Mapping[str, tuple[str, str]] = {"gru": ("skill", "skill"), "xgb": ("average_precision", "AP")}
+_FAILURE_CHARACTERS = 256
+
+
+def counted(counts: Counts) -> dict[str, int]:
+    """The number of machines in every state, and of all as ``selected``."""
+    return {"selected": sum(counts.values())} | {str(state): counts.get(state, 0) for state in MachineState}
+
+
+def ratio(counts: Counts) -> float:
+    """Fraction of the machines that are final."""
+    selected = sum(counts.values())
+    return sum(counts.get(state, 0) for state in FINAL_STATES) / selected if selected else 0.0
+
+
+def is_final(counts: Counts) -> bool:
+    """Whether every machine of a run is final."""
+    return ratio(counts) == 1.0
+
+
+def summary_of(model_type: str, counts: Counts, metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The summary of a run, such as ``295 of 300, median skill 0.27``.
+
+    Args:
+        model_type: The value of ``spec.template.model.type``.
+        counts: Machines in each state.
+        metrics: The metrics of every model of the run.
+    """
+    text = f"{sum(counts.get(state, 0) for state in GOOD_STATES)} of {sum(counts.values())}"
+    name, label = _MAIN_METRICS.get(model_type, ("", ""))
+    values = [value for one in metrics if isinstance(value := one.get(name), int | float)]
+    return f"{text}, median {label} {median(values):.2f}" if values else text
+
+
+def run_result(fleet: FleetRun, counts: Counts) -> RunResult:
+    """The result of a run whose machines are all final."""
+    selected, failed = sum(counts.values()), counts.get(MachineState.FAILED, 0)
+    good = sum(counts.get(state, 0) for state in GOOD_STATES)
+    allowed = fleet.spec.max_failed_percent
+    if failed * 100 > allowed * selected:
+        message = (
+            f"{failed} of {selected} machines failed, at most {allowed} % may (maxFailedPercent). The report lists all "
+            f"of them with their reasons; {good} machines have their model."
+        )
+        return RunResult(Reason.TOO_MANY_FAILED, message, ExitCode.TOO_MANY_FAILED)
+    rest = {"rejected by a gate": counts.get(MachineState.REJECTED, 0), "failed": failed}
+    told = "".join(f", {number} {what}" for what, number in rest.items() if number)
+    return RunResult(Reason.COMPLETED, f"{good} of {selected} machines have their model{told}.")
+
+
+def failures_of(entries: Sequence[MachineEntry]) -> list[dict[str, str]]:
+    """The first failed machines, for the status."""
+    return [
+        {"machine": entry.machine, "reason": str(entry.reason), "message": clean(entry.message, _FAILURE_CHARACTERS)}
+        for entry in entries
+        if entry.state is MachineState.FAILED
+    ][:MAXIMUM_FAILURES]
