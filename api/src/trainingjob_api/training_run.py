@@ -40,7 +40,7 @@ class RunIdentity(Part):
     """
 
     namespace: Annotated[str, Field(min_length=1, max_length=63)]
-    name: Annotated[str, Field(min_length=1, max_length=63)]
+    name: Annotated[str, Field(min_length=1, max_length=127)]
     uid: Annotated[str, Field(min_length=8, max_length=64)]
     run: Annotated[int, Field(ge=1)]
     attempt: Annotated[int, Field(ge=1)]

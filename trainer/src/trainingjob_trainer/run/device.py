@@ -8,17 +8,21 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from trainingjob_api.fleet_run import FleetRun
 from trainingjob_api.names import THREADS_VARIABLE
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.device import Device
 
+Run = TypeVar("Run", TrainingRun, FleetRun)
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
+def choose_device(run: TrainingRun | FleetRun, gpus: int, threads: int) -> Device:
     """Choose the device of this attempt, and check that a requested GPU is visible.
 
     Args:
@@ -41,7 +45,7 @@ def choose_device(run: TrainingRun, gpus: int, threads: int) -> Device:
     return Device("GPU", threads)
 
 
-def with_local_accelerator(run: TrainingRun, gpus: int) -> TrainingRun:
+def with_local_accelerator(run: Run, gpus: int) -> Run:
     """Set the accelerator of a run without a cluster: the local GPU, if there is one and the policy allows it."""
     wanted = gpus > 0 and run.accelerator_policy != "Disabled"
     return run.model_copy(update={"accelerator": run.spec.accelerator.resource_name if wanted else None})

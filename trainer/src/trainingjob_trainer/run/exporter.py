@@ -1,8 +1,11 @@
 """The metrics endpoint of the trainer, for the operator and Prometheus."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client import Enum as StateMetric
 
+from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC
 from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_trainer.run.progress import Progress
 
@@ -48,3 +51,32 @@ class MetricsEndpoint:
         for name, gauge in self._gauges.items():
             known = progress.epochs > 0 and getattr(progress, name) is not None
             gauge.set(getattr(progress, name) if known else float("nan"))
+
+
+class FleetEndpoint:
+    """Serves the states of a fleet's machines under ``/metrics`` from its own thread until the process ends."""
+
+    def __init__(self, port: int) -> None:
+        """Start the server; see ``MetricsEndpoint``."""
+        registry = CollectorRegistry()
+        self._machines = Gauge(FLEET_MACHINES_METRIC, "Machines of the run by state.", ["state"], registry=registry)
+        self._ratio = Gauge(ProgressMetric.RATIO, "Fraction of the machines that are final.", registry=registry)
+        self._advanced_at = Gauge(
+            ProgressMetric.LAST_ADVANCE, "Time of the last progress, in seconds since 1970.", registry=registry
+        )
+        start_http_server(port, registry=registry)
+
+    def __call__(self, progress: Progress) -> None:
+        """Receive a heartbeat of the worker."""
+        self._advanced_at.set(progress.heartbeat_at or float("nan"))
+
+    def show(self, machines: Mapping[str, int], ratio: float) -> None:
+        """Update the metrics of the run; before the first call there are none.
+
+        Args:
+            machines: Number of machines by state.
+            ratio: Fraction of the machines that are final.
+        """
+        for state, number in machines.items():
+            self._machines.labels(state).set(number)
+        self._ratio.set(ratio)

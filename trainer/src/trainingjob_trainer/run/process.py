@@ -6,17 +6,19 @@ Heavy libraries are imported after the environment variables that they read are 
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.fleet_run import FleetRun
 from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import termination_message
-from trainingjob_api.training_run import TrainingRun
+from trainingjob_api.training_run import RunIdentity, TrainingRun
+from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.run.compile_cache import cache_environment
 from trainingjob_trainer.run.device import choose_device, cpu_threads, process_environment, visible_gpus
 from trainingjob_trainer.run.exporter import MetricsEndpoint
@@ -44,10 +46,30 @@ class RuntimeConfig:
 
 
 def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
-    """Execute a run in this process and write its termination message. Every exception of the run becomes a result.
+    """Execute a run in this process; see ``in_process``."""
 
-    SIGTERM and SIGINT request the training to save its state and stop. If there is no heartbeat for
+    def work(device: Device, progress: RunProgress) -> RunResult:
+        from trainingjob_trainer.run.pipeline import execute
+        from trainingjob_trainer.storage.object_store import ObjectStore
+
+        store = ObjectStore.from_environment(os.environ, run.spec.artifacts.bucket)
+        return execute(run, device, progress, store)
+
+    return in_process(run, config, work)
+
+
+def in_process(
+    run: TrainingRun | FleetRun, config: RuntimeConfig, work: Callable[[Device, RunProgress], RunResult]
+) -> RunResult:
+    """Do the work of a run in this process and write its termination message. Every exception becomes a result.
+
+    SIGTERM and SIGINT request the work to save its state and stop. If there is no heartbeat for
     ``runPolicy.stallTimeoutSeconds``, the process ends and logs the stack of every thread.
+
+    Args:
+        run: The run.
+        config: See ``RuntimeConfig``.
+        work: Imports the heavy libraries itself, because it is called when the environment variables are set.
 
     Raises:
         KeyboardInterrupt: At a second SIGINT. No termination message is written then.
@@ -70,11 +92,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
         progress.record(device={"used": device.used})
         with watchdog, _stop_on_signal(progress):
             progress.stage(Stage.STARTING)
-            from trainingjob_trainer.run.pipeline import execute
-            from trainingjob_trainer.storage.object_store import ObjectStore
-
-            store = ObjectStore.from_environment(os.environ, run.spec.artifacts.bucket)
-            result = execute(run, device, progress, store)
+            result = work(device, progress)
     except Exception as error:
         result = result_of(error, progress.now.summary)
         result = replace(result, message=redact(result.message, os.environ))
@@ -85,7 +103,7 @@ def launch(run: TrainingRun, config: RuntimeConfig) -> RunResult:
     return result
 
 
-def write_termination(path: Path | None, run: TrainingRun | None, result: RunResult) -> None:
+def write_termination(path: Path | None, run: RunIdentity | None, result: RunResult) -> None:
     """Write the termination message, if there is a path. An OSError is only logged."""
     if path is None:
         return

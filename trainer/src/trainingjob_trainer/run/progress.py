@@ -66,9 +66,16 @@ class RunProgress:
         now: The current progress.
     """
 
-    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
-        """Start at the stage Starting; listeners receive the first change."""
+    def __init__(self, listeners: Sequence[Listener] = (), whole: "RunProgress | None" = None) -> None:
+        """Start at the stage Starting; listeners receive the first change.
+
+        Args:
+            listeners: Receive every change.
+            whole: The progress of what this run is a part of: each change is a heartbeat there, and a request to stop
+                it stops this run too.
+        """
         self._listeners = listeners
+        self._whole = whole
         self._stop_requested = False
         self._entered_at = time.monotonic()
         self._lock = Lock()
@@ -108,10 +115,12 @@ class RunProgress:
 
     def should_stop(self) -> bool:
         """See ``Reporter``."""
-        return self._stop_requested
+        return self._stop_requested or (self._whole is not None and self._whole.should_stop())
 
     def _change(self, **changed: Any) -> None:
         with self._lock:
             self.now = replace(self.now, heartbeat_at=time.time(), **changed)
             for listener in self._listeners:
                 listener(self.now)
+        if self._whole is not None:
+            self._whole.heartbeat()

@@ -7,7 +7,7 @@ from typing import Any
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import Outcome
-from trainingjob_api.training_run import TrainingRun
+from trainingjob_api.training_run import RunIdentity
 from trainingjob_trainer.errors import TrainingError
 
 
@@ -15,7 +15,8 @@ from trainingjob_trainer.errors import TrainingError
 class RunSummary:
     """Summary of a run; for a failed run, what was known before the failure.
 
-    Every attribute has the name and the format of its key in the termination message.
+    Every attribute has the name and the format of its key in the termination message; ``machines`` and ``failures``
+    are empty unless it is the run of a fleet.
     """
 
     summary: str = ""
@@ -25,6 +26,8 @@ class RunSummary:
     data: Mapping[str, Any] = field(default_factory=dict)
     device: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    machines: Mapping[str, int] = field(default_factory=dict)
+    failures: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ def result_of(error: BaseException, summary: RunSummary | None = None) -> RunRes
     )
 
 
-def termination_facts(run: TrainingRun | None, result: RunResult) -> dict[str, Any]:
+def termination_facts(run: RunIdentity | None, result: RunResult) -> dict[str, Any]:
     """The facts for the termination message.
 
     Args:
-        run: The run; None when ``TRAINING_JOB`` is invalid.
+        run: The run; None when the environment variable that holds it is invalid.
         result: The result of the run.
     """
     identity = {"uid": run.uid, "run": run.run, "attempt": run.attempt} if run else {}

@@ -85,6 +85,21 @@ def find_run(uid: str, run: int) -> RecordedRun | None:
     return with_connection(lambda session: _find(session, uid, run), reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
+def find_runs(uids: Iterable[str], run: int) -> list[RecordedRun]:
+    """Find the runs of this number of several UIDs.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+
+    def find(session: connection) -> list[RecordedRun]:
+        with session.cursor() as rows:
+            rows.execute(f"SELECT {_COLUMNS} FROM training_runs WHERE uid = ANY(%s) AND run = %s", (list(uids), run))
+            return [RecordedRun(*row) for row in rows.fetchall()]
+
+    return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
+
+
 def registered_addresses(prefix: str) -> list[str]:
     """Addresses of the registered models that start with ``prefix``.
 

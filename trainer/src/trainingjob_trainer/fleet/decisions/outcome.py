@@ -1,8 +1,6 @@
 """How a run of a fleet ends, from the states of its machines."""
 
-from collections.abc import Mapping, Sequence
-from statistics import median
-from typing import Any
+from collections.abc import Sequence
 
 from trainingjob_api.exit_codes import ExitCode
 from trainingjob_api.fleet_run import FINAL_STATES, GOOD_STATES, FleetRun, MachineState
@@ -12,7 +10,6 @@ from trainingjob_api.text import clean
 from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.storage.ledger_rows import Counts, MachineEntry
 
-_MAIN_METRICS: Mapping[str, tuple[str, str]] = {"gru": ("skill", "skill"), "xgb": ("average_precision", "AP")}
 _FAILURE_CHARACTERS = 256
 
 
@@ -30,20 +27,6 @@ def ratio(counts: Counts) -> float:
 def is_final(counts: Counts) -> bool:
     """Whether every machine of a run is final."""
     return ratio(counts) == 1.0
-
-
-def summary_of(model_type: str, counts: Counts, metrics: Sequence[Mapping[str, Any]]) -> str:
-    """The summary of a run, such as ``295 of 300, median skill 0.27``.
-
-    Args:
-        model_type: The value of ``spec.template.model.type``.
-        counts: Machines in each state.
-        metrics: The metrics of every model of the run.
-    """
-    text = f"{sum(counts.get(state, 0) for state in GOOD_STATES)} of {sum(counts.values())}"
-    name, label = _MAIN_METRICS.get(model_type, ("", ""))
-    values = [value for one in metrics if isinstance(value := one.get(name), int | float)]
-    return f"{text}, median {label} {median(values):.2f}" if values else text
 
 
 def run_result(fleet: FleetRun, counts: Counts) -> RunResult:
