@@ -3,16 +3,17 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from trainingjob_api.exit_codes import ExitCode
-from trainingjob_api.names import METRICS_PORT, TERMINATION_LOG, TRAINING_JOB_VARIABLE
+from trainingjob_api.fleet_run import FleetRun
+from trainingjob_api.names import METRICS_PORT, TERMINATION_LOG, TRAINING_FLEET_VARIABLE, TRAINING_JOB_VARIABLE
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.run.log import log_for_pod, log_to_stderr
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Run = TypeVar("Run")
+
 _CHECKPOINT_DAYS = 30
 _SIMULATED_FROM = datetime(2025, 1, 1)
 
@@ -36,8 +39,8 @@ app = typer.Typer(
     "S3_ENDPOINT, S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION, S3_SECURE, S3_CA_FILE, or the same with prefix MINIO_, for "
     "the object store. "
     "Exit codes: 0 done, 2 wrong usage, 10 configuration, 11 data, 12 object store, 13 registry, 14 stopped, "
-    "15 accelerator missing, 16 gate failed, 17 diverged, 1 any other error. Each error is a line "
-    "`error: REASON: MESSAGE` on stderr.",
+    "15 accelerator missing, 16 gate failed, 17 diverged, 18 too many machines failed, 1 any other error. "
+    "Each error is a line `error: REASON: MESSAGE` on stderr.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,11 +48,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-JobFile = Annotated[Path, typer.Option("--file", "-f", help="YAML of one TrainingJob.", exists=True, dir_okay=False)]
-OptionalJobFile = Annotated[
+RunFile = Annotated[
+    Path,
+    typer.Option("--file", "-f", help="YAML of one TrainingJob or TrainingFleet.", exists=True, dir_okay=False),
+]
+OptionalFile = Annotated[
     Path | None,
     typer.Option(
-        "--file", "-f", help="YAML of one TrainingJob; without it, TRAINING_JOB.", exists=True, dir_okay=False
+        "--file",
+        "-f",
+        help="YAML of one TrainingJob or TrainingFleet; without it, TRAINING_JOB.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 TerminationLog = Annotated[
@@ -63,49 +73,96 @@ app.callback()(log_to_stderr)
 
 
 @app.command()
-def run(file: OptionalJobFile = None, termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
-    """Train one model, publish it and register it; or adopt an equal model that is registered."""
+def run(file: OptionalFile = None, termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
+    """Train one model, publish it and register it; or adopt an equal model that is registered.
+
+    With the file of a TrainingFleet, do so for each of its machines.
+    """
+    from trainingjob_trainer.documents.training_job import read_training_run
+    from trainingjob_trainer.run.device import visible_gpus, with_local_accelerator
     from trainingjob_trainer.run.process import RuntimeConfig, launch
 
     if file is None:
         log_for_pod()
         path = termination_log or Path(TERMINATION_LOG)
-        training_run = _read_environment(path)
+        training_run = _read_environment(TRAINING_JOB_VARIABLE, read_training_run, path)
         log_for_pod(training_run)
-        result = launch(training_run, RuntimeConfig(path, metrics_port or METRICS_PORT))
-        level = logging.ERROR if result.outcome == "Failed" else logging.INFO
-        logger.log(level, "%s: %s", result.reason, result.message)
+        _exit_with(launch(training_run, RuntimeConfig(path, metrics_port or METRICS_PORT)))
+    with _exit_on_error():
+        found = _read(file)
+    if isinstance(found, FleetRun):
+        _run_fleet(with_local_accelerator(found, visible_gpus()), termination_log, metrics_port)
     else:
-        from rich.console import Console
+        _run_training(with_local_accelerator(found, visible_gpus()), termination_log, metrics_port)
 
-        from trainingjob_trainer.run.terminal import TerminalBar
 
-        training_run = _read_for_this_machine(file)
-        with TerminalBar(Console(stderr=True)) as bar:
-            result = launch(training_run, RuntimeConfig(termination_log, metrics_port, [bar]))
-        _print_result(training_run, result)
+@app.command()
+def work(termination_log: TerminationLog = None, metrics_port: MetricsPort = None) -> None:
+    """Take part in a run of a TrainingFleet, which the variable TRAINING_FLEET describes, until it is over.
+
+    Several workers share the machines of a run. Exit code 18: more machines failed than maxFailedPercent allows.
+    """
+    from trainingjob_trainer.documents.training_fleet import read_fleet_run
+    from trainingjob_trainer.fleet.process import launch_worker
+    from trainingjob_trainer.run.process import RuntimeConfig
+
+    log_for_pod()
+    path = termination_log or Path(TERMINATION_LOG)
+    fleet = _read_environment(TRAINING_FLEET_VARIABLE, read_fleet_run, path)
+    log_for_pod(fleet)
+    _exit_with(launch_worker(fleet, RuntimeConfig(path, metrics_port or METRICS_PORT)))
+
+
+def _exit_with(result: "RunResult") -> NoReturn:
+    level = logging.ERROR if result.outcome == "Failed" else logging.INFO
+    logger.log(level, "%s: %s", result.reason, result.message)
     raise typer.Exit(result.exit_code)
 
 
-def _read_environment(termination_path: Path) -> "TrainingRun":
-    """Read the run from ``TRAINING_JOB``; when it is invalid, write a termination message and exit."""
-    from trainingjob_trainer.documents.training_job import read_training_run
+def _run_training(training_run: "TrainingRun", termination_log: Path | None, metrics_port: int | None) -> NoReturn:
+    from rich.console import Console
+
+    from trainingjob_trainer.run.process import RuntimeConfig, launch
+    from trainingjob_trainer.run.terminal import TerminalBar
+
+    with TerminalBar(Console(stderr=True)) as bar:
+        result = launch(training_run, RuntimeConfig(termination_log, metrics_port, [bar]))
+    _print_result(training_run, result)
+    raise typer.Exit(result.exit_code)
+
+
+def _run_fleet(fleet: FleetRun, termination_log: Path | None, metrics_port: int | None) -> NoReturn:
+    from rich.console import Console
+
+    from trainingjob_trainer.fleet.process import launch_worker
+    from trainingjob_trainer.fleet.terminal import FleetBar, machine_table
+    from trainingjob_trainer.run.process import RuntimeConfig
+    from trainingjob_trainer.storage.ledger import Ledger
+
+    bar = FleetBar(Console(stderr=True))
+    with bar:
+        result = launch_worker(fleet, RuntimeConfig(termination_log, metrics_port), bar.show)
+    if result.summary.machines:
+        Console().print(machine_table(Ledger(fleet.uid, fleet.run, "").entries()))
+        for artifact in result.summary.artifacts:
+            typer.echo(f"{artifact['name']}: {artifact['uri']}")
+    if result.outcome == "Failed":
+        raise _exit(result.reason, result.message, result.exit_code)
+    typer.echo(f"{result.reason}: {result.message}")
+    raise typer.Exit(result.exit_code)
+
+
+def _read_environment(variable: str, read: Callable[[str], Run], termination_path: Path) -> Run:
+    """Read the run from the environment; when it is invalid, write a termination message and exit."""
     from trainingjob_trainer.run.process import write_termination
     from trainingjob_trainer.run.result import result_of
 
     try:
-        return read_training_run(os.environ.get(TRAINING_JOB_VARIABLE, ""))
+        return read(os.environ.get(variable, ""))
     except TrainingError as error:
         write_termination(termination_path, None, result_of(error))
         logger.error("%s: %s", error.reason, error.message)
         raise typer.Exit(error.exit_code) from error
-
-
-def _read_for_this_machine(file: Path) -> "TrainingRun":
-    from trainingjob_trainer.run.device import visible_gpus, with_local_accelerator
-
-    with _exit_on_error():
-        return with_local_accelerator(_read(file), visible_gpus())
 
 
 def _print_result(training_run: "TrainingRun", result: "RunResult") -> None:
@@ -122,24 +179,42 @@ def _print_result(training_run: "TrainingRun", result: "RunResult") -> None:
     typer.echo(f"{result.reason}: {result.message}")
 
 
-def _read(file: Path) -> "TrainingRun":
-    from trainingjob_trainer.documents.training_job import load_training_job
+def _read(file: Path) -> "TrainingRun | FleetRun":
+    from trainingjob_trainer.documents.run_of_file import load_run
     from trainingjob_trainer.documents.yaml_documents import decode_yaml
 
-    return load_training_job(decode_yaml(file.read_bytes()))
+    return load_run(decode_yaml(file.read_bytes()))
 
 
 @app.command()
-def check(file: JobFile) -> None:
-    """Load, clean and count the data of a TrainingJob without training.
+def check(file: RunFile) -> None:
+    """Load, clean and count the data of a TrainingJob or of each machine of a TrainingFleet, without training.
 
-    The exit code is 10 when the API server would refuse the file, and 11 when the data cannot be used for training.
+    The exit code is 10 when the API server would refuse the file, and 11 when the data cannot be used for training: for
+    a TrainingFleet, when that holds for more machines than maxFailedPercent allows.
     """
     from trainingjob_trainer.tools.check import check as check_data
 
     with _exit_on_error():
-        training_run = _read(file)
-        typer.echo(check_data(training_run.spec, training_run.window))
+        found = _read(file)
+        if isinstance(found, FleetRun):
+            _check_fleet(found)
+        else:
+            typer.echo(check_data(found.spec, found.window))
+
+
+def _check_fleet(fleet: FleetRun) -> None:
+    from trainingjob_trainer.fleet.check import check_machines, refuse_too_many
+    from trainingjob_trainer.fleet.worker import selected_machines
+
+    selection = selected_machines(fleet, lambda: None)
+    for note in selection.notes:
+        typer.echo(f"warning: {note}", err=True)
+    checks = []
+    for machine in check_machines(fleet, selection):
+        typer.echo(str(machine))
+        checks.append(machine)
+    refuse_too_many(fleet, checks)
 
 
 def _machine_names(names: list[str]) -> list[str]:
@@ -235,13 +310,13 @@ def import_file(
 def init_db(
     bucket: Annotated[str | None, typer.Option(help="Also create this bucket if it does not exist.")] = None,
 ) -> None:
-    """Create the missing ones of the tables processed_data, models and training_runs; alter no existing table."""
+    """Create the missing ones of the tables processed_data, models, training_runs and those of fleets; alter none."""
     from trainingjob_trainer.storage.object_store import ObjectStore
     from trainingjob_trainer.storage.postgres import create_tables, with_connection
 
     with _exit_on_error():
         with_connection(create_tables, reason=Reason.REGISTRY_FAILED)
-        typer.echo("Tables processed_data, models and training_runs exist.")
+        typer.echo("Tables processed_data, models, training_runs, fleet_runs, fleet_machines and fleet_tasks exist.")
         if bucket is not None:
             store = ObjectStore.from_environment(os.environ, bucket)
             created = store.create_bucket()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trainingjob_api.fleet_run import FleetRun
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.data.dataset import Dataset, ModelFile
@@ -23,6 +24,12 @@ logger = logging.getLogger(__name__)
 TASK = "base"
 
 
+def wants_base(fleet: FleetRun) -> bool:
+    """Whether the machines of a run start from a base, if there are enough of them."""
+    model = fleet.spec.template.model
+    return ModelFactory.create(model.type).has_base and model.gru.base == "Fleet"
+
+
 def obtain_base(worker: WorkerContext) -> FleetBase | None:
     """The base of the run: trained here, or by another worker.
 
@@ -32,8 +39,7 @@ def obtain_base(worker: WorkerContext) -> FleetBase | None:
     Raises:
         TrainingError: Suspended; the error of a server that is not available for long.
     """
-    model = worker.fleet.spec.template.model
-    if not ModelFactory.create(model.type).has_base or model.gru.base == "Own":
+    if not wants_base(worker.fleet):
         return None
     while (result := worker.patiently(worker.ledger.task_result, TASK)) is None:
         attempt = worker.patiently(worker.ledger.claim_task, TASK)

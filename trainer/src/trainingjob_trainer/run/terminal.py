@@ -18,8 +18,13 @@ from trainingjob_trainer.run.progress import Progress
 class TerminalBar:
     """A listener that shows progress as one line; without a terminal it shows nothing."""
 
-    def __init__(self, console: Console) -> None:
-        """Create the bar; it is shown when the context is entered."""
+    def __init__(self, console: Console, description: str = Stage.STARTING) -> None:
+        """Create the bar; it is shown when the context is entered.
+
+        Args:
+            console: Where to show it.
+            description: Its first text, before the first change of stage.
+        """
         self._bar = Bar(
             TextColumn("[bold]{task.description:<10}"),
             BarColumn(),
@@ -29,7 +34,7 @@ class TerminalBar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task(Stage.STARTING, total=1.0, detail="")
+        self._task = self._bar.add_task(description, total=1.0, detail="")
 
     def __enter__(self) -> "TerminalBar":
         """Show the bar; log lines are printed above it."""
@@ -54,8 +59,18 @@ class TerminalBar:
                 handler.setStream(sys.stderr)
 
     def __call__(self, progress: Progress) -> None:
-        """Update the bar."""
-        self._bar.update(self._task, completed=progress.ratio, description=progress.stage, detail=_detail(progress))
+        """Receive a change of progress."""
+        self.update(progress.ratio, _detail(progress), progress.stage)
+
+    def update(self, ratio: float, detail: str, description: str | None = None) -> None:
+        """Update the bar.
+
+        Args:
+            ratio: Fraction that is done.
+            detail: Text beside the bar.
+            description: Text before the bar; None keeps it.
+        """
+        self._bar.update(self._task, completed=ratio, description=description, detail=detail)
 
 
 def rich_table(metrics: MetricsTable) -> Table:

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 120.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _READ_TIMEOUT_SECONDS = 60.0
+_CONNECTIONS = 4
+"""Kept open. A worker of a fleet reads, publishes and trains from several threads."""
 _CONFLICT = 409
 # A response to HEAD has no body, so minio cannot tell a conflict or a rate limit from other errors.
 _NO_RETRIES = urllib3.Retry(total=0, status_forcelist=[_CONFLICT, TOO_MANY_REQUESTS], allowed_methods=["HEAD"])
@@ -84,6 +86,7 @@ class ObjectStore:
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_SECONDS, read=_READ_TIMEOUT_SECONDS),
             retries=_NO_RETRIES,
+            maxsize=_CONNECTIONS,
             cert_reqs="CERT_REQUIRED",
             # In a pod the variable is always set, but the file exists only if the Secret has the key ca.crt.
             ca_certs=settings.ca_file if Path(settings.ca_file).is_file() else None,
