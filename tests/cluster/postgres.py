@@ -7,14 +7,14 @@ import importlib.util
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 import psycopg2.extensions
 
-from cluster.processes import ServerError, free_ports, start_server, wait_until
+from cluster.processes import Server, ServerError, free_ports, start_server, wait_until
 from cluster.programs import run_program
 
 _NOBODY = 65534
@@ -118,6 +118,15 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
     Raises:
         ProgramError: it did not come up.
     """
+    with restartable_postgres_running(folder, address) as (server, _):
+        yield server
+
+
+@contextlib.contextmanager
+def restartable_postgres_running(
+    folder: Path, address: str = "127.0.0.1"
+) -> Iterator[tuple[PostgresServer, Callable[[], None]]]:
+    """The same, with a function that restarts the server and breaks all connections; its data stays."""
     programs = _programs()
     data, log, password_file = folder / "postgres", folder / "postgres.log", folder / "postgres.password"
     server = PostgresServer(address, free_ports(1, address)[0], "postgres", secrets.token_hex(16))
@@ -153,7 +162,17 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
         data,
         *(f"--{name}={value}" for name, value in settings.items()),
     ]
-    process = start_server(serve, log, privileges=privileges, dies_by=signal.SIGQUIT)
+
+    def start() -> Server:
+        return start_server(serve, log, privileges=privileges, dies_by=signal.SIGQUIT)
+
+    process = start()
+
+    def restart() -> None:
+        nonlocal process
+        process.stop(by=signal.SIGINT)
+        process = start()
+        wait_until(answers, "PostgreSQL answers again", [process])
 
     def answers() -> bool:
         try:
@@ -164,7 +183,7 @@ def postgres_running(folder: Path, address: str = "127.0.0.1") -> Iterator[Postg
 
     try:
         wait_until(answers, "PostgreSQL answers", [process])
-        yield server
+        yield server, restart
     finally:
         process.stop(by=signal.SIGINT)
 

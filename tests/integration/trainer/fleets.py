@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,19 @@ class Fleet:
     bucket: str
     workers: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
-    def create_tables(self) -> None:
-        """What init-db does."""
-        with closing(self.database.connect()) as session, session:
+    @classmethod
+    @contextmanager
+    def created(cls, database: Database, object_store: ObjectStore, bucket: str) -> "Iterator[Fleet]":
+        """An empty fleet, whose workers end with the context."""
+        fleet = cls(database, object_store, bucket)
+        with closing(database.connect()) as session, session:
             create_tables(session)
+        try:
+            yield fleet
+        finally:
+            for worker in fleet.workers:
+                worker.kill()
+                worker.wait()
 
     def add_machines(self, names: Sequence[str], rows: int = ROWS) -> None:
         """Telemetry of some machines."""
@@ -84,13 +93,20 @@ class Fleet:
         program = [sys.executable, "-m", "integration.trainer.fleet_worker_program", str(folder / f"{number}.json")]
         worker = subprocess.Popen(
             program,
-            env=self.environment() | {TRAINING_FLEET_VARIABLE: run.model_dump_json(by_alias=True, exclude_unset=True)} | variables,
+            env=self.environment()
+            | {TRAINING_FLEET_VARIABLE: run.model_dump_json(by_alias=True, exclude_unset=True)}
+            | variables,
             cwd=Path(__file__).parents[2],
             stderr=(folder / f"{number}.log").open("w"),
             text=True,
         )
         self.workers.append(worker)
         return worker
+
+    @staticmethod
+    def log(folder: Path, number: int) -> str:
+        """The log of a worker."""
+        return (folder / f"{number}.log").read_text()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query; empty for a command."""
