@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psycopg2
 
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from support.telemetry import with_events
-from trainingjob_api.fleet_run import FleetRun
+from trainingjob_api.fleet_run import FINAL_STATES, FleetRun
 from trainingjob_api.names import TRAINING_FLEET_VARIABLE
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.postgres import create_tables
@@ -121,6 +122,18 @@ class Fleet:
     def counts(self, run: int = 1) -> Counter[str]:
         """How many machines of a run are in each state."""
         return Counter(self.states(run).values())
+
+    def final_machines(self) -> int:
+        """How many machines of the run are final; none while the database restarts."""
+        try:
+            return sum(count for state, count in self.counts().items() if state in FINAL_STATES)
+        except psycopg2.OperationalError:
+            return 0
+
+    def objects(self) -> set[str]:
+        """Every key in the bucket."""
+        client = self.object_store.client()
+        return {entry.object_name or "" for entry in client.list_objects(self.bucket, recursive=True)}
 
     def registered(self) -> Counter[str]:
         """How many models of each machine are registered."""
