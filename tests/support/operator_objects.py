@@ -1,4 +1,4 @@
-"""A simulation of one TrainingJob with its Jobs and pods, by the rules of the API server and the Job controller.
+"""A simulation of one TrainingJob or TrainingFleet with its Jobs and pods, by the rules of the API server and the Job controller.
 
 It executes the steps of the operator like the reconciler, one at a time, so that a test can stop between any two. Tests
 of the pure core run in it thousands of times a second.
@@ -6,7 +6,7 @@ of the pure core run in it thousands of times a second.
 
 import json
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from support.simulated_objects import SimulatedObjects
 from trainingjob_api.text import timestamp
@@ -37,9 +37,12 @@ CONFIGURATION = Configuration.read(
 class World(SimulatedObjects):
     """The objects of one TrainingJob, and the operator that acts on them."""
 
+    kind: ClassVar[type[Parent]] = TrainingJob
+
     def __init__(self, configuration: Configuration = CONFIGURATION, **spec: Any) -> None:
         """Creates the TrainingJob; the operator has not acted yet."""
         super().__init__(**spec)
+        self.events: list[str] = []
         self.configuration = configuration
         self.created: list[str] = []
         self.writes = 0
@@ -50,8 +53,8 @@ class World(SimulatedObjects):
         self.explanation_text: str | None = None
 
     def parent(self) -> Parent:
-        """The TrainingJob as the operator reads it."""
-        return TrainingJob.parse(self.raw)
+        """The custom resource as the operator reads it."""
+        return self.kind.parse(self.raw)
 
     def snapshot(self, *, fresh: bool = True) -> Snapshot:
         """The snapshot of an operator that has received every event."""
@@ -83,10 +86,11 @@ class World(SimulatedObjects):
             step = next_step(snapshot, self.progress, self.now, self.configuration)
         decision = decide(snapshot, self.now, self.configuration)
         match step:
-            case WriteStatus(status=status):
+            case WriteStatus(status=status, event=event):
                 # The API server returns new objects, with lists instead of tuples.
                 self.raw["status"] = json.loads(json.dumps(status))
                 self._touch(self.raw)
+                self.events += [event.message] if event else []
             case Explain(job=job):
                 self.explanation = Explanation((job.uid, job.version), self.now, self.explanation_text)
                 return self.step()

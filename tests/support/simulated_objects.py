@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from trainingjob_api.names import RETRAIN_ANNOTATION
 from trainingjob_api.text import timestamp
@@ -17,13 +17,15 @@ SPEC: Mapping[str, Any] = {"machine": "MOTOBOMBA-007", "model": {"type": "gru"},
 
 
 class SimulatedObjects:
-    """One TrainingJob, its Jobs and pods, and a clock.
+    """One TrainingJob or TrainingFleet, its Jobs and pods, and a clock.
 
     The methods change the objects like users, the scheduler, the kubelet and the Job controller do.
     """
 
+    example: ClassVar[Mapping[str, Any]] = SPEC
+
     def __init__(self, **spec: Any) -> None:
-        """Creates the TrainingJob, without Jobs and pods."""
+        """Creates the custom resource, without Jobs and pods."""
         self.now = START
         self._versions = itertools.count(1)
         self._numbers = itertools.count(1)
@@ -36,7 +38,7 @@ class SimulatedObjects:
                 "resourceVersion": str(next(self._versions)),
                 "creationTimestamp": timestamp(START),
             },
-            "spec": {**copy.deepcopy(dict(SPEC)), **spec},
+            "spec": {**copy.deepcopy(dict(self.example)), **spec},
         }
         self.jobs: dict[str, dict[str, Any]] = {}
         self.pods: dict[str, dict[str, Any]] = {}
@@ -66,11 +68,15 @@ class SimulatedObjects:
             self._touch(self.raw)
         return self
 
-    def request_retrain(self, value: str) -> Self:
-        """Annotates the TrainingJob."""
-        self.raw["metadata"]["annotations"] = {RETRAIN_ANNOTATION: value}
+    def annotate(self, name: str, value: str) -> Self:
+        """Annotates the custom resource."""
+        self.raw["metadata"].setdefault("annotations", {})[name] = value
         self._touch(self.raw)
         return self
+
+    def request_retrain(self, value: str) -> Self:
+        """Asks for one more run."""
+        return self.annotate(RETRAIN_ANNOTATION, value)
 
     def pass_time(self, seconds: float) -> Self:
         """Advances the clock."""
