@@ -1,4 +1,4 @@
-"""A simulation of one TrainingJob or TrainingFleet with its Jobs and pods, by the rules of the API server and the Job controller.
+"""A simulation of a TrainingJob or TrainingFleet, its Jobs and pods, by the rules of API server and Job controller.
 
 It executes the steps of the operator like the reconciler, one at a time, so that a test can stop between any two. Tests
 of the pure core run in it thousands of times a second.
