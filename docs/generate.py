@@ -16,14 +16,16 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from trainingjob_api.fleet_spec import TrainingFleetSpec
 from trainingjob_api.metrics import METRICS
+from trainingjob_api.names import GROUP
 from trainingjob_api.reasons import EXPLANATIONS, Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_operator import metrics
 from trainingjob_operator.config import Configuration
 
 DOCS = Path(__file__).parent
-CRD = DOCS.parent / "crds" / "trainingjobs.training.pumphealth.io.yaml"
+CRDS = DOCS.parent / "crds"
 Schema = Mapping[str, Any]
 
 
@@ -89,15 +91,17 @@ def _families() -> Iterator[tuple[Metric, Iterable[str]]]:
         yield family, getattr(family, "_labelnames", ())
 
 
-def api_reference(part: str) -> str:
+def api_reference(plural: str, part: str, model: type[BaseModel] | None = None) -> str:
     """Every field of the spec or of the status, one section for each object.
 
     Args:
+        plural: The resource, such as ``trainingjobs``.
         part: ``spec`` or ``status``.
+        model: Resolves the defaults of the spec.
     """
-    crd = yaml.safe_load(CRD.read_text())
+    crd = yaml.safe_load((CRDS / f"{plural}.{GROUP}.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
-    return "\n\n".join(_sections(part, schema, TrainingJobSpec if part == "spec" else None))
+    return "\n\n".join(_sections(part, schema, model))
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -105,8 +109,10 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "gates": gates,
     "configuration": configuration,
     "metrics": operator_metrics,
-    "spec": lambda: api_reference("spec"),
-    "status": lambda: api_reference("status"),
+    "spec": lambda: api_reference("trainingjobs", "spec", TrainingJobSpec),
+    "status": lambda: api_reference("trainingjobs", "status"),
+    "fleet spec": lambda: api_reference("trainingfleets", "spec", TrainingFleetSpec),
+    "fleet status": lambda: api_reference("trainingfleets", "status"),
 }
 
 
