@@ -1,11 +1,10 @@
 """A fleet of tiny machines: telemetry in the database, runs as the operator passes them, and workers as processes."""
 
-import json
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +19,12 @@ from cluster.postgres import Database
 from support.telemetry import with_events
 from trainingjob_api.fleet_run import FINAL_STATES, FleetRun
 from trainingjob_api.names import TRAINING_FLEET_VARIABLE
+from trainingjob_trainer.fleet.process import launch_worker
+from trainingjob_trainer.run.process import RuntimeConfig
+from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.storage.copy import copy_rows
 from trainingjob_trainer.storage.postgres import create_tables
 
-FLEET_UID = "5e1f0c9a-0000-4b8e-9d53-0d2a5e3c1b11"
 ROWS = 240
 _EVENTS = (40, 90, 140, 180, 215)
 _SEARCH = {"nEstimators": [2], "maxDepth": [2], "learningRate": [0.3], "subsample": [1]}
@@ -40,11 +41,12 @@ def fleet_spec(bucket: str, **more: Any) -> dict[str, Any]:
     return {"machines": {"matching": "*"}, "template": template} | more
 
 
-def fleet_run(spec: Mapping[str, Any], **more: Any) -> FleetRun:
-    """A run of a fleet, by default the first attempt of the first run."""
-    identity = {"namespace": "pumps", "name": "rental", "uid": FLEET_UID, "run": 1, "attempt": 1, "adopt": False}
-    content = identity | {"specHash": "a" * 64, "window": {}, "acceleratorPolicy": "Disabled", "spec": spec} | more
-    return FleetRun.model_validate_json(json.dumps(content))
+def gru_fleet_spec(bucket: str) -> dict[str, Any]:
+    """The spec of a fleet whose machines start from a base and train in a second."""
+    network = {"sequenceLength": 10, "units": [4, 3], "epochs": 2, "stepsPerEpoch": 5}
+    spec = fleet_spec(bucket)
+    spec["template"]["model"] = {"type": "gru", "gru": network}
+    return spec
 
 
 def tiny_rows(machine: str, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
@@ -108,6 +110,10 @@ class Fleet:
     def log(folder: Path, number: int) -> str:
         """The log of a worker."""
         return (folder / f"{number}.log").read_text()
+
+    def run_here(self, run: FleetRun) -> RunResult:
+        """Take part in a run in this process, which finds the servers by its environment."""
+        return launch_worker(run, RuntimeConfig(), lease_seconds=1)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query; empty for a command."""

@@ -11,12 +11,17 @@ import pytest
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
 from cluster.processes import wait_until
-from integration.trainer.fleets import Fleet, fleet_run, fleet_spec
+from integration.trainer.fleets import Fleet, fleet_spec, gru_fleet_spec
+from support.fleet_runs import fleet_run
 from trainingjob_api.exit_codes import ExitCode
 
 
 @pytest.fixture
-def fleet(database: Database, object_store: ObjectStore, bucket: str) -> Iterator[Fleet]:
+def fleet(
+    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Fleet]:
+    for name, value in (database.environment() | object_store.environment()).items():
+        monkeypatch.setenv(name, value)
     with Fleet.created(database, object_store, bucket) as fleet:
         yield fleet
 
@@ -93,43 +98,64 @@ def test_a_retry_tries_only_failed_machines_of_the_frozen_list(fleet: Fleet, tmp
     assert told(tmp_path, 2)["machines"]["registered"] == 2
 
 
-def test_an_equal_run_reuses_the_models_of_the_fleet(fleet: Fleet, tmp_path: Path) -> None:
+def test_an_equal_run_reuses_the_models_of_the_fleet(fleet: Fleet) -> None:
     fleet.add_machines(["PUMP-1", "PUMP-2"])
     spec = fleet_spec(fleet.bucket)
-    assert fleet.start_worker(fleet_run(spec, adopt=True), tmp_path).wait() == ExitCode.DONE
-    assert fleet.start_worker(fleet_run(spec, adopt=True, run=2), tmp_path).wait() == ExitCode.DONE
+    assert fleet.run_here(fleet_run(spec, adopt=True)).reason == "Completed"
+    assert fleet.run_here(fleet_run(spec, adopt=True, run=2)).reason == "Completed"
     assert fleet.states(2) == {"PUMP-1": "reused", "PUMP-2": "reused"}
     assert fleet.registered() == {"PUMP-1": 1, "PUMP-2": 1}
 
 
-def test_a_model_that_fails_a_gate_is_rejected_and_the_run_succeeds(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_model_that_fails_a_gate_is_rejected_and_the_run_succeeds(fleet: Fleet) -> None:
     fleet.add_machines(["PUMP-1"])
     spec = fleet_spec(fleet.bucket)
-    spec["template"]["gates"] = [{"metric": "auc_score", "min": 1.0}, {"metric": "average_precision", "min": 1.0}]
-    assert fleet.start_worker(fleet_run(spec), tmp_path).wait() == ExitCode.DONE
+    spec["template"]["gates"] = [{"metric": "average_precision", "min": 1.0}]
+    assert fleet.run_here(fleet_run(spec)).exit_code is ExitCode.DONE
     assert fleet.states() == {"PUMP-1": "rejected"}
     assert fleet.registered() == {}
 
 
-def test_a_run_with_far_fewer_machines_than_the_last_one_trains_nothing(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_machine_whose_model_is_young_is_left_as_fresh(fleet: Fleet) -> None:
+    fleet.add_machines(["PUMP-1"])
+    spec = fleet_spec(fleet.bucket, retrain={"olderThanDays": 7})
+    assert fleet.run_here(fleet_run(spec)).summary.machines["registered"] == 1
+    fleet.add_machines(["PUMP-2"])
+    result = fleet.run_here(fleet_run(spec, run=2))
+    assert fleet.states(2) == {"PUMP-1": "fresh", "PUMP-2": "registered"}
+    assert result.summary.summary.startswith("2 of 2")
+    assert fleet.registered() == {"PUMP-1": 1, "PUMP-2": 1}
+
+
+def test_a_run_with_far_fewer_machines_than_the_last_one_trains_nothing(fleet: Fleet) -> None:
     fleet.add_machines(["PUMP-1", "PUMP-2", "PUMP-3"])
     spec = fleet_spec(fleet.bucket)
-    assert fleet.start_worker(fleet_run(spec), tmp_path).wait() == ExitCode.DONE
+    assert fleet.run_here(fleet_run(spec)).exit_code is ExitCode.DONE
     fleet.rows("DELETE FROM processed_data WHERE motor_pump <> 'PUMP-1'")
-    assert fleet.start_worker(fleet_run(spec, run=2), tmp_path).wait() == ExitCode.DATA
-    assert told(tmp_path, 1)["reason"] == "DataUnavailable"
-    assert "finds 1 machines" in told(tmp_path, 1)["message"]
+    refused = fleet.run_here(fleet_run(spec, run=2))
+    assert (refused.exit_code, refused.reason) == (ExitCode.DATA, "DataUnavailable")
+    assert "finds 1 machines" in refused.message
     assert fleet.states(2) == {}
     spec["machines"]["minPercentOfLastRun"] = 33
-    assert fleet.start_worker(fleet_run(spec, run=2), tmp_path).wait() == ExitCode.DONE
+    assert fleet.run_here(fleet_run(spec, run=2)).exit_code is ExitCode.DONE
 
 
-def test_hostile_names_in_the_telemetry_are_refused_one_by_one(fleet: Fleet, tmp_path: Path) -> None:
-    fleet.add_machines(["PUMP-1", "<script>alert(1)</script>", "a/../b", "x" * 3000, "weights-1", "PUMP 2", "'; --"])
-    assert fleet.start_worker(fleet_run(fleet_spec(fleet.bucket)), tmp_path).wait() == ExitCode.DONE
+def test_hostile_names_in_the_telemetry_are_refused_one_by_one(fleet: Fleet) -> None:
+    fleet.add_machines(["PUMP-1", "<script>alert(1)</script>", "a/../b", "x" * 2000, "weights-1", "PUMP 2", "'; --"])
+    result = fleet.run_here(fleet_run(fleet_spec(fleet.bucket)))
+    assert result.exit_code is ExitCode.DONE
     assert fleet.states() == {"PUMP-1": "registered"}
-    (warning,) = told(tmp_path, 0)["warnings"]
+    (warning,) = result.summary.warnings
     assert "a/../b" in warning
+
+
+def test_machines_are_found_in_a_table_without_an_index(fleet: Fleet) -> None:
+    fleet.add_machines(["PUMP-1", "PUMP-2"])
+    fleet.rows("CREATE VIEW telemetry AS SELECT * FROM processed_data")
+    spec = fleet_spec(fleet.bucket)
+    spec["template"]["data"]["table"] = "telemetry"
+    assert fleet.run_here(fleet_run(spec)).exit_code is ExitCode.DONE
+    assert fleet.registered() == {"PUMP-1": 1, "PUMP-2": 1}
 
 
 @pytest.mark.parametrize(
@@ -141,11 +167,36 @@ def test_hostile_names_in_the_telemetry_are_refused_one_by_one(fleet: Fleet, tmp
         ("ledger", ExitCode.REGISTRY, "RegistryFailed"),
     ],
 )
-def test_a_run_without_what_it_needs_is_refused(
-    fleet: Fleet, tmp_path: Path, missing: str, code: ExitCode, reason: str
-) -> None:
+def test_a_run_without_what_it_needs_is_refused(fleet: Fleet, missing: str, code: ExitCode, reason: str) -> None:
     spec = fleet_spec("no-such-bucket" if missing == "bucket" else fleet.bucket)
     if missing in {"table", "ledger"}:
         fleet.rows(f"DROP TABLE {'processed_data' if missing == 'table' else 'fleet_runs'}")
-    assert fleet.start_worker(fleet_run(spec), tmp_path).wait() == code
-    assert told(tmp_path, 0)["reason"] == reason
+    refused = fleet.run_here(fleet_run(spec))
+    assert (refused.exit_code, refused.reason) == (code, reason)
+
+
+def test_the_machines_of_a_gru_fleet_start_from_a_base_that_is_trained_once(fleet: Fleet, tmp_path: Path) -> None:
+    names = [f"PUMP-{number}" for number in range(4)]
+    fleet.add_machines(names, rows=1500)
+    run = fleet_run(gru_fleet_spec(fleet.bucket))
+    workers = [fleet.start_worker(run, tmp_path) for _ in range(2)]
+    assert [worker.wait() for worker in workers] == [ExitCode.DONE] * 2, fleet.log(tmp_path, 0)
+    assert fleet.states() == dict.fromkeys(names, "registered")
+    assert fleet.rows("SELECT attempt FROM fleet_tasks WHERE task = 'base'") == [(1,)]
+    fingerprints = fleet.rows("SELECT DISTINCT metrics->'base'->>'fingerprint' FROM models")
+    assert len(fingerprints) == 1
+    assert fingerprints[0][0]
+    assert {key.rpartition("/")[2] for key in fleet.objects() if key.startswith("runs/fleets/")} == {
+        "base.h5",
+        "base.json",
+        "report.html",
+        "summary.json",
+    }
+
+
+def test_a_fleet_without_a_base_trains_each_machine_on_its_own_and_says_so(fleet: Fleet) -> None:
+    fleet.add_machines(["PUMP-1", "PUMP-2"], rows=300)
+    result = fleet.run_here(fleet_run(gru_fleet_spec(fleet.bucket)))
+    assert result.exit_code is ExitCode.DONE
+    assert fleet.states() == {"PUMP-1": "registered", "PUMP-2": "registered"}
+    assert any("without a base" in warning for warning in result.summary.warnings)

@@ -11,7 +11,8 @@ import pytest
 from cluster.object_store import ObjectStore
 from cluster.postgres import PostgresServer, restartable_postgres_running
 from cluster.processes import wait_until
-from integration.trainer.fleets import Fleet, fleet_run, fleet_spec
+from integration.trainer.fleets import Fleet, fleet_spec
+from support.fleet_runs import fleet_run
 from trainingjob_api.exit_codes import ExitCode
 
 MACHINES = int(os.environ.get("FLEET_FAULTS_MACHINES", "60"))

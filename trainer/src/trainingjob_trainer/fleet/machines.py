@@ -12,8 +12,10 @@ from typing import ParamSpec, TypeVar
 
 from psycopg2.extensions import connection
 
+from trainingjob_api.fleet_run import MachineState
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
+from trainingjob_trainer.data.dataset import Dataset
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.fleet.context import WorkerContext
 from trainingjob_trainer.fleet.decisions.machines import (
@@ -27,14 +29,17 @@ from trainingjob_trainer.fleet.decisions.machines import (
 )
 from trainingjob_trainer.fleet.decisions.outcome import is_final
 from trainingjob_trainer.fleet.patience import PATIENCE_SECONDS
+from trainingjob_trainer.models.factory import prepare_data
 from trainingjob_trainer.models.fleet_base import FleetBase
+from trainingjob_trainer.run.freshness import Fresh, examine
 from trainingjob_trainer.run.pipeline import LoadedRun, TrainedRun, load, publish_and_register, train
 from trainingjob_trainer.run.progress import RunProgress
 from trainingjob_trainer.run.result import RunResult, result_of
 from trainingjob_trainer.run.reuse import recorded_result
-from trainingjob_trainer.storage.ledger_rows import Claim
+from trainingjob_trainer.storage.ledger_rows import Claim, Verdict
 from trainingjob_trainer.storage.registry import Also
 from trainingjob_trainer.storage.registry_rows import RecordedRun
+from trainingjob_trainer.storage.telemetry import load_telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -121,18 +126,25 @@ class MachineTrainer:
             logger.info("%s: attempt %d", claim.machine, claim.attempt)
             work = MachineWork(claim, RunProgress(whole=self._progress))
             run = machine_run(self._fleet, claim, self._base.fingerprint if self._base else None)
-            loaded = self._guarded(claim, load, run, work.progress, self._store, self._also(claim, run))
-            if isinstance(loaded, RunResult):
-                self._finish(claim, loaded)
+            loaded = self._guarded(claim, self._load, work, run)
+            if isinstance(loaded, Verdict):
+                logger.info("%s: %s: %s", claim.machine, loaded.state, loaded.message)
+                self._guarded(claim, self._ledger.finish, claim, loaded)
+                self._leases.release(claim)
             elif loaded is not None:
                 return work, loaded
         return None
 
-    def _finish(self, claim: Claim, result: RunResult) -> None:
-        """Write the final state of a machine that needs no training."""
-        logger.info("%s: %s: %s", claim.machine, result.reason, result.message)
-        self._guarded(claim, self._ledger.finish, claim, verdict_of(result))
-        self._leases.release(claim)
+    def _load(self, work: MachineWork, run: TrainingRun) -> LoadedRun | Verdict:
+        """Load the data of a machine, or say how a machine ends that needs no training."""
+        retrain = self._fleet.spec.retrain
+        if retrain is not None:
+            examined = examine(run, retrain, self._store, lambda: _dataset(run), self._worker.frozen.frozen_at)
+            if isinstance(examined, Fresh):
+                return _fresh_verdict(examined)
+            logger.info("%s: %s", work.claim.machine, examined.message)
+        loaded = load(run, work.progress, self._store, self._also(work.claim, run))
+        return verdict_of(loaded) if isinstance(loaded, RunResult) else loaded
 
     def _train(self, work: MachineWork, loaded: LoadedRun) -> TrainedRun | None:
         return self._guarded(work.claim, train, loaded, self._worker.device, work.progress, self._base)
@@ -197,3 +209,12 @@ class MachineTrainer:
         if time.monotonic() - self._trouble_since > PATIENCE_SECONDS:
             raise error
         self._worker.pause()
+
+
+def _fresh_verdict(fresh: Fresh) -> Verdict:
+    summary = str(fresh.model.metrics.get("summary", ""))
+    return Verdict(MachineState.FRESH, Reason.COMPLETED, fresh.message, summary, fresh.model.bucket_address)
+
+
+def _dataset(run: TrainingRun) -> Dataset:
+    return prepare_data(load_telemetry(run.spec, run.window), run.spec)

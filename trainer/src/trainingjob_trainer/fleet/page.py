@@ -1,20 +1,20 @@
 """The page of a run: the first worker that takes its lease stores it, the others wait for it."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from trainingjob_api.fleet_run import FleetRun
+from trainingjob_api.fleet_run import FleetRun, MachineState
 from trainingjob_trainer.fleet.base import base_note
 from trainingjob_trainer.fleet.context import WorkerContext
 from trainingjob_trainer.fleet.decisions.machines import machine_uid
 from trainingjob_trainer.report.fleet import FleetSummary, MachineRow, fleet_json
 from trainingjob_trainer.report.fleet_page import fleet_page
-from trainingjob_trainer.storage.artifact_paths import registered_paths
+from trainingjob_trainer.storage.artifact_paths import ArtifactPaths, registered_paths
 from trainingjob_trainer.storage.ledger_rows import MachineEntry
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
-from trainingjob_trainer.storage.registry import find_runs
+from trainingjob_trainer.storage.registered_model import newest_registered
+from trainingjob_trainer.storage.registry import find_model, find_runs
 from trainingjob_trainer.storage.registry_rows import RecordedRun
 
 
@@ -22,7 +22,7 @@ def obtain_page(worker: WorkerContext) -> Mapping[str, Any]:
     """Store the page of the run whose machines are all final, or wait until another worker has done so.
 
     Returns:
-        ``summary`` and ``artifacts`` as in the termination message.
+        ``summary`` and ``artifacts`` as in the termination message, and ``notes`` that concern the whole run.
 
     Raises:
         TrainingError: Suspended; the error of a server that is not available for long.
@@ -49,7 +49,7 @@ def _store_page(worker: WorkerContext) -> dict[str, Any]:
         worker.store.put(key, content, content_type)
         uri = worker.store.uri(key)
         artifacts.append({"name": name, "uri": uri, "sha256": sha256(content), "sizeBytes": len(content)})
-    return {"summary": summary.line, "artifacts": artifacts}
+    return {"summary": summary.line, "artifacts": artifacts, "notes": list(summary.notes)}
 
 
 def _summary(worker: WorkerContext, page_uri: str) -> FleetSummary:
@@ -73,14 +73,16 @@ def _summary(worker: WorkerContext, page_uri: str) -> FleetSummary:
 
 
 def _row(entry: MachineEntry, recorded: RecordedRun | None, fleet: FleetRun, store: ObjectStore) -> MachineRow:
-    metrics = recorded.metrics if recorded else {}
+    model = _model_paths(entry, fleet.spec.template.model.type)
+    metrics: Mapping[str, Any] = recorded.metrics if recorded else {}
+    if recorded is None and model is not None and entry.state is MachineState.FRESH:
+        kept = find_model(model.address)
+        metrics = kept.metrics if kept else {}
     data = metrics.get("data") or {}
-    address = entry.bucket_address or ""
+    report = f"{model.folder}report.html" if model else ""
+    if recorded is not None and recorded.outcome == "rejected":
+        report = f"{recorded.bucket_address.rpartition('/')[0]}/report.html"
     seconds = (entry.finished_at - entry.started_at).total_seconds() if entry.finished_at and entry.started_at else None
-    registered_at, report_uri = None, ""
-    with suppress(ValueError):
-        paths = registered_paths(address, entry.machine, fleet.spec.template.model.type)
-        registered_at, report_uri = paths.timestamp, store.uri(f"{paths.folder}report.html")
     return MachineRow(
         machine=entry.machine,
         state=entry.state,
@@ -91,12 +93,22 @@ def _row(entry: MachineEntry, recorded: RecordedRun | None, fleet: FleetRun, sto
         rows=data.get("rowsUsed"),
         data_start=_moment(data.get("start")),
         data_end=_moment(data.get("end")),
-        registered_at=registered_at,
-        bucket_address=address,
-        report_uri=report_uri,
+        registered_at=model.timestamp if model else None,
+        bucket_address=model.address if model else "",
+        report_uri=store.uri(report) if report else "",
         attempts=entry.attempt,
         seconds=seconds,
     )
+
+
+def _model_paths(entry: MachineEntry, model_type: str) -> ArtifactPaths | None:
+    """The model that a machine has now: that of the run, or an earlier one."""
+    if entry.bucket_address is None:
+        return newest_registered(entry.machine, model_type)
+    try:
+        return registered_paths(entry.bucket_address, entry.machine, model_type)
+    except ValueError:
+        return None
 
 
 def _moment(text: str | None) -> datetime | None:

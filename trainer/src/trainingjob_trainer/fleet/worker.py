@@ -62,7 +62,7 @@ def work(
         summary = RunSummary(
             summary=page["summary"],
             artifacts=page["artifacts"],
-            warnings=frozen.notes,
+            warnings=page["notes"],
             machines=counted(counts),
             failures=failures_of(worker.patiently(ledger.entries)),
         )

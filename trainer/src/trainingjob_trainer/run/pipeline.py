@@ -10,12 +10,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from trainingjob_api.progress import Stage
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
-from trainingjob_trainer.data.dataset import Dataset, DataSummary, ModelFile, TrainedModel
+from trainingjob_trainer.data.dataset import Dataset, ModelFile, TrainedModel
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import RegisteredModel
@@ -26,6 +24,7 @@ from trainingjob_trainer.report.render import draw_report
 from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.run.improvement import model_to_beat, with_improvement
 from trainingjob_trainer.run.progress import RunProgress
+from trainingjob_trainer.run.records import data_section, manifest_facts, model_row, period_of, registered_metrics
 from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.run.reuse import adoptable_artifacts, adopted_result, recorded_result, verified_result
 from trainingjob_trainer.storage import registry
@@ -143,9 +142,9 @@ def load(
     _enter(progress, Stage.PREPARING)
     dataset: Dataset = model_type.prepare(telemetry, run.spec)
     del telemetry
-    progress.record(data=_data(dataset.summary), warnings=dataset.summary.warnings)
+    progress.record(data=data_section(dataset.summary), warnings=dataset.summary.warnings)
     # The table may allow only one model for each period, and the exact period is known only now.
-    registry.try_registration(key, sample_model(run, _paths(run), _period(dataset.summary)))
+    registry.try_registration(key, sample_model(run, _paths(run), period_of(dataset.summary)))
     checkpoints = Checkpoints(store, run, key.fingerprint)
     checkpoints.remove_superseded()
     return LoadedRun(run, key, dataset, model_to_beat(run, store), imports, checkpoints)
@@ -198,14 +197,14 @@ def publish_and_register(
     progress.stage(Stage.PUBLISHING)
     claim = run.model_dump_json(by_alias=True, indent=2).encode()
     paths = reserve(store, _paths(run, rejected=done.rejected), claim_of(run.uid, run.run, run.attempt), claim)
-    metrics = _registered_metrics(run, key, dataset, trained, paths) | {"durations": progress.now.durations}
-    publication = publish(store, paths, [*trained.files, *done.report], _facts(metrics), progress.heartbeat)
+    metrics = registered_metrics(run, key, dataset, trained, paths) | {"durations": progress.now.durations}
+    publication = publish(store, paths, [*trained.files, *done.report], manifest_facts(metrics), progress.heartbeat)
 
     progress.stage(Stage.REGISTERING)
     if paths.rejected:
         recorded = registry.record_rejected(key, paths.address, metrics, also)
     else:
-        recorded = _register(run, key, store, publication, _model_row(run, paths, metrics, dataset.summary), also)
+        recorded = _register(run, key, store, publication, model_row(run, paths, metrics, dataset.summary), also)
     _remove_checkpoints(done.loaded.checkpoints)
     if recorded.bucket_address != paths.address:
         # Another attempt of this run registered its model first, so that model is the result.
@@ -248,54 +247,6 @@ def _parameters(settings: Mapping[str, Any], run: TrainingRun) -> Mapping[str, A
     }
 
 
-def _data(summary: DataSummary) -> dict[str, Any]:
-    """The data section of the status."""
-    return {
-        "start": _instant(summary.start),
-        "end": _instant(summary.end),
-        "rowsRead": summary.rows_read,
-        "rowsUsed": summary.rows_used,
-        "segments": summary.segments,
-        "fingerprint": summary.fingerprint,
-    }
-
-
-def _registered_metrics(
-    run: TrainingRun, key: RunKey, dataset: Dataset, trained: TrainedModel, paths: ArtifactPaths
-) -> dict[str, Any]:
-    """The metrics for the registry: those of the model, and its origin."""
-    summary, train_end = dataset.summary, dataset.timestamps[dataset.test_start - 1]
-    return {
-        **trained.metrics,
-        **paths.companions,
-        "summary": trained.summary,
-        "data": {**_data(summary), "trainEnd": f"{np.datetime_as_string(train_end, 'us')}Z"},
-        "data_fingerprint": key.fingerprint,
-        "data_counts": dict(summary.counts),
-        "dropped_columns": dict(summary.dropped_columns),
-        "warnings": list(summary.warnings),
-        "run": {
-            "namespace": run.namespace,
-            "name": run.name,
-            "uid": run.uid,
-            "run": run.run,
-            "attempt": run.attempt,
-            "specHash": run.spec_hash,
-            "recipe": key.trainer_revision,
-        },
-    }
-
-
-def _facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of the manifest besides the files."""
-    return {name: metrics[name] for name in ("run", "data", "versions") if name in metrics}
-
-
-def _model_row(run: TrainingRun, paths: ArtifactPaths, metrics: Mapping[str, Any], summary: DataSummary) -> ModelRow:
-    start, end = _period(summary)
-    return ModelRow(run.spec.machine, run.spec.model.type, paths.address, start, end, metrics)
-
-
 def _register(
     run: TrainingRun, key: RunKey, store: ObjectStore, publication: Publication, model: ModelRow, also: Also
 ) -> RecordedRun:
@@ -320,15 +271,3 @@ def _withdraw(run: TrainingRun, store: ObjectStore, paths: ArtifactPaths) -> Non
         withdraw_unregistered(run, store, [paths])
     except TrainingError as error:
         logger.warning("%s cannot be removed; the next attempt removes it: %s", paths.address, error)
-
-
-def _period(summary: DataSummary) -> tuple[datetime, datetime]:
-    return _datetime(summary.start), _datetime(summary.end)
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return datetime.fromisoformat(_instant(instant))
-
-
-def _instant(instant: np.datetime64) -> str:
-    return f"{np.datetime_as_string(instant, 's')}Z"
