@@ -1,7 +1,8 @@
 """A worker of a fleet with a short lease, for tests that stop it.
 
 Called with the path of the termination message. The environment variable POISON names a machine at whose training the
-process ends as by a crash of a library, and HELD a machine whose training only ends when a stop is requested.
+process ends as by a crash of a library, HELD a machine whose training only ends when a stop is requested, and
+FLEET_METRICS_PORT the port of the metrics.
 """
 
 import logging
@@ -45,7 +46,9 @@ def main(termination_path: str) -> int:
     """Take part in the run of TRAINING_FLEET."""
     ModelFactory.types = {**ModelFactory.types, "xgb": SpecialXgbModel()}
     run = read_fleet_run(os.environ[TRAINING_FLEET_VARIABLE])
-    return launch_worker(run, RuntimeConfig(Path(termination_path)), lease_seconds=LEASE_SECONDS).exit_code
+    port = os.environ.get("FLEET_METRICS_PORT")
+    config = RuntimeConfig(Path(termination_path), int(port) if port else None)
+    return launch_worker(run, config, lease_seconds=LEASE_SECONDS).exit_code
 
 
 if __name__ == "__main__":

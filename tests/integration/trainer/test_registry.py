@@ -46,7 +46,8 @@ def in_parallel(*works: Callable[[], object]) -> None:
 def test_tables_are_created_once_also_by_two_programs(session: connection) -> None:
     in_parallel(*[lambda: with_connection(create_tables, reason=Reason.REGISTRY_FAILED)] * 3)
     tables = {name for (name,) in select(session, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
-    assert tables == {"processed_data", "models", "training_runs"}
+    ledger = {"fleet_runs", "fleet_machines", "fleet_tasks"}
+    assert tables == {"processed_data", "models", "training_runs"} | ledger
 
 
 def test_tables_of_another_owner_are_not_changed(session: connection) -> None:
