@@ -1,6 +1,7 @@
 """``make demo``: trains models on a Kubernetes on this machine, and shows the progress.
 
-The exit code is 0 only if every TrainingJob has the expected result; with CI=true, only if it ran on Kubernetes.
+The exit code is 0 only if every TrainingJob and the TrainingFleet have the expected results; with CI=true, only if it
+ran on Kubernetes.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -30,11 +31,18 @@ from demo import next_steps, trainer
 from demo.alone import servers_running
 from demo.deployment import NAMESPACE, apply, deploy_operator, look, select_namespace
 from demo.reports import save_reports, stored_reports
-from demo.story import Announcement, condition, ending, own_jobs, report_key
+from demo.story import Announcement, condition, ending, expected_of_fleet, own_jobs, report_key, small_fleet
 from demo.telemetry import BUCKET, database_of, fill, sample_jobs
 from demo.view import metrics_table, watch
 
 PATIENCE_SECONDS = 1800
+
+
+class Announced(NamedTuple):
+    """The expected results of the TrainingJobs, and of the TrainingFleets that follow them."""
+
+    jobs: list[Announcement]
+    fleets: list[Announcement]
 
 
 def main() -> int:
@@ -72,11 +80,11 @@ def _alone(console: Console, jobs: Sequence[Mapping[str, Any]], data: Path | Non
     console.rule("The trainer alone, on local PostgreSQL and S3")
     with servers_running() as (postgres, store):
         database = database_of(postgres)
-        announcements = _announce(console, database, store, jobs, data)
+        announced = _announce(console, database, store, jobs, data)
         environment = database.environment() | store.environment()
         as_announced: dict[str, bool] = {}
         reports: dict[str, str] = {}
-        for each in announcements:
+        for each in (*announced.jobs, *announced.fleets):
             before = stored_reports(store)
             as_announced[each.name] = trainer.ends_alone(environment, each)
             for key in stored_reports(store) - before:
@@ -112,43 +120,57 @@ def _pod_logs_kept(console: Console) -> Iterator[None]:
 
 def _announce(
     console: Console, database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any]], data: Path | None
-) -> list[Announcement]:
-    """Fills the database and prints the expected result of each TrainingJob."""
+) -> Announced:
+    """Fills the database and prints the expected result of each object; with data of a user, there is no fleet."""
     console.rule("Telemetry")
-    fill(database, store, jobs, data)
-    announcements = [trainer.announced(database.environment() | store.environment(), job) for job in jobs]
-    for announcement in announcements:
-        console.print(f"Expected result of {announcement.name}: {announcement.ending}. {announcement.because}")
-    return announcements
+    fill(database, store, jobs, data, with_fleet=data is None)
+    announced = Announced(
+        [trainer.announced(database.environment() | store.environment(), job) for job in jobs],
+        [] if data else [expected_of_fleet(small_fleet())],
+    )
+    for each in (*announced.jobs, *announced.fleets):
+        console.print(f"Expected result of {each.name}: {each.ending}. {each.because}")
+    return announced
 
 
 def _on_cluster(
     console: Console, bed: Bed, jobs: Sequence[Mapping[str, Any]], data: Path | None, *, restart: bool = False
 ) -> int:
     database, store = database_of(bed.postgres_server), bed.object_store
-    announcements = _announce(console, database, store, jobs, data)
+    announced = _announce(console, database, store, jobs, data)
     console.rule("The operator, as a pod")
     deploy_operator(bed.cluster, database, store, restart=restart)
-    console.rule("kubectl apply")
-    apply(bed.cluster, jobs)
-    client = bed.cluster.client()
-    names = {job["metadata"]["name"] for job in jobs}
-
-    def present() -> Sequence[Mapping[str, Any]]:
-        check_servers()
-        return [job for job in look(client) if job["metadata"]["name"] in names]
-
-    ended = watch(console, present, patience_seconds=PATIENCE_SECONDS)
+    ended = dict(_trained(console, bed, "trainingjobs", announced.jobs))
+    ended |= _trained(console, bed, "trainingfleets", announced.fleets)
     console.rule("Registered models and stored files")
     _show_registry(console, database)
     for entry in store.client().list_objects(BUCKET, recursive=True):
         console.print(f"s3://{BUCKET}/{entry.object_name}  {entry.size} bytes", soft_wrap=True)
-    reports = {job["metadata"]["name"]: report_key(job) for job in ended}
+    reports = {name: report_key(job) for name, job in ended.items()}
     _save_reports(console, store, {name: key for name, key in reports.items() if key})
-    code = _verdict(console, announcements, {job["metadata"]["name"]: job for job in ended})
+    code = _verdict(console, (*announced.jobs, *announced.fleets), ended)
     if code:
-        console.print(bed.cluster.run_kubectl("describe", "tj", f"--namespace={NAMESPACE}"), markup=False)
+        console.print(bed.cluster.run_kubectl("describe", "tj,tfl", f"--namespace={NAMESPACE}"), markup=False)
     return code
+
+
+def _trained(
+    console: Console, bed: Bed, plural: str, announcements: Sequence[Announcement]
+) -> Mapping[str, Mapping[str, Any]]:
+    """Applies objects of one kind and shows them until they have ended; returns them by name."""
+    if not announcements:
+        return {}
+    console.rule(f"kubectl apply: {plural}")
+    apply(bed.cluster, [each.job for each in announcements])
+    client = bed.cluster.client()
+    names = {each.name for each in announcements}
+
+    def present() -> Sequence[Mapping[str, Any]]:
+        check_servers()
+        return [job for job in look(client, plural=plural) if job["metadata"]["name"] in names]
+
+    ended = watch(console, present, patience_seconds=PATIENCE_SECONDS)
+    return {job["metadata"]["name"]: job for job in ended}
 
 
 def _save_reports(console: Console, store: ObjectStore, keys: Mapping[str, str]) -> None:
@@ -176,7 +198,7 @@ def _verdict(console: Console, announcements: Sequence[Announcement], ended: Map
     failed = 0
     for announcement in announcements:
         job = ended[announcement.name]
-        as_announced = ending(job) == announcement.ending
+        as_announced = announcement.is_met_by(job)
         failed += not as_announced
         message = condition(job, "Succeeded").get("message", "")
         console.print(

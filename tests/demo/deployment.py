@@ -1,4 +1,4 @@
-"""What a user does with kubectl: the operator from its manifests, the Secrets, and TrainingJobs."""
+"""What a user does with kubectl: the operator from its manifests, the Secrets, TrainingJobs and TrainingFleets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ def select_namespace(cluster: Cluster, namespace: str = NAMESPACE) -> None:
 
 
 def apply(cluster: Cluster, jobs: Sequence[Mapping[str, Any]], namespace: str = NAMESPACE) -> None:
-    """Applies TrainingJobs."""
+    """Applies TrainingJobs or TrainingFleets."""
     cluster.run_kubectl("apply", f"--namespace={namespace}", "-f", "-", stdin=yaml_of(jobs))
 
 
-def look(client: ApiClient, namespace: str = NAMESPACE) -> Sequence[Mapping[str, Any]]:
-    """The current TrainingJobs of the namespace."""
+def look(client: ApiClient, namespace: str = NAMESPACE, plural: str = "trainingjobs") -> Sequence[Mapping[str, Any]]:
+    """The current TrainingJobs of the namespace, or with ``trainingfleets`` as plural its TrainingFleets."""
     listed: Any = CustomObjectsApi(client).list_namespaced_custom_object(
-        "training.pumphealth.io", "v1alpha1", namespace, "trainingjobs"
+        "training.pumphealth.io", "v1alpha1", namespace, plural
     )
     jobs: Sequence[Mapping[str, Any]] = listed["items"]
     return jobs

@@ -22,11 +22,11 @@ def save_reports(store: ObjectStore, keys: Mapping[str, str], folder: Path = FOL
 
     Args:
         store: Where they are.
-        keys: Name of the TrainingJob to the key of its report.
+        keys: Name of the TrainingJob or TrainingFleet to the key of its report.
         folder: Where to save them; emptied first.
 
     Returns:
-        The files, named after the TrainingJobs.
+        The files, named after the objects.
     """
     shutil.rmtree(folder, ignore_errors=True)
     files = {folder / f"{name}.html": key for name, key in sorted(keys.items())}

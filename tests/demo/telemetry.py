@@ -10,9 +10,11 @@ import yaml
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database, PostgresServer
 from demo import trainer
+from demo.story import RENTED, WITHOUT_DATA
 
 BUCKET = "models"
 SIMULATED_ROWS = 20_000
+SIMULATED_ROWS_OF_RENTED = 3000
 _SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 _SHOWN_SAMPLES = ("gru.yaml", "xgb.yaml")
 _DATABASE = "pumps"
@@ -31,7 +33,14 @@ def database_of(server: PostgresServer) -> Database:
     return server.create_database(_DATABASE)
 
 
-def fill(database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any]], data: Path | None = None) -> None:
+def fill(
+    database: Database,
+    store: ObjectStore,
+    jobs: Sequence[Mapping[str, Any]],
+    data: Path | None = None,
+    *,
+    with_fleet: bool = False,
+) -> None:
     """Creates tables and bucket, and adds telemetry for the machines of TrainingJobs that have none.
 
     Args:
@@ -39,6 +48,7 @@ def fill(database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any
         store: Where the bucket is.
         jobs: The TrainingJobs.
         data: The telemetry, a CSV file; without one it is simulated.
+        with_fleet: Whether to simulate telemetry of the small fleet too.
 
     Raises:
         ProgramError: A command of the trainer failed.
@@ -48,8 +58,11 @@ def fill(database: Database, store: ObjectStore, jobs: Sequence[Mapping[str, Any
     if data:
         trainer.run(environment, "import", str(data), "--existing", "skip")
         return
-    for machine in sorted({job["spec"]["machine"] for job in jobs} - _machines(database)):
-        trainer.run(environment, "simulate", "--machine", machine, "--rows", str(SIMULATED_ROWS))
+    rows = {job["spec"]["machine"]: SIMULATED_ROWS for job in jobs}
+    if with_fleet:
+        rows |= {machine: SIMULATED_ROWS_OF_RENTED for machine in RENTED if machine != WITHOUT_DATA}
+    for machine in sorted(rows.keys() - _machines(database)):
+        trainer.run(environment, "simulate", "--machine", machine, "--rows", str(rows[machine]))
 
 
 def _machines(database: Database) -> set[str]:

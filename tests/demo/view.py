@@ -1,4 +1,4 @@
-"""Displays the TrainingJobs while they run, and the metrics of their models."""
+"""Displays TrainingJobs and TrainingFleets while they run, and the metrics of their models."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 def watch(
     console: Console, look: Callable[[], Sequence[Mapping[str, Any]]], *, patience_seconds: float
 ) -> Sequence[Mapping[str, Any]]:
-    """Shows TrainingJobs until all have ended.
+    """Shows objects until all have ended.
 
     Where there is no terminal, a line is printed whenever one has changed, as ``kubectl get -w`` does.
 
@@ -27,7 +27,7 @@ def watch(
         patience_seconds: When to give up.
 
     Returns:
-        The TrainingJobs as they ended, or as they were when patience was over.
+        The objects as they ended, or as they were when patience was over.
     """
     deadline = time.monotonic() + patience_seconds
     shown: dict[str, tuple[str, ...]] = {}
