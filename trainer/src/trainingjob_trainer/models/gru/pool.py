@@ -156,7 +156,7 @@ def pooled(machines: Sequence[MachineRows], length: int, targets_per_chunk: int,
     """Puts the rows of machines with equal features together.
 
     Args:
-        machines: At least one.
+        machines: At least one, which has a window.
         length: Rows in a window.
         targets_per_chunk: Rows of a chunk with a target, at most.
         batch: Chunks of an optimiser step.
@@ -169,9 +169,11 @@ def pooled(machines: Sequence[MachineRows], length: int, targets_per_chunk: int,
         target_rows = np.concatenate([np.arange(start + length, stop) for start, stop in machine.runs])
         stop = np.concatenate([np.full(max(stop - start - length, 0), stop) for start, stop in machine.runs])
         usable = np.isfinite(machine.targets[target_rows])
-        starts.append(offset + target_rows[usable] - length)
-        stops.append(offset + stop[usable])
-        windows_of_machine.append(np.count_nonzero(usable))
+        # The stretches that are kept of a machine may be too short for any window.
+        if usable.any():
+            starts.append(offset + target_rows[usable] - length)
+            stops.append(offset + stop[usable])
+            windows_of_machine.append(np.count_nonzero(usable))
         offset += len(machine.targets)
     runs = np.empty((0, 2), np.int64)
     windows = Windows(inputs, targets, targets, length, np.concatenate(starts), runs)
