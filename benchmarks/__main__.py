@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import backend, load, long_history, reached, search, training, whole
+from benchmarks import backend, fleet, load, long_history, reached, search, training, whole
 from benchmarks.measure import machine
 from benchmarks.scope import FULL, QUICK, Scope
 from benchmarks.table import Table, print_table, wide_console, write_results
@@ -18,6 +18,7 @@ TABLES: Mapping[str, Callable[[Scope], Sequence[Table]]] = {
     "whole": whole.tables,
     "reached": reached.tables,
     "backend": backend.tables,
+    "fleet": fleet.tables,
     "long": long_history.long_tables,
     "memory": long_history.memory_tables,
 }

@@ -36,7 +36,7 @@ class Scope:
 # With the default length, 60, the validation part of the shorter ones has no window between its gaps.
 FULL = Scope(
     name="full",
-    tables=("load", "search", "training", "whole", "reached", "backend", "long", "memory"),
+    tables=("load", "search", "training", "whole", "reached", "backend", "fleet", "long", "memory"),
     sizes=(20_000, 100_000),
     load_sizes=(20_000, 100_000, 1_000_000),
     short_series={200: 10, 500: 20, 1000: 30, 2000: 60},

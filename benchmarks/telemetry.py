@@ -5,7 +5,7 @@ import gzip
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,23 @@ def simulated(rows: int) -> str:
     _trainer("simulate", "--machine", machine, "--rows", str(rows))
     _vacuum()
     return machine
+
+
+@functools.cache
+def simulated_fleet(rows: int, machines: int) -> Sequence[str]:
+    """So many simulated machines with so many rows each; the first call puts them into the database."""
+    names = [f"FLEET-{rows}-{number:02d}" for number in range(machines)]
+    for name in names:
+        _trainer("simulate", "--machine", name, "--rows", str(rows))
+    _vacuum()
+    return names
+
+
+def skab_machines() -> Sequence[str]:
+    """The pumps of the real series, by name; ``has_real_series`` puts them into the database."""
+    with closing(psycopg2.connect("")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT motor_pump FROM processed_data WHERE motor_pump LIKE 'SKAB-%' ORDER BY 1")
+        return [name for (name,) in cursor.fetchall()]
 
 
 @functools.cache
