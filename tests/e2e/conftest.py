@@ -32,7 +32,7 @@ def object_store(bed: Bed) -> ObjectStore:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
-    config.addinivalue_line("markers", "provokes(*expressions): lines of severity error that the test is about")
+    config.addinivalue_line("markers", "provokes(*expressions): lines of level ERROR that the test is about")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,12 @@ from kubernetes.client import ApiClient, CoreV1Api
 SYSTEM_NAMESPACE = "trainingjob-system"
 OPERATOR = "app.kubernetes.io/name=trainingjob-operator"
 TRAINER = "app.kubernetes.io/managed-by=trainingjob-operator"
-# A line of Python's logging, a line of TensorFlow, or an uncaught exception.
-_TRAINER_ERROR = re.compile(r"^\S+ \S+ (ERROR|CRITICAL) |^[EF]\d{4} |^\S+ \S+: [EF] |^Traceback ")
+# A line of TensorFlow's or XLA's own log, or an uncaught exception.
+_TRAINER_ERROR = re.compile(r"^[EF]\d{4} |^\S+ \S+: [EF] |^Traceback ")
 
 
 def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequence[str]) -> list[str]:
-    """Restarts of containers, and log lines of severity error since a time, without those that the test provoked.
+    """Restarts of containers, and log lines of level ERROR since a time, without those that the test provoked.
 
     Args:
         client: of the cluster.
@@ -26,8 +26,8 @@ def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequenc
     """
     found = []
     core = CoreV1Api(client)
-    for pod_namespace, selector, is_error in (
-        (SYSTEM_NAMESPACE, OPERATOR, _is_operator_error),
+    for pod_namespace, selector, is_error_text in (
+        (SYSTEM_NAMESPACE, OPERATOR, lambda text: True),
         (namespace, TRAINER, _TRAINER_ERROR.search),
     ):
         for pod in core.list_namespaced_pod(pod_namespace, label_selector=selector).items:
@@ -40,7 +40,7 @@ def faults(client: ApiClient, namespace: str, since: datetime, provoked: Sequenc
             found += [
                 f"{name}: {line}"
                 for line in _log(core, pod, since)
-                if is_error(line) and not any(re.search(expression, line) for expression in provoked)
+                if _is_error(line, is_error_text) and not any(re.search(expression, line) for expression in provoked)
             ]
     return found
 
@@ -70,10 +70,10 @@ def _log(core: CoreV1Api, pod: Any, since: datetime) -> Iterator[str]:
             yield text
 
 
-def _is_operator_error(line: str) -> bool:
-    """Whether a line has severity error, or is not a line of the operator's logger."""
+def _is_error(line: str, is_error_text: Callable[[str], object]) -> bool:
+    """Whether a line of the log has level ERROR or above; ``is_error_text`` judges a line that is not JSON."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return True
-    return entry.get("severity") not in {"debug", "info", "warn", "warning"}
+        return bool(is_error_text(line))
+    return not isinstance(entry, dict) or entry.get("level") not in {"DEBUG", "INFO", "WARNING"}
