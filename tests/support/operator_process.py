@@ -14,7 +14,7 @@ import yaml
 from cluster.clusters import Cluster
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
-from support.api_schema import CRD_FILES, CRD_FOLDER
+from support.api_schema import CRD_FILES
 from support.training_jobs import TrainingJobs
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
@@ -107,9 +107,12 @@ class Operator:
 
 def apply_training_job_api(cluster: Cluster) -> None:
     """Applies the CRDs and waits until the API server serves them."""
-    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", f"--kustomize={CRD_FOLDER}")
     files = [f"--filename={file}" for file in CRD_FILES.values()]
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", *files)
     cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    # kubectl still has its list of resources from before; it reads them again when it does not find one, but not for a
+    # short name.
+    cluster.run_kubectl("get", ",".join(file.stem for file in CRD_FILES.values()), "--all-namespaces")
 
 
 def write_operator_kubeconfig(cluster: Cluster, folder: Path) -> Path:

@@ -1,5 +1,6 @@
-"""A TrainingJob on the API server: what may change, what kubectl prints, and by which fields it is selected."""
+"""Objects on the API server: what may change, what kubectl prints, and by which fields they are selected."""
 
+import re
 import subprocess
 from typing import Any
 
@@ -8,9 +9,10 @@ import yaml
 from kubernetes.client import CustomObjectsApi
 
 from cluster.clusters import Cluster
-from integration.operator.manifests import manifest, refusal
+from integration.operator.manifests import PLURALS, fleet_of, manifest, refusal
 from integration.operator.valid_specs import GRU, VALID
 from support.training_jobs import GROUP, PLURAL, VERSION
+from trainingjob_api.names import FLEET_KIND
 
 pytestmark = pytest.mark.usefixtures("training_job_api")
 
@@ -124,3 +126,75 @@ def test_applying_again_what_was_applied_changes_nothing(cluster: Cluster, names
         check=True,  # exit code 1 is a difference
         text=True,
     )
+
+
+FLEET_STATUS = {
+    "phase": "Running",
+    "run": 3,
+    "startTime": "2025-01-01T00:00:00Z",
+    "nextScheduleTime": "2099-01-01T00:00:00Z",
+    "machines": {"selected": 300, "registered": 126, "failed": 3, "display": "126/300"},
+    "progress": {"percentage": 43, "display": "43%"},
+}
+
+
+@pytest.fixture
+def running_fleet(objects: CustomObjectsApi, namespace: str) -> dict[str, Any]:
+    """A TrainingFleet with a status."""
+    arguments = (GROUP, VERSION, namespace, PLURALS[FLEET_KIND])
+    objects.create_namespaced_custom_object(*arguments, manifest(fleet_of(GRU), kind=FLEET_KIND))
+    patched: dict[str, Any] = objects.patch_namespaced_custom_object_status(
+        *arguments, "example", {"status": FLEET_STATUS}
+    )
+    return patched
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"template": {"model": {"type": "xgb"}}}, "spec.template.model.type is immutable"),
+        ({"machines": {"names": ["A", "B"]}, "template": {"data": {"lookbackDays": 5}}, "workers": 3}, None),
+    ],
+)
+def test_only_the_type_of_a_fleet_is_immutable(
+    objects: CustomObjectsApi,
+    namespace: str,
+    running_fleet: dict[str, Any],
+    change: dict[str, Any],
+    words: str | None,
+) -> None:
+    plural, name = PLURALS[FLEET_KIND], running_fleet["metadata"]["name"]
+    told = refusal(
+        lambda: objects.patch_namespaced_custom_object(GROUP, VERSION, namespace, plural, name, {"spec": change})
+    )
+    assert (told is None) if words is None else (words in (told or ""))
+
+
+def test_a_status_of_a_fleet_is_stored_as_it_was_written(running_fleet: dict[str, Any]) -> None:
+    assert running_fleet["status"] == FLEET_STATUS
+    assert running_fleet["spec"] == fleet_of(GRU)
+
+
+@pytest.mark.usefixtures("running_fleet")
+def test_kubectl_prints_machines_and_runs_of_a_fleet(cluster: Cluster, namespace: str) -> None:
+    header, row = cluster.run_kubectl("get", "tfl", f"--namespace={namespace}").splitlines()
+    assert re.split(r"\s{2,}", header.strip()) == [
+        *("NAME", "MODEL", "MACHINES", "FAILED", "PHASE", "PROGRESS", "LAST RUN", "NEXT RUN", "AGE")
+    ]
+    assert row.split()[1:6] == ["gru", "126/300", "3", "Running", "43%"]
+    assert row.split()[7] == "2099-01-01T00:00:00Z"
+    assert cluster.run_kubectl("get", "ml", f"--namespace={namespace}", "--output=name") == (
+        "trainingfleet.training.pumphealth.io/example\n"
+    )
+
+
+@pytest.mark.usefixtures("running_fleet")
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [("spec.template.model.type=gru", True), ("spec.template.model.type=xgb", False), ("status.phase=Running", True)],
+)
+def test_a_field_selects_a_fleet(objects: CustomObjectsApi, namespace: str, selector: str, found: bool) -> None:
+    listed = objects.list_namespaced_custom_object(
+        GROUP, VERSION, namespace, PLURALS[FLEET_KIND], field_selector=selector
+    )
+    assert bool(listed["items"]) is found
