@@ -73,7 +73,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_machines_back(fleet: Fleet, tm
     worker.send_signal(signal.SIGTERM)
     assert worker.wait() == ExitCode.STOPPED
     assert fleet.rows("SELECT state, attempt FROM fleet_machines") == [("waiting", 0)] * 2
-    assert told(tmp_path, 0)["outcome"] == "Stopped"
+    assert (told(tmp_path, 0)["outcome"], told(tmp_path, 0)["machines"]["selected"]) == ("Stopped", 2)
     assert fleet.start_worker(run, tmp_path).wait() == ExitCode.DONE
     assert fleet.registered() == {"PUMP-1": 1, "PUMP-2": 1}
 

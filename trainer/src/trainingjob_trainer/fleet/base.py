@@ -106,6 +106,8 @@ def _datasets(worker: WorkerContext, machines: Sequence[str], boundary: np.datet
     for machine in machines:
         spec = worker.fleet.spec.of_machine(machine)
         worker.progress.heartbeat()
+        if worker.progress.should_stop():
+            raise TrainingError(Reason.SUSPENDED, "Stopped on request; another worker trains the base.")
         try:
             telemetry = load_telemetry(spec, worker.fleet.window)
             yield machine, ModelFactory.create(spec.model.type).prepare_for_base(telemetry, spec, boundary)

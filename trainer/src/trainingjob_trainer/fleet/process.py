@@ -39,14 +39,16 @@ def launch_worker(
     """
     endpoint = _endpoint(config.metrics_port)
 
-    def show(counts: Counts) -> None:
-        on_counts(counts)
-        if endpoint is not None:
-            endpoint.show(counted(counts), ratio(counts))
-
     def take_part(device: Device, progress: RunProgress) -> RunResult:
         from trainingjob_trainer.fleet.worker import work
         from trainingjob_trainer.storage.object_store import ObjectStore
+
+        def show(counts: Counts) -> None:
+            on_counts(counts)
+            # A worker that stops early reports them too.
+            progress.record(machines=counted(counts))
+            if endpoint is not None:
+                endpoint.show(counted(counts), ratio(counts))
 
         store = ObjectStore.from_environment(os.environ, fleet.spec.template.artifacts.bucket)
         ledger = Ledger(fleet.uid, fleet.run, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", lease_seconds)
