@@ -89,6 +89,12 @@ class TrainingFleetSpec(Part):
     scheduling: Scheduling = Field(default_factory=Scheduling)
     run_policy: RunPolicy = Field(default_factory=RunPolicy)
 
+    @model_validator(mode="after")
+    def _error_of_gru(self) -> Self:
+        if self.retrain and self.retrain.error_ratio is not None and self.template.model.type != "gru":
+            raise ValueError("retrain.errorRatio must not be set when template.model.type is not gru")
+        return self
+
     def of_machine(self, machine: str) -> TrainingJobSpec:
         """The spec of the TrainingJob that trains one machine as this fleet does, apart from the base of the fleet."""
         spec = self.template.as_json() | {"machine": machine}

@@ -116,6 +116,10 @@ INVALID_FLEETS = {
     "a share of failures of more than all": (f"{GRU}maxFailedPercent: 101", ["spec.maxFailedPercent", "100"]),
     "no condition": (f"{GRU}retrain: {{}}", ["spec.retrain must have newRows, olderThanDays or errorRatio"]),
     "an error ratio of 1": (f"{GRU}retrain: {{errorRatio: 1}}", ["spec.retrain.errorRatio", "greater than 1"]),
+    "an error ratio for xgb": (
+        f"{GRU.replace('gru', 'xgb')}retrain: {{errorRatio: 2}}",
+        ["spec.retrain.errorRatio must not be set when spec.template.model.type is not gru"],
+    ),
 }
 
 # What the trainer refuses and the schema cannot see: the operator refuses it with InvalidConfiguration.

@@ -114,6 +114,11 @@ def test_an_object_of_the_other_kind_is_ignored() -> None:
         (FLEET.replace("Sao_Paulo", "Saopaulo"), "spec.schedule.timeZone: must be the name of an IANA time zone"),
         (f"{FLEET}  workers: 101\n", "spec.workers: must be at most 100, not 101"),
         (f"{FLEET}  machine: M\n", "spec.machine: there is no such field; machines is probably meant"),
+        (
+            f"{FLEET.partition('spec:')[0]}spec: {{machines: {{matching: '*'}}, template: {{model: {{type: xgb}}}}, "
+            "retrain: {errorRatio: 2}}\n",
+            "spec: retrain.errorRatio must not be set when template.model.type is not gru",
+        ),
         (f"{FLEET}  retrain: {{}}\n", "spec.retrain: newRows, olderThanDays or errorRatio must be set"),
         (
             FLEET.replace("    data:", "    gates: [{metric: recall, min: 0}]\n    data:"),
