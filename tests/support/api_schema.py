@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from jsonschema import Draft202012Validator
 
 from trainingjob_api.names import FLEET_KIND, GROUP, KIND
 
@@ -37,6 +38,21 @@ def spec_schema(kind: str = KIND) -> Schema:
     """The schema of ``spec``."""
     schema: Schema = root_schema(kind)["properties"]["spec"]
     return schema
+
+
+def status_validator(kind: str = KIND) -> Draft202012Validator:
+    """Validates ``status``, and refuses unknown fields, which the API server would drop silently."""
+    schema = _closed(root_schema(kind)["properties"]["status"])
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def _closed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _closed(part) for key, part in schema.items()}
+    return kept | ({"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {})
 
 
 def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.fleet_objects import FleetWorld
 from support.operator_objects import World
 from support.simulated_objects import UID
 from trainingjob_operator.controller.cache import Cache, Resource
@@ -31,6 +32,18 @@ def test_a_snapshot_is_complete_in_any_order_of_the_events(order: list[int], twi
 
 def test_each_event_gives_the_trainingjob_to_reconcile() -> None:
     assert {Cache().put(member) for member in family()} == {KEY}
+
+
+def test_a_trainingjob_and_a_trainingfleet_of_one_name_are_kept_apart() -> None:
+    cache, fleet = Cache(), FleetWorld().start_workers().snapshot()
+    for member in (*family(), replace(fleet.parent, uid="fleet"), replace(fleet.jobs[0], uid="job", owner="fleet")):
+        cache.put(member)
+    job, fleet_job = cache.snapshot(KEY), cache.snapshot(Key("TrainingFleet", "pumps", "pump"))
+    assert job is not None
+    assert fleet_job is not None
+    assert (job.parent.kind, fleet_job.parent.kind) == ("TrainingJob", "TrainingFleet")
+    assert [each.uid for each in fleet_job.jobs] == ["job"]
+    assert {cache.drop(each) for each in fleet_job.jobs} == {Key("TrainingFleet", "pumps", "pump")}
 
 
 def test_older_and_repeated_versions_change_nothing() -> None:

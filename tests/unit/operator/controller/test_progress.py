@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Enum, Gauge, generate_latest
 
+from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC
 from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_operator.controller.progress import parse
 
@@ -35,6 +36,21 @@ def test_invalid_values_are_left_out(ratio: float, epoch: float, loss: float) ->
     assert progress.ratio is None or 0 <= progress.ratio <= 1
     assert progress.epoch is None or 0 <= progress.epoch < 2**31
     assert progress.loss is None or abs(progress.loss) < float("inf")
+
+
+def test_the_machines_of_a_fleet_are_read_by_state() -> None:
+    registry = CollectorRegistry()
+    gauge = Gauge(FLEET_MACHINES_METRIC, "x", ["state"], registry=registry)
+    for state, count in {"selected": 300, "registered": 7, "unheard-of": 1, "failed": float("nan")}.items():
+        gauge.labels(state).set(count)
+    progress = parse(generate_latest(registry).decode(), "pod-1", NOW)
+    assert progress.machines == {"selected": 300, "registered": 7}
+
+
+def test_a_worker_that_knows_no_machine_yet_reports_no_counts() -> None:
+    registry = CollectorRegistry()
+    Gauge(FLEET_MACHINES_METRIC, "x", ["state"], registry=registry).labels("selected").set(0)
+    assert parse(generate_latest(registry).decode(), "pod-1", NOW).machines is None
 
 
 def test_the_metrics_of_another_program_give_no_progress() -> None:

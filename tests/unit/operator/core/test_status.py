@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
-from support.api_schema import root_schema
+from support.api_schema import status_validator
 from support.operator_objects import World
 from support.simulated_objects import START, UID
 from trainingjob_api.text import timestamp
@@ -20,19 +19,7 @@ from trainingjob_operator.core.status import merge_patch
 KINDS = ["Succeeded", "Failed", "Suspended", "Scheduled", "Reconciling", "Stalled"]
 
 
-def closed(schema: Any) -> Any:
-    """The schema without unknown fields, which the API server would drop silently."""
-    if isinstance(schema, list):
-        return [closed(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {key: closed(part) for key, part in schema.items()}
-    return kept | ({"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {})
-
-
-STATUS = Draft202012Validator(
-    closed(root_schema()["properties"]["status"]), format_checker=Draft202012Validator.FORMAT_CHECKER
-)
+STATUS = status_validator()
 
 
 def states(world: World) -> list[str]:

@@ -1,10 +1,12 @@
 """For any sequence of events and crashes: at most one Job and one trainer per attempt, and every run ends."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.fleet_objects import FleetWorld
 from support.operator_objects import World
 
 Action = Callable[[World], object]
@@ -87,11 +89,19 @@ def forget(world: World) -> None:
     world.last_seen_attempt = max((job.attempt for job in world.snapshot().jobs), default=(0, 0))
 
 
+def change_training(world: World, **parts: Any) -> None:
+    """Changes what is trained: the spec of a TrainingJob, the template of a TrainingFleet."""
+    if isinstance(world, FleetWorld):
+        world.edit(template={**world.raw["spec"]["template"], **parts})
+    else:
+        world.edit(**parts)
+
+
 ACTIONS: dict[str, Action] = {
     "the operator takes a step": World.step,
     "the operator settles": World.settle,
-    "the seed changes": lambda world: world.edit(
-        model={"type": "gru", "seed": world.raw["metadata"]["generation"] % 3}
+    "the seed changes": lambda world: change_training(
+        world, model={"type": "gru", "seed": world.raw["metadata"]["generation"] % 3}
     ),
     "the resources change": lambda world: world.edit(
         resources={"limits": {"cpu": world.raw["metadata"]["generation"]}}
@@ -101,7 +111,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "it is suspended": lambda world: world.edit(runPolicy={"suspend": True}),
     "it is resumed": lambda world: world.edit(runPolicy={"suspend": False}),
-    "a gate is set": lambda world: world.edit(gates=[{"metric": "skill", "min": 0}]),
+    "a gate is set": lambda world: change_training(world, gates=[{"metric": "skill", "min": 0}]),
     "a retraining is asked for": lambda world: world.request_retrain(str(world.now)),
     "the Job is deleted by hand": when(has_live_job, delete_by_hand),
     "the deleted Job goes": remove_deleted,
@@ -167,11 +177,14 @@ def finish(world: World) -> None:
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
+    kind=st.sampled_from([World, FleetWorld]),
     policy=st.sampled_from(["Disabled", "Preferred", "Required"]),
     names=st.lists(st.sampled_from(sorted(ACTIONS)), max_size=40),
 )
-def test_any_sequence_of_events_keeps_the_invariants_and_settles(policy: str, names: list[str]) -> None:
-    world = World(accelerator={"policy": policy}, runPolicy={"schedulingTimeoutSeconds": 900})
+def test_any_sequence_of_events_keeps_the_invariants_and_settles(
+    kind: type[World], policy: str, names: list[str]
+) -> None:
+    world = kind(accelerator={"policy": policy}, runPolicy={"schedulingTimeoutSeconds": 900})
     for step, name in enumerate(names):
         attempt, ended = (world.status.get("run", 0), world.status.get("attempt", 0)), verdict(world)
         ACTIONS[name](world)
