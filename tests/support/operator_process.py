@@ -15,6 +15,7 @@ from cluster.clusters import Cluster
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
 from support.api_schema import CRD_FILES
+from support.training_fleets import TrainingFleets
 from support.training_jobs import TrainingJobs
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
@@ -95,7 +96,7 @@ class Operator:
                 self.metric(server, "trainingjob_operator_api_requests_total", verb=verb, resource=resource)
             )
             for verb in ("POST", "PATCH", "DELETE", "PUT")
-            for resource in ("trainingjobs", "jobs")
+            for resource in ("trainingjobs", "trainingfleets", "jobs")
         }
         return {what: count for what, count in made.items() if count}
 
@@ -144,6 +145,12 @@ def operator(operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Itera
     processes = Operator(operator_kubeconfig, namespace, tmp_path)
     yield processes
     processes.stop()
+
+
+@pytest.fixture
+def fleets(cluster: Cluster, namespace: str, simulated_node: SimulatedNode) -> TrainingFleets:
+    """The TrainingFleets of the test's namespace, on a node that takes every pod."""
+    return TrainingFleets(cluster, namespace, simulated_node)
 
 
 @pytest.fixture

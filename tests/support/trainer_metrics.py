@@ -23,6 +23,13 @@ class TrainerMetrics:
         for gauge in self._gauges.values():
             gauge.set(math.nan)
 
+        self._machines = Gauge("trainingjob_fleet_machines", "Machines", ["state"], registry=self._registry)
+
+    def count(self, **machines: int) -> None:
+        """Serves the machines of a fleet's run by state."""
+        for state, number in machines.items():
+            self._machines.labels(state).set(number)
+
     def update(self, stage: str | None = None, **figures: float) -> None:
         """Serves new metrics."""
         if stage is not None:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from kubernetes.client import BatchV1Api, CoreV1Api, CustomObjectsApi
 
@@ -18,6 +18,10 @@ LABEL_NAME = f"{GROUP}/name"
 class TrainingJobs:
     """The TrainingJobs of one namespace, with the operations of a user of kubectl."""
 
+    kind: ClassVar[str] = "TrainingJob"
+    plural: ClassVar[str] = PLURAL
+    example: ClassVar[Mapping[str, Any]] = {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}}
+
     def __init__(self, cluster: Cluster, namespace: str, node: SimulatedNode) -> None:
         """Works in this namespace, with pods on this node."""
         client = cluster.client()
@@ -25,36 +29,38 @@ class TrainingJobs:
         self._objects, self._batch, self._core = CustomObjectsApi(client), BatchV1Api(client), CoreV1Api(client)
 
     def apply(self, name: str = "pump", annotations: Mapping[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-        """Creates a TrainingJob."""
+        """Creates an object."""
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "TrainingJob",
+            "kind": self.kind,
             "metadata": {"name": name, "annotations": dict(annotations or {})},
-            "spec": {"machine": "MOTOBOMBA-007", "model": {"type": "gru"}, **spec},
+            "spec": {**self.example, **spec},
         }
         created: dict[str, Any] = self._objects.create_namespaced_custom_object(
-            GROUP, VERSION, self.namespace, PLURAL, body
+            GROUP, VERSION, self.namespace, self.plural, body
         )
         return created
 
     def patch(self, name: str = "pump", annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
-        """Merges changes into a TrainingJob."""
+        """Merges changes into an object."""
         body: dict[str, Any] = {"spec": spec} if spec else {}
         if annotations is not None:
             body["metadata"] = {"annotations": dict(annotations)}
         self._objects.patch_namespaced_custom_object(
-            GROUP, VERSION, self.namespace, PLURAL, name, body, _content_type="application/merge-patch+json"
+            GROUP, VERSION, self.namespace, self.plural, name, body, _content_type="application/merge-patch+json"
         )
 
     def delete(self, name: str = "pump") -> None:
-        """Deletes a TrainingJob as kubectl does."""
+        """Deletes an object as kubectl does."""
         self._objects.delete_namespaced_custom_object(
-            GROUP, VERSION, self.namespace, PLURAL, name, body={"propagationPolicy": "Background"}
+            GROUP, VERSION, self.namespace, self.plural, name, body={"propagationPolicy": "Background"}
         )
 
     def get(self, name: str = "pump") -> dict[str, Any]:
-        """The TrainingJob as it is now."""
-        found: dict[str, Any] = self._objects.get_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name)
+        """The object as it is now."""
+        found: dict[str, Any] = self._objects.get_namespaced_custom_object(
+            GROUP, VERSION, self.namespace, self.plural, name
+        )
         return found
 
     def status(self, name: str = "pump") -> dict[str, Any]:
@@ -63,7 +69,7 @@ class TrainingJobs:
         return status
 
     def jobs(self, name: str = "pump") -> list[Any]:
-        """The Jobs of a TrainingJob, oldest first."""
+        """The Jobs of an object, oldest first."""
         jobs = self._batch.list_namespaced_job(self.namespace, label_selector=f"{LABEL_NAME}={name}").items
         return sorted(jobs, key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
 
@@ -98,8 +104,8 @@ class TrainingJobs:
         wait_until(gone, f"Job {job_name} is gone")
 
     def events(self, name: str = "pump") -> list[str]:
-        """The reasons of the Events about a TrainingJob."""
-        selector = f"involvedObject.kind=TrainingJob,involvedObject.name={name}"
+        """The reasons of the Events about an object."""
+        selector = f"involvedObject.kind={self.kind},involvedObject.name={name}"
         return [
             event.reason for event in self._core.list_namespaced_event(self.namespace, field_selector=selector).items
         ]
@@ -158,8 +164,8 @@ class TrainingJobs:
         self.node.remove_deleted(self.namespace)
 
     def phases(self) -> Counter[str]:
-        """How many TrainingJobs are in which phase."""
-        found = self._objects.list_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL)
+        """How many objects are in which phase."""
+        found = self._objects.list_namespaced_custom_object(GROUP, VERSION, self.namespace, self.plural)
         return Counter(item.get("status", {}).get("phase", "") for item in found["items"])
 
     def job_names_ever(self) -> Counter[str]:

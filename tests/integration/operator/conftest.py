@@ -4,9 +4,9 @@ import pytest
 from kubernetes.client import CustomObjectsApi
 
 from cluster.clusters import Cluster
-from support.operator_process import apply_training_job_api, jobs, operator, operator_kubeconfig
+from support.operator_process import apply_training_job_api, fleets, jobs, operator, operator_kubeconfig
 
-__all__ = ["jobs", "operator", "operator_kubeconfig", "training_job_api"]
+__all__ = ["fleets", "jobs", "operator", "operator_kubeconfig", "training_job_api"]
 
 
 @pytest.fixture(scope="session")
