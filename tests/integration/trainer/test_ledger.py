@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from psycopg2.extensions import connection
@@ -14,6 +15,8 @@ from trainingjob_trainer.fleet.decisions.machines import abandoned
 from trainingjob_trainer.storage.ledger import Ledger
 from trainingjob_trainer.storage.ledger_rows import Claim, Verdict
 from trainingjob_trainer.storage.postgres import create_tables
+from trainingjob_trainer.storage.registry import save_model_metadata
+from trainingjob_trainer.storage.registry_rows import ModelRow, RunKey
 
 REGISTERED = Verdict(MachineState.REGISTERED, Reason.COMPLETED, "Registered.", "skill 0.3", "a.h5")
 
@@ -84,6 +87,27 @@ def test_an_expired_lease_is_taken_over_and_the_late_worker_cannot_finish(sessio
     for _ in range(2):
         second.finish(claim, REGISTERED)
     assert second.counts() == {MachineState.REGISTERED: 1}
+
+
+def test_the_model_of_a_machine_that_was_taken_over_is_not_registered(session: connection) -> None:
+    first = frozen(["A"])
+    late = claimed(first)
+    expire(session)
+    assert heir().claim(9) == Claim("A", 2)
+    key = RunKey("uid-of-a", 1, "a" * 64, 1, "f" * 64)
+    start, end = (datetime(2025, 1, day, tzinfo=UTC) for day in (1, 2))
+    exposed: list[str] = []
+    with pytest.raises(TrainingError, match="another worker took the machine over"):
+        save_model_metadata(
+            key,
+            ModelRow("A", "gru", "a.h5", start, end, {}),
+            lambda: exposed.append("a.h5"),
+            lambda transaction, _: first.finish_within(transaction, late, REGISTERED),
+        )
+    with session.cursor() as rows:
+        rows.execute("SELECT (SELECT count(*) FROM models), (SELECT count(*) FROM training_runs)")
+        assert rows.fetchall() == [(0, 0)]
+    assert exposed == []
 
 
 def test_a_lease_does_not_expire_right_after_a_restart_of_the_server(session: connection) -> None:
