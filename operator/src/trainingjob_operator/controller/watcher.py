@@ -92,9 +92,16 @@ class Watcher:
         sessions: list[aiohttp.ClientSession] = []
         began, own_tasks = time.monotonic(), asyncio.all_tasks()
         kopf_task = asyncio.create_task(self._run_kopf(namespaces, sessions), name="kopf")
+        was_closed = False
         try:
             while not kopf_task.done():
                 await asyncio.wait({kopf_task}, timeout=CHECK_SECONDS)
+                closed = bool(sessions) and sessions[-1].closed
+                if closed and was_closed and not kopf_task.done():
+                    # One watch has failed, and the others wait for a login that kopf no longer handles.
+                    logger.error("Watching ended; restarting: kopf has closed its connection")
+                    return True
+                was_closed = closed
                 if self._access.watchable != namespaces:
                     return False
                 running = time.monotonic() - began
