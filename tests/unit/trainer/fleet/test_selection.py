@@ -20,6 +20,12 @@ def test_names_are_taken_as_they_are_without_the_excluded_ones() -> None:
     assert select_machines(wanted, [], 300, TABLE).machines == ["A", "B"]
 
 
+def test_names_that_are_all_excluded_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"none of the 2 machines of machines\.names") as refused:
+        select_machines(machines(matching=None, names=["A", "B"], exclude=["?"]), [], None, TABLE)
+    assert refused.value.reason == "InvalidConfiguration"
+
+
 def test_a_pattern_is_case_sensitive_and_exclusions_win() -> None:
     found = ["PUMP-1", "PUMP-2", "pump-3", "OTHER"]
     assert select_machines(machines(matching="PUMP-*", exclude=["*-2"]), found, None, TABLE).machines == ["PUMP-1"]

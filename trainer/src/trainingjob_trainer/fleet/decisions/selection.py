@@ -38,10 +38,17 @@ def select_machines(machines: Machines, found: Iterable[str], last_run: int | No
 
     Raises:
         TrainingError: DataUnavailable when there is no machine, or too few compared with the last run;
-            InvalidConfiguration when there are too many.
+            InvalidConfiguration when there are too many, or every name is excluded.
     """
     if machines.matching is None:
-        return Selection(_without_excluded(machines.names, machines.exclude))
+        named = _without_excluded(machines.names, machines.exclude)
+        if not named:
+            raise TrainingError(
+                Reason.INVALID_CONFIGURATION,
+                f"machines.exclude: it leaves none of the {len(machines.names)} machines of machines.names. Correct "
+                "its patterns, or remove them.",
+            )
+        return Selection(named)
     matching = [name for name in found if fnmatchcase(name, machines.matching)]
     wanted = _without_excluded(matching, machines.exclude)
     valid = [name for name in wanted if _is_machine_name(name)]
