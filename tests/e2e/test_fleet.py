@@ -1,6 +1,5 @@
 """A TrainingFleet on a real node, with the operator as a pod: every machine, its failures, and another attempt."""
 
-import json
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -11,9 +10,9 @@ from kubernetes.client import BatchV1Api, CustomObjectsApi
 from cluster.bed import Bed
 from cluster.object_store import ObjectStore
 from cluster.postgres import Database
-from cluster.processes import wait_until
 from demo import trainer
 from demo.deployment import apply, deploy_operator
+from support.statuses import wait_for
 
 pytestmark = pytest.mark.needs("controllers", "node")
 
@@ -53,21 +52,14 @@ class Fleet:
 
     def wait(self, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Waits until the status fulfils a condition, and returns it."""
-        last: dict[str, Any] = {}
 
-        def seen() -> bool:
+        def read() -> dict[str, Any]:
             found: Any = CustomObjectsApi(self._client).get_namespaced_custom_object(
                 *RESOURCE, self.namespace, "trainingfleets", "pumps"
             )
-            last.clear()
-            last.update(found.get("status") or {})
-            return bool(holds(last))
+            return dict(found.get("status") or {})
 
-        try:
-            wait_until(seen, what, patience_seconds=PATIENCE_SECONDS)
-        except Exception as error:
-            raise AssertionError(f"{error}; the status is {json.dumps(last, indent=1)}") from error
-        return last
+        return wait_for(read, what, holds, PATIENCE_SECONDS)
 
     def count_models(self) -> dict[str, int]:
         """Registered models by machine."""

@@ -21,6 +21,7 @@ from cluster.processes import wait_until
 from demo import trainer
 from demo.deployment import apply, deploy_operator, look
 from demo.story import condition, ending, is_over
+from support.statuses import wait_for
 
 pytestmark = pytest.mark.needs("controllers", "node")
 
@@ -56,17 +57,11 @@ class Pumps:
 
     def wait(self, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Waits until the TrainingJob fulfils a condition, and returns it."""
-        last: dict[str, Any] = {}
 
-        def seen() -> bool:
-            last.update(next(iter(look(self.client, self.namespace)), {}))
-            return bool(holds(last))
+        def read() -> dict[str, Any]:
+            return dict(next(iter(look(self.client, self.namespace)), {}))
 
-        try:
-            wait_until(seen, what, patience_seconds=PATIENCE_SECONDS)
-        except Exception as error:
-            raise AssertionError(f"{error}; the status is {json.dumps(last.get('status'), indent=1)}") from error
-        return last
+        return wait_for(read, what, holds, PATIENCE_SECONDS)
 
     def count_jobs(self) -> int:
         """How many Jobs there are."""

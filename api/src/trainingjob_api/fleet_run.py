@@ -27,6 +27,19 @@ FINAL_STATES = tuple(state for state in MachineState if state not in {MachineSta
 GOOD_STATES = (MachineState.REGISTERED, MachineState.REUSED, MachineState.FRESH)
 """The final states of machines that have the model that the run asked for."""
 
+SELECTED = "selected"
+"""The name of the count of all machines of a run."""
+
+
+def machine_counts(by_state: Mapping[MachineState, int]) -> dict[str, int]:
+    """The counts of ``status.machines``: machines in every state, and all of them.
+
+    Args:
+        by_state: Machines by state; an absent state has none.
+    """
+    return {SELECTED: sum(by_state.values())} | {str(state): by_state.get(state, 0) for state in MachineState}
+
+
 FLEET_MACHINES_METRIC = "trainingjob_fleet_machines"
 """Gauge of each worker: machines of the run by state, in the label ``state``; ``selected`` is all of them."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from trainingjob_api.fleet_run import MachineState
+from trainingjob_api.fleet_run import SELECTED, MachineState
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import SUMMARY_CHARACTERS, Outcome
 from trainingjob_api.text import clean, instant
@@ -157,7 +157,7 @@ SECTIONS = _record(
 )
 FLEET_SECTIONS = _record(
     summary=_prose(SUMMARY_CHARACTERS),
-    machines=_record(selected=_count, **dict.fromkeys(MachineState, _count)),
+    machines=_record(**dict.fromkeys((SELECTED, *MachineState), _count)),
     failures=_list(
         MAXIMUM_FAILURES,
         _record(("machine", "reason"), machine=_text(63), reason=_one_of(*Reason), message=_prose(256)),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC
+from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC, SELECTED
 from trainingjob_api.names import METRICS_PORT
 from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_operator.controller.cache import Cache
@@ -138,7 +138,7 @@ def parse(text: str, pod: str, now: datetime) -> Progress:
         epochs=_count(values.get(ProgressMetric.EPOCHS)),
         loss=values.get(ProgressMetric.LOSS),
         validation_loss=values.get(ProgressMetric.VALIDATION_LOSS),
-        machines=counts if counts.get(machines.SELECTED) else None,
+        machines=counts if counts.get(SELECTED) else None,
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trainingjob_api.fleet_run import FINAL_STATES, GOOD_STATES, MachineState
+from trainingjob_api.fleet_run import FINAL_STATES, GOOD_STATES, SELECTED, MachineState
 
-SELECTED = "selected"
 NAMES = (SELECTED, *map(str, MachineState))
 """The names of the counts; ``selected`` counts all machines of the run."""
 _WITHOUT_MODEL = (MachineState.WAITING, MachineState.RUNNING, MachineState.FAILED)

@@ -18,7 +18,7 @@ from trainingjob_api.names import (
     LABEL_UID,
 )
 from trainingjob_api.text import instant
-from trainingjob_operator.core.parent import JSON, Attempt, Key
+from trainingjob_operator.core.parent import JSON, Attempt, Key, created_at
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "trainingjob-operator"
@@ -68,8 +68,6 @@ class Job:
         labels = metadata.get("labels") or {}
         true: dict[str, JSON] = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
         end = true.get("Complete") or true.get("Failed") or {}
-        created = instant(metadata["creationTimestamp"])
-        assert created is not None
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -83,7 +81,7 @@ class Job:
             suspended=bool(spec.get("suspend")),
             deleting="deletionTimestamp" in metadata,
             ttl=spec.get("ttlSecondsAfterFinished"),
-            created=created,
+            created=created_at(metadata),
             # A resumed Job keeps its old start time until the Job controller has handled it.
             started=None if "Suspended" in true else instant(status.get("startTime")),
             failures=status.get("failed") or 0,
@@ -167,9 +165,7 @@ class Pod:
         containers: list[JSON] = status.get("containerStatuses") or []
         state: JSON = next((c.get("state") or {} for c in containers if c["name"] == CONTAINER), {})
         waiting, terminated = state.get("waiting") or {}, state.get("terminated")
-        created = instant(metadata["creationTimestamp"])
-        assert created is not None
-        node = (raw.get("spec") or {}).get("nodeName") or None
+        created, node = created_at(metadata), (raw.get("spec") or {}).get("nodeName") or None
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],

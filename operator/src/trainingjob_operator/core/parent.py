@@ -122,15 +122,13 @@ class Parent(ABC):
         """Parse the JSON of the API server."""
         metadata = raw["metadata"]
         strings: dict[str, str] = {}
-        created = instant(metadata["creationTimestamp"])
-        assert created is not None
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             generation=metadata.get("generation", 1),
-            created=created,
+            created=created_at(metadata),
             deleting="deletionTimestamp" in metadata,
             retrain_request=_annotation(metadata, RETRAIN_ANNOTATION),
             retry_request=_annotation(metadata, cls._retry_annotation),
@@ -189,6 +187,13 @@ class TrainingFleet(Parent):
         """When runs start; None if they start when the fleet is created or changed."""
         schedule = self.spec.get("schedule")
         return None if schedule is None else Schedule.read(schedule)
+
+
+def created_at(metadata: JSON) -> datetime:
+    """When the API server created an object."""
+    created = instant(metadata["creationTimestamp"])
+    assert created is not None
+    return created
 
 
 def _annotation(metadata: JSON, name: str | None) -> str | None:

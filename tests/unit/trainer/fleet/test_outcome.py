@@ -4,10 +4,10 @@ import pytest
 
 from support.fleet_runs import fleet_run
 from trainingjob_api.exit_codes import ExitCode
-from trainingjob_api.fleet_run import MachineState
+from trainingjob_api.fleet_run import MachineState, machine_counts
 from trainingjob_api.reasons import Reason
 from trainingjob_api.termination_message import LIMIT_BYTES, termination_message
-from trainingjob_trainer.fleet.decisions.outcome import counted, failures_of, is_final, ratio, run_result
+from trainingjob_trainer.fleet.decisions.outcome import failures_of, is_final, ratio, run_result
 from trainingjob_trainer.run.result import RunSummary, termination_facts
 from trainingjob_trainer.storage.ledger_rows import MachineEntry
 
@@ -39,7 +39,7 @@ def test_a_run_is_over_when_no_machine_waits_or_runs() -> None:
 
 
 def test_counts_name_every_state() -> None:
-    assert counted({REGISTERED: 2}) == {
+    assert machine_counts({REGISTERED: 2}) == {
         "selected": 2,
         "waiting": 0,
         "running": 0,
@@ -60,7 +60,7 @@ def test_twenty_failures_with_long_messages_fit_into_the_termination_message() -
     assert len(failures) == 20
     counts = {FAILED: 2000}
     result = run_result(FLEET, counts)
-    summary = RunSummary(machines=counted(counts), failures=failures, summary="0 of 2000")
+    summary = RunSummary(machines=machine_counts(counts), failures=failures, summary="0 of 2000")
     message = termination_message(termination_facts(FLEET, result) | vars(summary))
     assert len(message) <= LIMIT_BYTES
     assert b'"failed":2000' in message

@@ -1,14 +1,11 @@
 """Reads a FleetRun from the operator's JSON, or from the YAML of a TrainingFleet. See ``training_job``."""
 
-import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 
 from trainingjob_api.fleet_run import FleetRun
 from trainingjob_api.hashing import fleet_spec_hash
 from trainingjob_api.names import FLEET_KIND, TRAINING_FLEET_VARIABLE
-from trainingjob_api.training_run import Window
-from trainingjob_api.values import DEFAULT_ACCELERATOR_POLICIES
-from trainingjob_api.window import resolve_window
+from trainingjob_trainer.documents.first_run import first_run_fields
 from trainingjob_trainer.documents.manifest import TrainingFleetManifest
 from trainingjob_trainer.documents.manifest_reader import read_manifest, read_variable
 
@@ -38,16 +35,5 @@ def load_training_fleet(text: str, now: datetime | None = None) -> FleetRun:
 def first_run_of_training_fleet(manifest: TrainingFleetManifest, now: datetime | None = None) -> FleetRun:
     """The first run of a new TrainingFleet that is accepted at ``now``."""
     spec = manifest.spec
-    start, end = resolve_window(spec.template.as_json(), now or datetime.now(UTC))
-    return FleetRun(
-        namespace=manifest.metadata.namespace or "local",
-        name=manifest.metadata.name,
-        uid=str(uuid.uuid4()),
-        run=1,
-        attempt=1,
-        spec_hash=fleet_spec_hash(spec.as_json()),
-        window=Window(start=start, end=end),
-        accelerator_policy=spec.accelerator.policy or DEFAULT_ACCELERATOR_POLICIES[spec.template.model.type],
-        adopt=spec.template.reuse == "Equal",
-        spec=spec,
-    )
+    fields = first_run_fields(manifest.metadata, spec.template, spec.accelerator.policy, now)
+    return FleetRun(**fields, spec_hash=fleet_spec_hash(spec.as_json()), spec=spec)

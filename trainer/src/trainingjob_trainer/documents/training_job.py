@@ -1,13 +1,11 @@
 """Reads a TrainingRun from the operator's JSON, or from the YAML of a TrainingJob, resolved like the operator does."""
 
-import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 
 from trainingjob_api.hashing import spec_hash
 from trainingjob_api.names import KIND, TRAINING_JOB_VARIABLE
-from trainingjob_api.training_run import TrainingRun, Window
-from trainingjob_api.values import DEFAULT_ACCELERATOR_POLICIES
-from trainingjob_api.window import resolve_window
+from trainingjob_api.training_run import TrainingRun
+from trainingjob_trainer.documents.first_run import first_run_fields
 from trainingjob_trainer.documents.manifest import TrainingJobManifest
 from trainingjob_trainer.documents.manifest_reader import read_manifest, read_variable
 
@@ -39,16 +37,5 @@ def load_training_job(text: str, now: datetime | None = None) -> TrainingRun:
 def first_run_of_training_job(manifest: TrainingJobManifest, now: datetime | None = None) -> TrainingRun:
     """The first run of a new TrainingJob that is accepted at ``now``."""
     spec = manifest.spec
-    start, end = resolve_window(spec.as_json(), now or datetime.now(UTC))
-    return TrainingRun(
-        namespace=manifest.metadata.namespace or "local",
-        name=manifest.metadata.name,
-        uid=str(uuid.uuid4()),
-        run=1,
-        attempt=1,
-        spec_hash=spec_hash(spec.as_json()),
-        window=Window(start=start, end=end),
-        accelerator_policy=spec.accelerator.policy or DEFAULT_ACCELERATOR_POLICIES[spec.model.type],
-        adopt=spec.reuse == "Equal",
-        spec=spec,
-    )
+    fields = first_run_fields(manifest.metadata, spec, spec.accelerator.policy, now)
+    return TrainingRun(**fields, spec_hash=spec_hash(spec.as_json()), spec=spec)

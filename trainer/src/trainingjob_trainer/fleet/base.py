@@ -41,18 +41,13 @@ def obtain_base(worker: WorkerContext) -> FleetBase | None:
     """
     if not wants_base(worker.fleet):
         return None
-    while (result := worker.patiently(worker.ledger.task_result, TASK)) is None:
-        attempt = worker.patiently(worker.ledger.claim_task, TASK)
-        if attempt is None:
-            worker.pause()
-            continue
-        with worker.leases.holding(TASK):
-            if attempt > worker.fleet.spec.retries_per_machine + 1:
-                content = _without_base(f"the process that trained it ended {attempt - 1} times without a result")
-            else:
-                content = _train_and_store(worker)
-            worker.patiently(worker.ledger.finish_task, TASK, content)
-    return _stored_base(worker, result)
+
+    def perform(attempt: int) -> dict[str, Any]:
+        if attempt > worker.fleet.spec.retries_per_machine + 1:
+            return _without_base(f"the process that trained it ended {attempt - 1} times without a result")
+        return _train_and_store(worker)
+
+    return _stored_base(worker, worker.once(TASK, perform))
 
 
 def base_note(ledger: Ledger) -> str | None:

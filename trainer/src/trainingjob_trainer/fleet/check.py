@@ -9,6 +9,7 @@ from trainingjob_trainer.data.dataset import DataSummary
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.fleet.base import wants_base
 from trainingjob_trainer.fleet.decisions.machines import machine_run
+from trainingjob_trainer.fleet.decisions.outcome import too_many_failed
 from trainingjob_trainer.fleet.decisions.selection import Selection
 from trainingjob_trainer.models.factory import ModelFactory, prepare_data
 from trainingjob_trainer.models.fleet_base import MINIMUM_MACHINES
@@ -78,7 +79,7 @@ def refuse_too_many(fleet: FleetRun, checks: Sequence[MachineCheck]) -> None:
         TrainingError: InsufficientData.
     """
     failed, allowed = sum(check.state is MachineState.FAILED for check in checks), fleet.spec.max_failed_percent
-    if failed * 100 > allowed * len(checks):
+    if too_many_failed(failed, len(checks), allowed):
         raise TrainingError(
             Reason.INSUFFICIENT_DATA,
             f"{failed} of {len(checks)} machines cannot be trained, at most {allowed} % may fail (maxFailedPercent).",

@@ -1,8 +1,8 @@
 """What every part of a worker needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from trainingjob_api.fleet_run import FleetRun
 from trainingjob_trainer.fleet.leases import Leases
@@ -50,6 +50,26 @@ class WorkerContext:
     ) -> Result:
         """Call the action; repeat it after transient errors. See ``patience.patiently``."""
         return patiently(self.progress, action, *arguments, **named)
+
+    def once(self, task: str, perform: Callable[[int], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The result of a task that one worker does for all: the first one that takes its lease, while others wait.
+
+        Args:
+            task: Name of the task.
+            perform: Does the task and returns its result, which is JSON; it receives the number of the attempt, from 1.
+
+        Raises:
+            TrainingError: Suspended; the error of a server that is not available for long; any exception of
+                ``perform`` is passed on.
+        """
+        while (result := self.patiently(self.ledger.task_result, task)) is None:
+            attempt = self.patiently(self.ledger.claim_task, task)
+            if attempt is None:
+                self.pause()
+                continue
+            with self.leases.holding(task):
+                self.patiently(self.ledger.finish_task, task, perform(attempt))
+        return result
 
     def pause(self) -> None:
         """Wait before the ledger is read again; see ``patience.pause``."""

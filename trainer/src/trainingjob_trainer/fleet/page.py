@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainingjob_api.fleet_run import FleetRun, MachineState
+from trainingjob_api.text import instant
 from trainingjob_trainer.fleet.base import base_note
 from trainingjob_trainer.fleet.context import WorkerContext
 from trainingjob_trainer.fleet.decisions.machines import machine_uid
@@ -14,7 +15,8 @@ from trainingjob_trainer.storage.artifact_paths import ArtifactPaths, registered
 from trainingjob_trainer.storage.ledger_rows import MachineEntry
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
 from trainingjob_trainer.storage.registered_model import newest_registered
-from trainingjob_trainer.storage.registry import find_model, find_runs
+from trainingjob_trainer.storage.registered_rows import registered_row
+from trainingjob_trainer.storage.registry import find_runs
 from trainingjob_trainer.storage.registry_rows import RecordedRun
 
 
@@ -27,15 +29,7 @@ def obtain_page(worker: WorkerContext) -> Mapping[str, Any]:
     Raises:
         TrainingError: Suspended; the error of a server that is not available for long.
     """
-    task = f"page-{worker.fleet.attempt}"
-    while (result := worker.patiently(worker.ledger.task_result, task)) is None:
-        if worker.patiently(worker.ledger.claim_task, task) is None:
-            worker.pause()
-            continue
-        with worker.leases.holding(task):
-            content = worker.patiently(_store_page, worker)
-            worker.patiently(worker.ledger.finish_task, task, content)
-    return result
+    return worker.once(f"page-{worker.fleet.attempt}", lambda attempt: worker.patiently(_store_page, worker))
 
 
 def _store_page(worker: WorkerContext) -> dict[str, Any]:
@@ -76,7 +70,7 @@ def _row(entry: MachineEntry, recorded: RecordedRun | None, fleet: FleetRun, sto
     model = _model_paths(entry, fleet.spec.template.model.type)
     metrics: Mapping[str, Any] = recorded.metrics if recorded else {}
     if recorded is None and model is not None and entry.state is MachineState.FRESH:
-        kept = find_model(model.address)
+        kept = registered_row(model.address)
         metrics = kept.metrics if kept else {}
     data = metrics.get("data") or {}
     report = f"{model.folder}report.html" if model else ""
@@ -91,8 +85,8 @@ def _row(entry: MachineEntry, recorded: RecordedRun | None, fleet: FleetRun, sto
         summary=entry.summary,
         metrics=metrics,
         rows=data.get("rowsUsed"),
-        data_start=_moment(data.get("start")),
-        data_end=_moment(data.get("end")),
+        data_start=instant(data.get("start")),
+        data_end=instant(data.get("end")),
         registered_at=model.timestamp if model else None,
         bucket_address=model.address if model else "",
         report_uri=store.uri(report) if report else "",
@@ -109,7 +103,3 @@ def _model_paths(entry: MachineEntry, model_type: str) -> ArtifactPaths | None:
         return registered_paths(entry.bucket_address, entry.machine, model_type)
     except ValueError:
         return None
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None

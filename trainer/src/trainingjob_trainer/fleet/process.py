@@ -1,23 +1,20 @@
 """The process of a worker; see ``run.process``."""
 
-import logging
 import os
 import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-from trainingjob_api.fleet_run import FleetRun
-from trainingjob_trainer.fleet.decisions.outcome import counted, ratio
+from trainingjob_api.fleet_run import FleetRun, machine_counts
+from trainingjob_trainer.fleet.decisions.outcome import ratio
 from trainingjob_trainer.models.device import Device
-from trainingjob_trainer.run.exporter import FleetEndpoint
+from trainingjob_trainer.run.exporter import FleetEndpoint, served
 from trainingjob_trainer.run.process import RuntimeConfig, in_process
 from trainingjob_trainer.run.progress import Listener, RunProgress
 from trainingjob_trainer.run.result import RunResult
 from trainingjob_trainer.storage.ledger import LEASE_SECONDS, Ledger
 from trainingjob_trainer.storage.ledger_rows import Counts
-
-logger = logging.getLogger(__name__)
 
 
 def launch_worker(
@@ -37,7 +34,7 @@ def launch_worker(
     Raises:
         KeyboardInterrupt: At a second SIGINT.
     """
-    endpoint = _endpoint(config.metrics_port)
+    endpoint = served(FleetEndpoint, config.metrics_port)
 
     def take_part(device: Device, progress: RunProgress) -> RunResult:
         from trainingjob_trainer.fleet.worker import work
@@ -46,9 +43,9 @@ def launch_worker(
         def show(counts: Counts) -> None:
             on_counts(counts)
             # A worker that stops early reports them too.
-            progress.record(machines=counted(counts))
+            progress.record(machines=machine_counts(counts))
             if endpoint is not None:
-                endpoint.show(counted(counts), ratio(counts))
+                endpoint.show(machine_counts(counts), ratio(counts))
 
         store = ObjectStore.from_environment(os.environ, fleet.spec.template.artifacts.bucket)
         ledger = Ledger(fleet.uid, fleet.run, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", lease_seconds)
@@ -56,13 +53,3 @@ def launch_worker(
 
     listeners: list[Listener] = [*config.listeners, *([endpoint] if endpoint else [])]
     return in_process(fleet, replace(config, metrics_port=None, listeners=listeners), take_part)
-
-
-def _endpoint(port: int | None) -> FleetEndpoint | None:
-    if port is None:
-        return None
-    try:
-        return FleetEndpoint(port)
-    except OSError as error:
-        logger.warning("metrics cannot be served on port %d: %s", port, error)
-        return None

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from trainingjob_api.fleet_run import FleetRun
+from trainingjob_api.fleet_run import FleetRun, machine_counts
 from trainingjob_trainer.fleet.base import obtain_base
 from trainingjob_trainer.fleet.context import WorkerContext
-from trainingjob_trainer.fleet.decisions.outcome import counted, failures_of, run_result
+from trainingjob_trainer.fleet.decisions.outcome import failures_of, run_result
 from trainingjob_trainer.fleet.decisions.selection import Selection, select_machines
 from trainingjob_trainer.fleet.leases import Leases
 from trainingjob_trainer.fleet.machines import MachineTrainer
@@ -63,7 +63,7 @@ def work(
             summary=page["summary"],
             artifacts=page["artifacts"],
             warnings=page["notes"],
-            machines=counted(counts),
+            machines=machine_counts(counts),
             failures=failures_of(worker.patiently(ledger.entries)),
         )
     return replace(run_result(fleet, counts), summary=summary)

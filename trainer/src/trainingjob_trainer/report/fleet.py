@@ -8,7 +8,8 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from trainingjob_api.fleet_run import GOOD_STATES, MachineState
+from trainingjob_api.fleet_run import GOOD_STATES, MachineState, machine_counts
+from trainingjob_api.text import timestamp
 from trainingjob_api.training_run import Window
 
 _STATES_WORST_FIRST = (MachineState.FAILED, MachineState.REJECTED, MachineState.WAITING, MachineState.RUNNING)
@@ -86,8 +87,7 @@ class FleetSummary:
     @property
     def counts(self) -> dict[str, int]:
         """Number of machines in each state, and of all of them as ``selected``."""
-        counted = Counter(row.state for row in self.machines)
-        return {"selected": len(self.machines), **{state.value: counted[state] for state in MachineState}}
+        return machine_counts(Counter(row.state for row in self.machines))
 
     @property
     def quality(self) -> str:
@@ -167,4 +167,4 @@ def _machine(row: MachineRow) -> dict[str, Any]:
 
 
 def _instant(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if moment is None else timestamp(moment)

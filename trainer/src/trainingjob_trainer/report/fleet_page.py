@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from markupsafe import Markup
 
-from trainingjob_api.fleet_run import GOOD_STATES, MachineState
+from trainingjob_api.fleet_run import GOOD_STATES, SELECTED, MachineState
 from trainingjob_api.reasons import EXPLANATIONS, Explanation, Reason
 from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.report import plots
@@ -77,7 +77,7 @@ def fleet_page(summary: FleetSummary) -> bytes:
         TEMPLATES.get_template("fleet.html.jinja")
         .render(
             summary=summary,
-            counts={name: count for name, count in summary.counts.items() if name != "selected" and count},
+            counts={name: count for name, count in summary.counts.items() if name != SELECTED and count},
             started=_instant(summary.started),
             completed=_instant(summary.completed),
             took=duration((summary.completed - summary.started).total_seconds()),

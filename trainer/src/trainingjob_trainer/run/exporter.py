@@ -1,6 +1,8 @@
 """The metrics endpoint of the trainer, for the operator and Prometheus."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client import Enum as StateMetric
@@ -8,6 +10,26 @@ from prometheus_client import Enum as StateMetric
 from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC
 from trainingjob_api.progress import ProgressMetric, Stage
 from trainingjob_trainer.run.progress import Progress
+
+Endpoint = TypeVar("Endpoint")
+
+logger = logging.getLogger(__name__)
+
+
+def served(endpoint: Callable[[int], Endpoint], port: int | None) -> Endpoint | None:
+    """The endpoint at a port. A port that cannot be used is only logged: metrics are no condition of a run.
+
+    Args:
+        endpoint: Starts it.
+        port: TCP port; None starts nothing.
+    """
+    if port is None:
+        return None
+    try:
+        return endpoint(port)
+    except OSError as error:
+        logger.warning("metrics cannot be served on port %d: %s", port, error)
+        return None
 
 
 class MetricsEndpoint:

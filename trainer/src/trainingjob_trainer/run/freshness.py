@@ -21,10 +21,10 @@ from trainingjob_trainer.data.dataset import Dataset
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.comparison import MINIMUM_FRESH_ROWS, IncomparableError
 from trainingjob_trainer.models.factory import ModelFactory
-from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import ArtifactPaths
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.registered_model import newest_registered, read_registered
+from trainingjob_trainer.storage.registered_rows import registered_row
 from trainingjob_trainer.storage.registry_rows import ModelRow
 from trainingjob_trainer.storage.telemetry import RowCounts, count_rows
 
@@ -103,7 +103,7 @@ def examine(
             be used; RegistryFailed, ArtifactStoreFailed, and what ``dataset`` raises.
     """
     paths = newest_registered(run.spec.machine, run.spec.model.type)
-    model = registry.find_model(paths.address) if paths else None
+    model = registered_row(paths.address) if paths else None
     if paths is None or model is None:
         return Due("It has no registered model.")
     counts = count_rows(run.spec, _after(model.data_end_date, run.window))

@@ -21,7 +21,7 @@ from trainingjob_api.training_run import RunIdentity, TrainingRun
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.run.compile_cache import cache_environment
 from trainingjob_trainer.run.device import choose_device, cpu_threads, process_environment, visible_gpus
-from trainingjob_trainer.run.exporter import MetricsEndpoint
+from trainingjob_trainer.run.exporter import MetricsEndpoint, served
 from trainingjob_trainer.run.progress import Listener, RunProgress
 from trainingjob_trainer.run.result import RunResult, result_of, termination_facts
 from trainingjob_trainer.run.watchdog import Watchdog
@@ -83,7 +83,8 @@ def in_process(
 
     timeout = run.spec.run_policy.stall_timeout_seconds
     watchdog = Watchdog(timeout, on_stall)
-    progress = RunProgress([*config.listeners, *_endpoint(config.metrics_port), watchdog])
+    endpoint = served(MetricsEndpoint, config.metrics_port)
+    progress = RunProgress([*config.listeners, *([endpoint] if endpoint else []), watchdog])
     try:
         device = choose_device(run, visible_gpus(), cpu_threads(os.environ))
         os.environ.update(process_environment(device, os.environ))
@@ -111,16 +112,6 @@ def write_termination(path: Path | None, run: RunIdentity | None, result: RunRes
         path.write_bytes(termination_message(termination_facts(run, result)))
     except OSError as error:
         logger.error("the termination message cannot be written to %s: %s", path, error)
-
-
-def _endpoint(port: int | None) -> list[Listener]:
-    if port is None:
-        return []
-    try:
-        return [MetricsEndpoint(port)]
-    except OSError as error:
-        logger.warning("metrics cannot be served on port %d: %s", port, error)
-        return []
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from trainingjob_trainer.models.comparison import IncomparableError, RegisteredModel
 from trainingjob_trainer.models.factory import ModelFactory
-from trainingjob_trainer.storage import registry
 from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, files_of, newest_paths, train_end_of
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
+from trainingjob_trainer.storage.registered_rows import registered_addresses
 
 
 def read_newest_model(store: ObjectStore, machine: str, model_type: str) -> RegisteredModel:
@@ -34,7 +34,7 @@ def newest_registered(machine: str, model_type: str) -> ArtifactPaths | None:
         TrainingError: RegistryFailed.
     """
     prefix = ModelFactory.create(model_type).contract_names["model"].prefix
-    return newest_paths(registry.registered_addresses(f"{prefix}{machine}_"), machine, model_type)
+    return newest_paths(registered_addresses(f"{prefix}{machine}_"), machine, model_type)
 
 
 def read_registered(store: ObjectStore, paths: ArtifactPaths) -> RegisteredModel:

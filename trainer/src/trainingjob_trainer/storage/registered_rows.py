@@ -1,8 +1,9 @@
-"""Finds registered models by machine, type and run."""
+"""Finds registered models by machine, type, run and address."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2.extensions import connection
 
@@ -11,6 +12,11 @@ from trainingjob_trainer.storage.postgres import with_connection
 from trainingjob_trainer.storage.registry_refusal import explain_refusals
 from trainingjob_trainer.storage.registry_rows import ModelRow
 
+# The columns of an existing table may be dates, or have no time zone; the session's time zone is UTC.
+_MODEL = (
+    "SELECT machine_name, model_type, bucket_address, "
+    "data_start_date::timestamptz, data_end_date::timestamptz, metrics FROM models"
+)
 _RUN_REFERENCE = re.compile(r"(?P<namespace>[^/#]+)/(?P<name>[^/#]+)(?:#(?P<run>[1-9]\d*))?")
 
 
@@ -62,14 +68,34 @@ def registered_rows(machine: str, model_type: str) -> list[ModelRow]:
     Raises:
         TrainingError: RegistryFailed.
     """
+    rows = _select(f"{_MODEL} WHERE machine_name = %s AND model_type = %s", machine, model_type)
+    return [ModelRow(*row) for row in rows]
 
-    def find(session: connection) -> list[ModelRow]:
+
+def registered_row(bucket_address: str) -> ModelRow | None:
+    """The registered model with an address; None where there is none.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+    rows = _select(f"{_MODEL} WHERE bucket_address = %s LIMIT 1", bucket_address)
+    return ModelRow(*rows[0]) if rows else None
+
+
+def registered_addresses(prefix: str) -> list[str]:
+    """Addresses of the registered models that start with ``prefix``.
+
+    Raises:
+        TrainingError: RegistryFailed.
+    """
+    rows = _select("SELECT bucket_address FROM models WHERE starts_with(bucket_address, %s)", prefix)
+    return [address for (address,) in rows]
+
+
+def _select(query: str, *values: str) -> list[tuple[Any, ...]]:
+    def find(session: connection) -> list[tuple[Any, ...]]:
         with explain_refusals(session, "SELECT", "models", {}), session.cursor() as rows:
-            rows.execute(
-                "SELECT machine_name, model_type, bucket_address, data_start_date, data_end_date, metrics "
-                "FROM models WHERE machine_name = %s AND model_type = %s",
-                (machine, model_type),
-            )
-            return [ModelRow(*row) for row in rows.fetchall()]
+            rows.execute(query, values)
+            return rows.fetchall()
 
     return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)

@@ -100,42 +100,6 @@ def find_runs(uids: Iterable[str], run: int) -> list[RecordedRun]:
     return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
 
 
-def registered_addresses(prefix: str) -> list[str]:
-    """Addresses of the registered models that start with ``prefix``.
-
-    Raises:
-        TrainingError: RegistryFailed.
-    """
-
-    def find(session: connection) -> list[str]:
-        with explain_refusals(session, "SELECT", "models", {}), session.cursor() as rows:
-            rows.execute("SELECT bucket_address FROM models WHERE starts_with(bucket_address, %s)", (prefix,))
-            return [address for (address,) in rows.fetchall()]
-
-    return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
-
-
-def find_model(bucket_address: str) -> ModelRow | None:
-    """Find a registered model by its address.
-
-    Raises:
-        TrainingError: RegistryFailed.
-    """
-
-    def find(session: connection) -> ModelRow | None:
-        with explain_refusals(session, "SELECT", "models", {}), session.cursor() as rows:
-            # The columns of an existing table may be dates, or have no time zone; the session's time zone is UTC.
-            rows.execute(
-                "SELECT machine_name, model_type, bucket_address, data_start_date::timestamptz, "
-                "data_end_date::timestamptz, metrics FROM models WHERE bucket_address = %s LIMIT 1",
-                (bucket_address,),
-            )
-            row = rows.fetchone()
-            return None if row is None else ModelRow(*row)
-
-    return with_connection(find, reason=Reason.REGISTRY_FAILED, read_only=True)
-
-
 def find_equal_run(key: RunKey) -> RecordedRun | None:
     """Find the newest run with equal spec hash, trainer revision and fingerprint whose model is still registered.
 

@@ -13,11 +13,6 @@ from trainingjob_trainer.storage.ledger_rows import Counts, MachineEntry
 _FAILURE_CHARACTERS = 256
 
 
-def counted(counts: Counts) -> dict[str, int]:
-    """The number of machines in every state, and of all as ``selected``."""
-    return {"selected": sum(counts.values())} | {str(state): counts.get(state, 0) for state in MachineState}
-
-
 def ratio(counts: Counts) -> float:
     """Fraction of the machines that are final."""
     selected = sum(counts.values())
@@ -29,12 +24,17 @@ def is_final(counts: Counts) -> bool:
     return ratio(counts) == 1.0
 
 
+def too_many_failed(failed: int, machines: int, allowed_percent: int) -> bool:
+    """Whether more machines of a run have failed than ``maxFailedPercent`` allows."""
+    return failed * 100 > allowed_percent * machines
+
+
 def run_result(fleet: FleetRun, counts: Counts) -> RunResult:
     """The result of a run whose machines are all final."""
     selected, failed = sum(counts.values()), counts.get(MachineState.FAILED, 0)
     good = sum(counts.get(state, 0) for state in GOOD_STATES)
     allowed = fleet.spec.max_failed_percent
-    if failed * 100 > allowed * selected:
+    if too_many_failed(failed, selected, allowed):
         message = (
             f"{failed} of {selected} machines failed, at most {allowed} % may (maxFailedPercent). The report lists all "
             f"of them with their reasons; {good} machines have their model."
