@@ -26,6 +26,7 @@ from trainingjob_operator.core.failures import Failure
 from trainingjob_operator.core.objects import Job
 from trainingjob_operator.core.outcome import ended_early, failed, job_ended, without_accelerator
 from trainingjob_operator.core.parent import Parent
+from trainingjob_operator.core.run_input import LONGEST_VARIABLE, run_of
 from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import Specification, read_specification
 from trainingjob_operator.core.triggers import next_schedule_time, skip_run, start_run, supersede
@@ -67,7 +68,7 @@ def _first_applicable(snapshot: Snapshot, now: datetime, configuration: Configur
     if parent.status.get("jobDeletionReason"):
         return _marked_for_deletion(snapshot, job)
     if job is None:
-        return _without_job(snapshot, now, configuration)
+        return _without_job(snapshot, now, specification, configuration)
     if job.ended:
         return job_ended(snapshot, job, specification, now)
     return _unfinished(snapshot, job, now, specification, configuration)
@@ -114,7 +115,9 @@ def _marked_for_deletion(snapshot: Snapshot, job: Job | None) -> Decision:
     return StartAttempt(run, attempt + 1, reason, f"Attempt {attempt + 1} follows: {cause}", fall_back=fall_back)
 
 
-def _without_job(snapshot: Snapshot, now: datetime, configuration: Configuration) -> Decision:
+def _without_job(
+    snapshot: Snapshot, now: datetime, specification: Specification, configuration: Configuration
+) -> Decision:
     parent = snapshot.parent
     if parent.status.get("jobUID") or snapshot.last_seen_attempt == parent.current_attempt:
         if not snapshot.fresh:
@@ -136,7 +139,17 @@ def _without_job(snapshot: Snapshot, now: datetime, configuration: Configuration
     if device != parent.status.get("device") or parent.gates_hash != parent.status["gatesHash"]:
         run, attempt = parent.current_attempt
         return StartAttempt(run, attempt + 1, Reason.ACCEPTED, "The spec changed before the Job was created")
-    resource = device.get("resourceName")
+    return _refusal(snapshot, device.get("resourceName"), now, specification, configuration) or CreateJob()
+
+
+def _refusal(
+    snapshot: Snapshot,
+    resource: str | None,
+    now: datetime,
+    specification: Specification,
+    configuration: Configuration,
+) -> Decision | None:
+    """What follows if the Job cannot be created, whenever it is tried; None if it can."""
     if resource and resource not in configuration.images_accelerator:
         message = (
             f"The operator is configured with no trainer image for {resource} (TRAINER_IMAGES_ACCELERATOR); "
@@ -144,10 +157,17 @@ def _without_job(snapshot: Snapshot, now: datetime, configuration: Configuration
         )
         return without_accelerator(snapshot, Failure(Reason.INVALID_CONFIGURATION, message, now))
     error = snapshot.create_error
-    if error is not None and error.final and error.attempt == parent.current_attempt:
+    if error is not None and error.final and error.attempt == snapshot.parent.current_attempt:
         message = f"The API server refuses the Job: {error.message}"
         return failed(Failure(Reason.INVALID_CONFIGURATION, message, now))
-    return CreateJob()
+    length = run_of(snapshot.parent, specification).bytes
+    if length > LONGEST_VARIABLE:
+        message = (
+            f"The spec takes {length} bytes as an environment variable of the pod, and Linux allows "
+            f"{LONGEST_VARIABLE}; use spec.machines.matching instead of a long list of names"
+        )
+        return failed(Failure(Reason.INVALID_CONFIGURATION, message, now))
+    return None
 
 
 def _unfinished(
@@ -179,10 +199,10 @@ def _outdated(parent: Parent, job: Job) -> MarkForDeletion | None:
         return MarkForDeletion(Reason.SUPERSEDED, "The spec changed: a new run replaces this one")
     if parent.suspended:
         return MarkForDeletion(
-            Reason.SUSPENDED, "spec.runPolicy.suspend is set: the trainer saves a checkpoint and stops"
+            Reason.SUSPENDED, "spec.runPolicy.suspend is set: the trainer saves its progress and stops"
         )
     if parent.attempt_hash != job.attempt_hash:
         return MarkForDeletion(
-            Reason.SUPERSEDED, "The spec changed: the run continues in a new attempt, from its checkpoint"
+            Reason.SUPERSEDED, "The spec changed: the run continues in a new attempt, with the progress that was saved"
         )
     return None

@@ -43,6 +43,12 @@ def ended_early(snapshot: Snapshot, job: Job, now: datetime, specification: Spec
     report = job_report(snapshot)
     if (success := _success(report)) is not None:
         return _succeeded(success, now, delete=True)
+    if job.succeeding:
+        return _without_report(snapshot, now, delete=True)
+    other = decisive_pod(snapshot)
+    if other is not None and not other.is_active and job.failing != Reason.DEADLINE_EXCEEDED:
+        failure = failures.pod_failure(other, snapshot.parent.uid, snapshot.parent.current_attempt.run)
+        return _attempt_failed(snapshot, failure, report, delete=True)
     reason = Reason.known(job.failing, Reason.BACKOFF_LIMIT_EXCEEDED)
     cause = overrun(specification) if reason is Reason.DEADLINE_EXCEEDED else f"The Job fails, {job.failing}"
     return failed(Failure(reason, f"{cause}. {lost}", now), report=report, delete=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainingjob_api.fleet_run import UncheckedFleetRun
 from trainingjob_api.names import TRAINING_FLEET_VARIABLE, TRAINING_JOB_VARIABLE
@@ -11,9 +11,25 @@ from trainingjob_api.training_run import UncheckedTrainingRun, Window
 from trainingjob_operator.core.parent import Parent, TrainingFleet
 from trainingjob_operator.core.specification import Specification
 
+LONGEST_VARIABLE = 131_072
+"""Bytes of an environment variable with its name and its end: Linux starts no program with a longer one."""
 
-def run_of(parent: Parent, specification: Specification) -> tuple[str, str, str]:
-    """The command of the trainer, and name and value of the environment variable with the current run as JSON."""
+
+class RunInput(NamedTuple):
+    """The command of the trainer, and the environment variable with the run as JSON."""
+
+    command: str
+    variable: str
+    value: str
+
+    @property
+    def bytes(self) -> int:
+        """Length of the variable as Linux counts it."""
+        return len(f"{self.variable}={self.value}\0".encode())
+
+
+def run_of(parent: Parent, specification: Specification) -> RunInput:
+    """The input for the current attempt."""
     status, (run, attempt) = parent.status, parent.current_attempt
     data = status.get("data") or {}
     content: dict[str, Any] = {
@@ -31,5 +47,5 @@ def run_of(parent: Parent, specification: Specification) -> tuple[str, str, str]
     }
     if isinstance(parent, TrainingFleet):
         fleet_run = UncheckedFleetRun(**content, retry_failed=bool(status.get("retryFailed")))
-        return "work", TRAINING_FLEET_VARIABLE, fleet_run.model_dump_json(by_alias=True)
-    return "run", TRAINING_JOB_VARIABLE, UncheckedTrainingRun(**content).model_dump_json(by_alias=True)
+        return RunInput("work", TRAINING_FLEET_VARIABLE, fleet_run.model_dump_json(by_alias=True))
+    return RunInput("run", TRAINING_JOB_VARIABLE, UncheckedTrainingRun(**content).model_dump_json(by_alias=True))

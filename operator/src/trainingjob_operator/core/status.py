@@ -98,7 +98,10 @@ def _attempt_started(
         # A new run tries every machine, so it answers an earlier request too.
         status["observedRetryFailedRequest"] = parent.retry_request
     if decision.trigger is None:
-        status |= _select(old, FIELDS_OF_RUN) | ({"retryFailed": True} if decision.retry_failed else {})
+        status |= _select(old, FIELDS_OF_RUN)
+        if decision.retry_failed:
+            status["retryFailed"] = True
+            status.pop("lastFailure", None)
     else:
         start, end = resolve_window(parent.training, now)
         status |= {

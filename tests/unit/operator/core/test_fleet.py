@@ -123,6 +123,26 @@ def test_a_worker_on_a_lost_node_does_not_hold_back_a_run_that_has_succeeded() -
     assert "deletionTimestamp" in world.job["metadata"]
 
 
+def test_a_worker_on_a_lost_node_does_not_hide_why_the_run_has_failed() -> None:
+    world = FleetWorld().start_workers()
+    world.worker(0).delete_pod()
+    world.worker(1).end_pod(18, world.report("Failed", reason="TooManyFailed", machines={"selected": 1, "failed": 1}))
+    world.job["status"]["conditions"] = [{"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"}]
+    world.touch_job().settle()
+    assert world.status["phase"] == "Running"
+    world.pass_time(3600).settle()
+    assert world.condition("Failed") == ("True", "TooManyFailed")
+    assert counts(world)["failed"] == 1
+
+
+def test_a_lost_worker_beside_one_without_a_report_leads_to_one_more_attempt() -> None:
+    world = FleetWorld().start_workers()
+    world.worker(0).delete_pod()
+    world.worker(1).end_pod(0, "").end_job("SuccessCriteriaMet", "SuccessPolicy").settle().pass_time(3600).settle()
+    assert (world.status["attempt"], world.status["lastFailure"]["reason"]) == (2, "Retrying")
+    assert len(world.created) == 1
+
+
 def test_no_deadline_runs_while_one_worker_has_a_node() -> None:
     world = FleetWorld(runPolicy={"schedulingTimeoutSeconds": 60}).start_workers(1)
     world.add_pod().find_no_node().settle()
@@ -242,6 +262,15 @@ def test_a_deleted_fleet_is_left_to_the_garbage_collector() -> None:
     world = FleetWorld().start_workers()
     world.raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
     assert world.step() is None
+
+
+def test_a_list_of_names_that_no_program_can_be_started_with_is_refused() -> None:
+    names = [f"{'M' * 58}-{n:04}" for n in range(2000)]
+    assert FleetWorld(machines={"names": names[:1900]}).settle().status["phase"] == "Pending"
+    world = FleetWorld(machines={"names": names}).settle()
+    assert world.condition("Failed") == ("True", "InvalidConfiguration")
+    assert "spec.machines.matching" in world.message
+    assert world.jobs == {}
 
 
 def test_the_input_of_the_workers_is_the_stored_spec_unchanged() -> None:
