@@ -17,6 +17,7 @@ from trainingjob_trainer.models.fleet_base import MINIMUM_MACHINES, FleetBase, f
 from trainingjob_trainer.run.result import result_of
 from trainingjob_trainer.storage.ledger import Ledger
 from trainingjob_trainer.storage.object_store import sha256
+from trainingjob_trainer.storage.object_store_errors import UnverifiedError
 from trainingjob_trainer.storage.telemetry import load_telemetry
 from trainingjob_trainer.storage.telemetry_machines import telemetry_extent
 
@@ -125,12 +126,13 @@ def _stored_base(worker: WorkerContext, result: Mapping[str, Any]) -> FleetBase 
         return None
     files = []
     for file in result["files"]:
-        content = worker.patiently(worker.store.get, file["key"])
-        if content is None or sha256(content) != file["sha256"]:
+        try:
+            content = worker.patiently(worker.store.get_verified, file["key"], file["sha256"])
+        except UnverifiedError as error:
             raise TrainingError(
                 Reason.ARTIFACT_STORE_FAILED,
-                f"{worker.store.uri(file['key'])}: the base of this run is missing or changed. Restore it, or request "
-                f"a new run with the annotation {RETRAIN_ANNOTATION}.",
-            )
+                f"{error}. It is the base of this run: restore it, or request a new run with the annotation "
+                f"{RETRAIN_ANNOTATION}.",
+            ) from error
         files.append(ModelFile(file["role"], file["suffix"], content))
     return restored_base(files)

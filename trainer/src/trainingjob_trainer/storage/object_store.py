@@ -20,6 +20,7 @@ from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store_errors import (
     STORE_ERRORS,
     TOO_MANY_REQUESTS,
+    UnverifiedError,
     error_text,
     explain,
     is_transient,
@@ -155,6 +156,19 @@ class ObjectStore:
     def get(self, key: str) -> bytes | None:
         """Read an object; None when it does not exist."""
         return self._call(f"read {key}", lambda: _absent_as_none(lambda: self._read(key)))
+
+    def get_verified(self, key: str, wanted: str) -> bytes:
+        """Read an object whose SHA-256 is known.
+
+        Raises:
+            UnverifiedError: It is missing or was changed.
+        """
+        content = self.get(key)
+        if content is None:
+            raise UnverifiedError(f"{self.uri(key)} is missing")
+        if sha256(content) != wanted:
+            raise UnverifiedError(f"{self.uri(key)} was changed: its SHA-256 differs from the one that was recorded")
+        return content
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes; None when it does not exist."""

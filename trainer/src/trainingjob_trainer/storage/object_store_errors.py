@@ -36,6 +36,10 @@ STORE_ERRORS = (S3Error, ServerError, InvalidResponseError, HTTPError, *_UNREADA
 """Every exception that a request to the store may raise."""
 
 
+class UnverifiedError(Exception):
+    """An object is missing, or its content is not the one that was stored; the text says which object and what."""
+
+
 def explain(error: Exception, endpoint: str, bucket: str, action: str, tries: str) -> TrainingError:
     """Convert an error of the object store into one that says what to do.
 

@@ -11,6 +11,7 @@ from trainingjob_trainer.data.dataset import ModelFile
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, Upload, files_of, manifest, uploads
 from trainingjob_trainer.storage.object_store import ObjectStore, sha256
+from trainingjob_trainer.storage.object_store_errors import UnverifiedError
 
 logger = logging.getLogger(__name__)
 _MAXIMUM_SECONDS_MOVED = 600
@@ -126,11 +127,10 @@ def verify(store: ObjectStore, manifest_key: str) -> list[Artifact] | str:
     except ValueError as error:
         return f"{store.uri(manifest_key)}: {error}"
     for file in files:
-        found = store.get(file.key)
-        if found is None:
-            return f"{store.uri(file.key)} is missing"
-        if sha256(found) != file.sha256:
-            return f"{store.uri(file.key)} was changed: its SHA-256 differs from the one in the manifest"
+        try:
+            store.get_verified(file.key, file.sha256)
+        except UnverifiedError as error:
+            return str(error)
     return [*files, Artifact("manifest", manifest_key, sha256(content), len(content))]
 
 

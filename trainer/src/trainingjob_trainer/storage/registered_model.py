@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from trainingjob_trainer.models.comparison import IncomparableError, RegisteredModel
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, files_of, newest_paths, train_end_of
-from trainingjob_trainer.storage.object_store import ObjectStore, sha256
+from trainingjob_trainer.storage.object_store import ObjectStore
+from trainingjob_trainer.storage.object_store_errors import UnverifiedError
 from trainingjob_trainer.storage.registered_rows import registered_addresses
 
 
@@ -64,10 +65,7 @@ def read_registered(store: ObjectStore, paths: ArtifactPaths) -> RegisteredModel
 def _verified(store: ObjectStore, address: str, role: str, listed: Mapping[str, Artifact]) -> bytes:
     if role not in listed:
         raise IncomparableError(f"{address} has no file {role}")
-    key = listed[role].key
-    content = store.get(key)
-    if content is None:
-        raise IncomparableError(f"{store.uri(key)} is missing")
-    if sha256(content) != listed[role].sha256:
-        raise IncomparableError(f"{store.uri(key)} was changed: its SHA-256 differs from the one in the manifest")
-    return content
+    try:
+        return store.get_verified(listed[role].key, listed[role].sha256)
+    except UnverifiedError as error:
+        raise IncomparableError(str(error)) from error

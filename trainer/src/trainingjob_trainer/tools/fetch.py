@@ -15,7 +15,8 @@ from uuid import uuid4
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.artifact_paths import Artifact, ArtifactPaths, files_of, newest_paths
-from trainingjob_trainer.storage.object_store import ObjectStore, sha256
+from trainingjob_trainer.storage.object_store import ObjectStore
+from trainingjob_trainer.storage.object_store_errors import UnverifiedError
 from trainingjob_trainer.storage.registered_rows import RunReference, registered_rows
 from trainingjob_trainer.storage.registry_rows import ModelRow
 
@@ -40,7 +41,7 @@ def fetch_model(
         model_type: ``gru`` or ``xgb``.
         output: The folder to create, which may exist if it is empty; by default ``TYPE_MACHINE_TIMESTAMP`` in the
             current folder.
-        run: Only models of this run, or of all runs of this TrainingJob.
+        run: Only models of this run, or of all runs of this TrainingJob; ``RunReference.of_fleet`` names a fleet.
         bucket: The bucket of the models.
 
     Returns:
@@ -54,7 +55,7 @@ def fetch_model(
     """
     store = ObjectStore.from_environment(os.environ, bucket)
     row, paths = _newest(machine, model_type, run)
-    manifest = _read(store, paths.manifest_key)
+    manifest = _manifest(store, paths.manifest_key)
     try:
         files = files_of(manifest)
     except ValueError as error:
@@ -66,12 +67,10 @@ def fetch_model(
     )
     with _written_at_once(folder) as unfinished:
         for file in files:
-            content = _read(store, file.key)
-            if sha256(content) != file.sha256:
-                raise _store_error(
-                    f"{store.uri(file.key)} was changed: its SHA-256 differs from the one in the manifest. Nothing was "
-                    "written."
-                )
+            try:
+                content = store.get_verified(file.key, file.sha256)
+            except UnverifiedError as error:
+                raise _store_error(f"{error}. Nothing was written; restore it, or fetch another run.") from error
             (unfinished / names[file.key]).write_bytes(content)
         (unfinished / MODEL_CARD).write_text(json.dumps(card, indent=2, allow_nan=False) + "\n")
     return folder
@@ -124,7 +123,7 @@ def _model_card(
     }
 
 
-def _read(store: ObjectStore, key: str) -> bytes:
+def _manifest(store: ObjectStore, key: str) -> bytes:
     content = store.get(key)
     if content is None:
         raise _store_error(
