@@ -70,3 +70,8 @@ class FleetRun(RunIdentity):
     accelerator_policy: AcceleratorPolicy
     retry_failed: bool = False
     spec: TrainingFleetSpec
+
+
+def machine_run_name(fleet: str, machine: str) -> str:
+    """Name under which the run of a machine of a fleet is registered, where a TrainingJob's run has its name."""
+    return f"{fleet}.{machine}"

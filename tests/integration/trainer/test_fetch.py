@@ -12,6 +12,7 @@ import pytest
 
 from integration.trainer.installation import MACHINE, OTHER_UID, Installation, small_spec
 from trainingjob_api.exit_codes import ExitCode
+from trainingjob_api.fleet_run import machine_run_name
 from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.storage.object_store import ObjectStore
 from trainingjob_trainer.storage.registered_rows import RunReference
@@ -65,6 +66,20 @@ def test_the_newest_model_or_that_of_a_run_is_fetched(installation: Installation
     other = command(installation, "--run", "pumps/other", "--output", tmp_path / "other")
     assert (other.returncode, "registered by pumps/other; it has 2" in other.stderr) == (ExitCode.REGISTRY, True)
     assert command(installation, "--run", "itu-415").returncode == 2
+
+
+def test_the_model_of_a_machine_is_fetched_by_the_run_of_its_fleet(installation: Installation, tmp_path: Path) -> None:
+    spec = small_spec("xgb", installation.bucket)
+    for fleet, run in (("weekly", 1), ("weekly", 2), ("other", 3)):
+        training = installation.training_run(spec, OTHER_UID, run=run, adopt=False)
+        result = installation.launch(training.model_copy(update={"name": machine_run_name(fleet, MACHINE)}))
+        assert result.exit_code == ExitCode.DONE, result.message
+    first, second, _ = addresses(installation)
+    assert command(installation, "--fleet", "pumps/weekly", "--output", tmp_path / "last").returncode == 0
+    assert (tmp_path / "last" / second).exists()
+    assert command(installation, "--fleet", "pumps/weekly#1", "--output", tmp_path / "first").returncode == 0
+    assert (tmp_path / "first" / first).exists()
+    assert command(installation, "--fleet", "pumps/weekly", "--run", "pumps/weekly").returncode == 2
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing", "manifest missing", "foreign key"])

@@ -138,6 +138,10 @@ def fetch(
         str | None,
         typer.Option("--run", help="NAMESPACE/NAME#RUN or NAMESPACE/NAME: only models of this run or TrainingJob."),
     ] = None,
+    fleet_reference: Annotated[
+        str | None,
+        typer.Option("--fleet", help="NAMESPACE/NAME#RUN or NAMESPACE/NAME: only models of this TrainingFleet."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to create; by default TYPE_MACHINE_TIMESTAMP in the current folder.")
     ] = None,
@@ -147,9 +151,13 @@ def fetch(
     from trainingjob_trainer.storage.registered_rows import RunReference
     from trainingjob_trainer.tools.fetch import fetch_model
 
+    if run_reference and fleet_reference:
+        raise typer.BadParameter("--run and --fleet exclude each other.", param_hint="--fleet")
     try:
         reference = RunReference.parse(run_reference) if run_reference else None
+        if fleet_reference:
+            reference = RunReference.of_fleet(RunReference.parse(fleet_reference), machine)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--run") from error
+        raise typer.BadParameter(f"{error}.", param_hint="--fleet" if fleet_reference else "--run") from error
     with exit_on_error():
         typer.echo(fetch_model(machine, model_type, output, run=reference, bucket=bucket))

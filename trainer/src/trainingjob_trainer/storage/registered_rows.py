@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
+from trainingjob_api.fleet_run import machine_run_name
 from trainingjob_api.reasons import Reason
 from trainingjob_trainer.storage.postgres import with_connection
 from trainingjob_trainer.storage.registry_refusal import explain_refusals
@@ -45,6 +46,11 @@ class RunReference:
         if found is None:
             raise ValueError(f"{text!r} must have the form NAMESPACE/NAME or NAMESPACE/NAME#RUN")
         return cls(found["namespace"], found["name"], int(found["run"]) if found["run"] else None)
+
+    @classmethod
+    def of_fleet(cls, fleet: "RunReference", machine: str) -> "RunReference":
+        """The run of a machine in a run of a fleet; ``fleet`` names the TrainingFleet in place of a TrainingJob."""
+        return cls(fleet.namespace, machine_run_name(fleet.name, machine), fleet.run)
 
     def __str__(self) -> str:
         """The text that ``parse`` reads."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from hashlib import sha256
 
-from trainingjob_api.fleet_run import FleetRun, MachineState
+from trainingjob_api.fleet_run import FleetRun, MachineState, machine_run_name
 from trainingjob_api.hashing import spec_hash
 from trainingjob_api.reasons import Reason
 from trainingjob_api.training_run import TrainingRun
@@ -68,7 +68,7 @@ def machine_run(fleet: FleetRun, claim: Claim, base_fingerprint: str | None) -> 
     own_hash = spec_hash(spec.as_json())
     return TrainingRun(
         namespace=fleet.namespace,
-        name=f"{fleet.name}.{claim.machine}",
+        name=machine_run_name(fleet.name, claim.machine),
         uid=machine_uid(fleet.uid, claim.machine),
         run=fleet.run,
         attempt=claim.attempt,
