@@ -21,8 +21,9 @@ from trainingjob_api.metrics import METRICS
 from trainingjob_api.names import GROUP
 from trainingjob_api.reasons import EXPLANATIONS, Reason
 from trainingjob_api.spec import TrainingJobSpec
-from trainingjob_operator import metrics
+from trainingjob_operator import metrics, state_metrics
 from trainingjob_operator.config import Configuration
+from trainingjob_operator.state_metrics import State
 
 DOCS = Path(__file__).parent
 CRDS = DOCS.parent / "crds"
@@ -82,12 +83,18 @@ def operator_metrics() -> str:
     return _table(("Metric", "Type", "Labels", "Meaning"), rows)
 
 
+def operator_metric_names() -> set[str]:
+    """The names of the time series of the operator's metrics."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    return {f"{family.name}{end}" for family, _ in _families() for end in suffixes.get(family.type, ("",))}
+
+
 def _families() -> Iterator[tuple[Metric, Iterable[str]]]:
     """Each metric of the operator with the names of its labels."""
     for value in vars(metrics).values():
         if isinstance(value, MetricWrapperBase):
             yield from ((family, value._labelnames) for family in value.describe())
-    for family in metrics.Counts(list, lambda: 0).collect():
+    for family in state_metrics.families(State()):
         yield family, getattr(family, "_labelnames", ())
 
 

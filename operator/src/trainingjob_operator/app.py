@@ -28,6 +28,7 @@ from trainingjob_operator.controller.resync import Resync
 from trainingjob_operator.controller.watcher import Watcher
 from trainingjob_operator.controller.worker import STUCK_SECONDS, WorkerPool
 from trainingjob_operator.controller.workqueue import WorkQueue
+from trainingjob_operator.state_metrics import State, StateMetrics
 
 SHUTDOWN_GRACE_SECONDS = 5.0
 
@@ -73,8 +74,8 @@ class Supervisor:
             NotInstalledError: The CRD is not installed.
         """
         self._handle_signals()
-        counts = metrics.Counts(self._phases, lambda: len(self._queue))
-        REGISTRY.register(counts)
+        state_metrics = StateMetrics(self._state)
+        REGISTRY.register(state_metrics)
         server = await self._serve()
         # At its end, kopf cancels every task that was created after it, so that all others are created before.
         workers = [self._start(self._workers.work(), f"worker {n}") for n in range(self._configuration.concurrency)]
@@ -98,7 +99,7 @@ class Supervisor:
             await self._leader.release()
         await server.cleanup()
         self._client.close()
-        REGISTRY.unregister(counts)
+        REGISTRY.unregister(state_metrics)
         for task in done:
             task.result()
 
@@ -118,9 +119,15 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
 
-    def _phases(self) -> list[tuple[str, str, str]]:
-        parents = self._cache.parents()
-        return [(each.kind, each.model_type, each.status.get("phase") or "Pending") for each in parents]
+    def _state(self) -> State:
+        parents = list(self._cache.parents())
+        return State(
+            parents=parents,
+            trainers={parent.uid: len(pods) for parent, pods in self._cache.running(parents)},
+            waiting=len(self._queue),
+            leading=self._leader.leading.is_set(),
+            watch_failed=self._watcher.fault() is not None,
+        )
 
     def _health(self) -> metrics.Probe:
         """The liveness probe: a restart may help if it fails."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter as Counting
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from trainingjob_api.names import FLEET_KIND, KIND
 
 PREFIX = "trainingjob_operator"
+_MINUTE, _HOUR = 60, 3600
 API_REQUESTS = Counter(f"{PREFIX}_api_requests_total", "Requests to the Kubernetes API", ["verb", "resource", "code"])
 RECONCILIATIONS = Counter(
     f"{PREFIX}_reconciliations_total", "Reconciliations of TrainingJobs and TrainingFleets by result", ["result"]
 )
+for _result in ("ok", "api-error", "error"):
+    # A counter that first appears with the value 1 has no increase for Prometheus.
+    RECONCILIATIONS.labels(_result)
 RECONCILIATION_SECONDS = Histogram(f"{PREFIX}_reconciliation_seconds", "Duration of one reconciliation")
 RUNS_ENDED = Counter(f"{PREFIX}_runs_ended_total", "Runs that have ended", ["kind", "model", "phase", "reason"])
+RUN_SECONDS = Histogram(
+    f"{PREFIX}_run_seconds",
+    "Duration of the runs that have ended, from acceptance to result",
+    ["kind", "model", "phase"],
+    buckets=(_MINUTE, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR, 6 * _HOUR, 24 * _HOUR),
+)
 CHANGES = Counter(f"{PREFIX}_changes_total", "Changes of objects by source: watch or resync", ["resource", "source"])
 WATCH_RESTARTS = Counter(f"{PREFIX}_watch_restarts_total", "Restarts of the watches after an error or silence")
 MISSING_RIGHTS = Gauge(
@@ -27,29 +32,6 @@ MISSING_RIGHTS = Gauge(
 )
 LAST_RESYNC = Gauge(f"{PREFIX}_last_resync_timestamp_seconds", "Time of the last resync")
 EVENTS_LOST = Counter(f"{PREFIX}_events_lost_total", "Events that were not recorded")
-
-
-class Counts(Collector):
-    """Gauges that are computed at each scrape."""
-
-    def __init__(self, phases: Callable[[], Iterable[tuple[str, str, str]]], waiting: Callable[[], int]) -> None:
-        """Computes from kinds, model types and phases, and from the length of the work queue."""
-        self._phases, self._waiting = phases, waiting
-
-    def collect(self) -> Iterable[Metric]:
-        """Compute the gauges."""
-        counts = Counting(self._phases())
-        for of_kind in (KIND, FLEET_KIND):
-            family = GaugeMetricFamily(
-                f"{PREFIX}_{of_kind.lower()}s", f"{of_kind}s by phase", labels=["model", "phase"]
-            )
-            for (kind, model, phase), count in sorted(counts.items()):
-                if kind == of_kind:
-                    family.add_metric((model, phase), count)
-            yield family
-        yield GaugeMetricFamily(
-            f"{PREFIX}_workqueue_depth", "TrainingJobs and TrainingFleets in the work queue", self._waiting()
-        )
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,15 @@ class Cache:
             if isinstance(resource, Parent):
                 yield resource
 
+    def running(self, parents: Iterable[Parent]) -> Iterator[tuple[Parent, list[Pod]]]:
+        """Those of the parents whose trainers run, each with the running pods of its current Job."""
+        for parent in parents:
+            if parent.status.get("phase") == "Running":
+                snapshot = self.snapshot(parent.key)
+                pods = [pod for pod in snapshot.pods if pod.phase == "Running"] if snapshot else []
+                if pods:
+                    yield parent, pods
+
     def _children_of(self, uid: str) -> Iterator[Resource]:
         return (self._objects[member] for member in self._children.get(uid, ()))
 

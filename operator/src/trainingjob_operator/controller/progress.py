@@ -85,12 +85,9 @@ class ProgressPoller:
                 self._queue.add(key)
 
     def _running(self) -> Iterator[tuple[Parent, list[Pod]]]:
-        for parent in self._cache.parents():
-            if parent.status.get("phase") == "Running":
-                snapshot = self._cache.snapshot(parent.key)
-                pods = [pod for pod in snapshot.pods if pod.phase == "Running" and pod.address] if snapshot else []
-                if pods:
-                    yield parent, pods
+        for parent, pods in self._cache.running(self._cache.parents()):
+            if reachable := [pod for pod in pods if pod.address]:
+                yield parent, reachable
 
     def _with_completion(self, progress: Progress) -> Progress:
         """Extrapolate from the first sample of the pod: a resumed training does not start at zero."""

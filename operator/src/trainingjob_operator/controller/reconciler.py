@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from trainingjob_api.log_format import identity_of
 from trainingjob_api.names import LABEL_UID
+from trainingjob_api.text import instant
 from trainingjob_operator import metrics
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.controller.cache import Cache
@@ -119,6 +120,10 @@ class Reconciler:
                 self._recorder.record(build_event(written, reported, now))
         if change is not None and written.ended and not parent.ended:
             metrics.RUNS_ENDED.labels(written.kind, written.model_type, written.ended, change.reason).inc()
+            began, ended = instant(written.status.get("startTime")), instant(written.status.get("completionTime"))
+            if began and ended:
+                seconds = (ended - began).total_seconds()
+                metrics.RUN_SECONDS.labels(written.kind, written.model_type, written.ended).observe(seconds)
 
     async def _create_job(self, parent: Parent) -> None:
         """Create the Job of the current attempt, or adopt it if it exists."""
