@@ -14,7 +14,7 @@ from kubernetes.client import ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
 from cluster import host
 from cluster.bed import Bed, bed_running
-from cluster.binaries import built_binaries, existing_binaries, go_program
+from cluster.binaries import Binaries, built_binaries, existing_binaries, go_program
 from cluster.clusters import (
     CONTROLLERS,
     KINDS,
@@ -30,6 +30,7 @@ from cluster.object_store import ObjectStore, object_store_running
 from cluster.postgres import Database, PostgresServer, postgres_running
 from cluster.processes import wait_until
 from cluster.programs import run_program
+from cluster.prometheus import prometheus_programs
 from cluster.simulated_node import SimulatedNode, simulated_node_registered
 from cluster.traces import left, traces
 
@@ -191,6 +192,15 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
     """An S3 server on loopback."""
     with object_store_running(tmp_path_factory.mktemp("objects")) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Binaries:
+    """The programs prometheus and promtool."""
+    try:
+        return prometheus_programs()
+    except ClusterUnavailableError as error:
+        unavailable(str(error))
 
 
 @pytest.fixture

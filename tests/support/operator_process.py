@@ -70,6 +70,10 @@ class Operator:
         """Kills a process (SIGKILL)."""
         server.stop(signal.SIGKILL)
 
+    def address(self, server: Server) -> str:
+        """Host and port of the metrics of a process."""
+        return f"127.0.0.1:{self._ports[server.process.pid]}"
+
     def metric(self, server: Server, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
         url = f"http://127.0.0.1:{self._ports[server.process.pid]}/metrics"
