@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 from trainingjob_api import hashing
@@ -39,7 +40,7 @@ NO_ATTEMPT = Attempt(0, 0)
 """The attempt of a TrainingJob or TrainingFleet that has no run yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parent(ABC):
     """A TrainingJob or TrainingFleet: the desired state (``spec``) and the observed state (``status``).
 
@@ -79,7 +80,7 @@ class Parent(ABC):
     def attempt_hash(self) -> str:
         """Hash of the fields that determine the Job but not the models."""
 
-    @property
+    @cached_property
     def gates_hash(self) -> str:
         """Hash of the gates."""
         return hashing.gates_hash(self.training)
@@ -137,7 +138,7 @@ class Parent(ABC):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrainingJob(Parent):
     """Trains one machine, in one pod."""
 
@@ -148,18 +149,18 @@ class TrainingJob(Parent):
         """The spec itself."""
         return self.spec
 
-    @property
+    @cached_property
     def spec_hash(self) -> str:
         """Hash of machine, model and data."""
         return hashing.spec_hash(self.spec)
 
-    @property
+    @cached_property
     def attempt_hash(self) -> str:
         """Hash of accelerator, resources, scheduling, artifacts, Secret names and gates."""
         return hashing.attempt_hash(self.spec)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrainingFleet(Parent):
     """Trains many machines, in the pods of several workers."""
 
@@ -172,12 +173,12 @@ class TrainingFleet(Parent):
         template: JSON = self.spec["template"]
         return template
 
-    @property
+    @cached_property
     def spec_hash(self) -> str:
         """Hash of the selection of machines, the template's model and data, and when to train again."""
         return hashing.fleet_spec_hash(self.spec)
 
-    @property
+    @cached_property
     def attempt_hash(self) -> str:
         """The hash of a TrainingJob's attempt, and the number of workers."""
         return hashing.fleet_attempt_hash(self.spec)

@@ -218,6 +218,7 @@ def _with_conditions(
     generation = parent.generation if generation is None else generation
     ended = state.phase in {"Succeeded", "Failed"}
     old = {c["type"]: c for c in parent.status.get("conditions") or ()}
+    message, changed = clean(state.message, MESSAGE_LENGTH), timestamp(now)
     scheduled = old.get("Scheduled", {}).get("status") == "True" if ended else state.node is not None
     succeeded = {"Succeeded": "True", "Failed": "False"}.get(state.phase, "Unknown")
     condition_states = {
@@ -233,11 +234,11 @@ def _with_conditions(
             "type": kind,
             "status": value,
             "reason": str(state.reason),
-            "message": clean(state.message, MESSAGE_LENGTH),
+            "message": message,
             "observedGeneration": generation,
             "lastTransitionTime": old[kind]["lastTransitionTime"]
             if kind in old and old[kind]["status"] == value
-            else timestamp(now),
+            else changed,
         }
         for kind, value in condition_states.items()
     ]
