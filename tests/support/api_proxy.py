@@ -19,7 +19,10 @@ from aiohttp import web
 from cluster.clusters import Cluster
 
 _HOP_HEADERS = {"connection", "content-length", "host", "transfer-encoding"}
-_BROKEN = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "storage is away"}}) + "\n"
+
+
+def _watch_error(code: int, message: str) -> str:
+    return json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": message}}) + "\n"
 
 
 class Mode(Enum):
@@ -29,6 +32,7 @@ class Mode(Enum):
     REFUSE = "401 Unauthorized, as for a token that was revoked"
     BE_SILENT = "no answer, and nothing more of the answers under way"
     BREAK_WATCHES = "watches end with an error; everything else is relayed"
+    EXPIRE_WATCHES = "watches end with 410, as when etcd was compacted; everything else is relayed"
 
 
 class ApiProxy:
@@ -97,7 +101,9 @@ class ApiProxy:
         if self._mode is Mode.REFUSE:
             return web.json_response({"kind": "Status", "code": 401, "reason": "Unauthorized"}, status=401)
         if self._mode is Mode.BREAK_WATCHES and is_watch:
-            return web.Response(text=_BROKEN, content_type="application/json")
+            return web.Response(text=_watch_error(500, "storage is away"), content_type="application/json")
+        if self._mode is Mode.EXPIRE_WATCHES and is_watch:
+            return web.Response(text=_watch_error(410, "too old resource version"), content_type="application/json")
         await self._wait_while_silent()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
         url, body = f"{self._server}{request.path_qs}", await request.read() or None
