@@ -11,6 +11,8 @@ TESTS ?= tests
 PROCESSES ?= 2
 MODELS ?= gru,xgb
 VERSION ?= dev
+# The name of each image, without its end.
+IMAGE = $(if $(IMAGES),$(IMAGES)/)trainingjob
 # Each version of kind has its own node images, so both change together.
 KIND := go run sigs.k8s.io/kind@v0.33.0
 KUBERNETES ?= 1.35
@@ -103,8 +105,8 @@ kind-demo: .venv/.ready kind-deploy ## Run the demonstration on kind
 	@$(ON_KIND) $(RUN) demo
 
 .PHONY: test-e2e-kind
-test-e2e-kind: .venv/.ready kind-deploy ## Run tests/e2e on kind
-	@$(ON_KIND) $(BIN)/pytest --cluster=existing tests/e2e
+test-e2e-kind: .venv/.ready kind-deploy ## Run tests/e2e on kind, and check all manifests by its API server
+	@$(ON_KIND) $(BIN)/pytest --cluster=existing tests/e2e tests/manifests/test_validity.py
 
 .PHONY: kind-down
 kind-down: ## Delete the kind cluster
@@ -126,6 +128,19 @@ images-push: ## Build all images with SBOM and provenance, with the GPU image, a
 	@for target in operator trainer-cpu trainer-gpu; do \
 	    $(BUILDX) --target $$target --tag $(IMAGES)/trainingjob-$$target:$(VERSION) --push .; \
 	done
+
+.PHONY: install-manifest
+install-manifest: ## Write build/install.yaml, the manifests with their images; needs kubectl (VERSION=1.2.3 IMAGES=registry/project)
+	@mkdir -p build/install
+	@printf '%s\n' 'resources: [../../manifests/base]' \
+	    'images:' \
+	    '  - {name: trainingjob-operator, newName: $(IMAGE)-operator, newTag: "$(VERSION)"}' \
+	    'configMapGenerator:' \
+	    '  - name: trainingjob-operator' \
+	    '    namespace: trainingjob-system' \
+	    '    behavior: merge' \
+	    '    literals: ["TRAINER_IMAGE_CPU=$(IMAGE)-trainer-cpu:$(VERSION)"]' > build/install/kustomization.yaml
+	@kubectl kustomize build/install > build/install.yaml
 
 .PHONY: release-notes
 release-notes: ## Print the section of CHANGELOG.md for VERSION=1.2.3
