@@ -22,7 +22,7 @@ from trainingjob_trainer.models.fleet_base import DESCRIPTION, FleetBase
 from trainingjob_trainer.models.gru.chunks import TrainingData, Weights
 from trainingjob_trainer.models.gru.network import Shape, start_training
 from trainingjob_trainer.models.gru.saved_model import read_weights
-from trainingjob_trainer.models.gru.schedule import State, plan_from_base
+from trainingjob_trainer.models.gru.schedule import Schedule, State, plan_from_base
 from trainingjob_trainer.models.gru.training import Fitted, fit_network
 from trainingjob_trainer.models.gru.validation import Validation
 from trainingjob_trainer.models.reporter import Reporter
@@ -129,29 +129,54 @@ def fit_from_base(
         TrainingError: Diverged or Suspended.
     """
     trained = start_training(network.shape, data.targets_per_chunk, network.weights)
-    of_base = validation.squared_errors(trained)
-    loss = float(np.mean(of_base))
+    of_base = validation.squared_errors(validation.outputs(trained))
     schedule = plan_from_base(seed)
-    if len(of_base) < MINIMUM_TARGETS:
+    loss = float(np.mean(of_base))
+    if not can_select(validation):
         state = State(schedule.learning_rate, best=loss, losses=(loss,), validation_losses=(loss,))
         return Fitted(network.weights, state, schedule, "base")
 
     def cautious_loss(candidate: keras.Model) -> float:
-        return upper_loss(validation.squared_errors(candidate), of_base)
+        return upper_loss(validation.squared_errors(validation.outputs(candidate)), of_base)
 
     judged = replace(data, validation_loss=cautious_loss)
     state, weights = fit_network(trained, judged, schedule, reporter, None, best_so_far=loss)
-    steps = state.best_epoch * schedule.steps
-    fitted = Fitted(weights, state, schedule, f"base + {steps} steps" if steps else "base")
+    fitted = selected(state, weights, schedule)
     trained.set_weights(weights)
-    if len(of_base) < MINIMUM_TARGETS_OF_OWN or validation.network_weight(trained) >= LITTLE_WEIGHT:
+    outputs = validation.outputs(trained)
+    if not needs_own(validation, outputs):
         return fitted
-    of_fitted = validation.squared_errors(trained)
-    own_validation = replace(validation, trust_network=False)
-    own = fit_alone(replace(data, validation_loss=own_validation.loss))
+    own = fit_alone(replace(data, validation_loss=own_validation(validation).loss))
     trained.set_weights(own.weights)
-    is_better = upper_loss(own_validation.squared_errors(trained), of_fitted) < float(np.mean(of_fitted))
-    return own if is_better else fitted
+    return own if own_is_better(validation, validation.outputs(trained), outputs) else fitted
+
+
+def can_select(validation: Validation) -> bool:
+    """Whether the validation part is long enough to select anything but the base as it is."""
+    return len(validation.actual) >= MINIMUM_TARGETS
+
+
+def selected(state: State, weights: Weights, schedule: Schedule) -> Fitted:
+    """The best candidate of a training from the base."""
+    steps = state.best_epoch * schedule.steps
+    return Fitted(weights, state, schedule, f"base + {steps} steps" if steps else "base")
+
+
+def own_validation(validation: Validation) -> Validation:
+    """The validation of a network of the machine's own, on the same targets."""
+    return replace(validation, trust_network=False)
+
+
+def needs_own(validation: Validation, outputs: Floats) -> bool:
+    """Whether the base is of little use to a machine with a long history, by the outputs of the best candidate."""
+    is_long = len(validation.actual) >= MINIMUM_TARGETS_OF_OWN
+    return is_long and validation.network_weight(outputs) < LITTLE_WEIGHT
+
+
+def own_is_better(validation: Validation, own: Floats, from_base: Floats) -> bool:
+    """Whether a network of the machine's own is better than the best candidate from the base, by their outputs."""
+    of_base = validation.squared_errors(from_base)
+    return upper_loss(own_validation(validation).squared_errors(own), of_base) < float(np.mean(of_base))
 
 
 def upper_loss(squared_errors: Floats, of_base: Floats) -> float:

@@ -5,7 +5,6 @@ the step. So a training that is stored and resumed ends in the same weights, bit
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +20,7 @@ from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.fleet_base import FleetBase
-from trainingjob_trainer.models.metrics import strict_json
 from trainingjob_trainer.models.reporter import Reporter
-from trainingjob_trainer.models.versions import versions
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
 
 _ERRORS = ("rmse", "mae", "r2")
@@ -57,84 +54,14 @@ def train_gru(
             ``Suspended`` when asked to stop, after a checkpoint, ``AcceleratorMissing`` when Keras cannot use the GPU.
     """
     # Keras reads its backend when it is imported, and only a gru pays for the import.
-    from trainingjob_trainer.models.gru.baselines import fit_ridge, last_score
-    from trainingjob_trainer.models.gru.chunks import TrainingData
-    from trainingjob_trainer.models.gru.ensemble import Ensemble
-    from trainingjob_trainer.models.gru.evaluation import cautions, health_metrics, summary, test_metrics
-    from trainingjob_trainer.models.gru.export import save_model, save_scaler
-    from trainingjob_trainer.models.gru.from_base import after_boundary, base_metrics, fit_from_base, suitable_base
-    from trainingjob_trainer.models.gru.network import Shape, backend, check_device
-    from trainingjob_trainer.models.gru.prediction import permutation_importance, predict
-    from trainingjob_trainer.models.gru.target import standardise
-    from trainingjob_trainer.models.gru.training import Fitted, chunks_per_step, fit_own
-    from trainingjob_trainer.models.gru.validation import validation_on_chunks
+    from trainingjob_trainer.models.gru.machine import evaluate, fit, prepare_training
+    from trainingjob_trainer.models.gru.network import check_device
 
     if device:
         check_device(device)
-    settings, seed = spec.model.gru, spec.model.seed
-    sequences = create_sequences(dataset, settings.sequence_length, settings.validation_fraction)
-    start, note = suitable_base(base, dataset, sequences, settings) if base else (None, None)
-    if base and start:
-        sequences = replace(sequences, test=after_boundary(sequences.test, dataset, base.boundary))
-    training, test = sequences.training, sequences.test
-    ridge = fit_ridge(training)
-    residual = settings.output == "Residual"
-    target = standardise(training, last_score(dataset.health, dataset.scaler, dataset.features) if residual else None)
+    training = prepare_training(dataset, spec, base)
     reporter.heartbeat()
-
-    shape = Shape(settings.sequence_length, len(dataset.features), settings.units, settings.dropout)
-    mixed_with = ridge if residual else None
-    batch = chunks_per_step(settings)
-    validation = validation_on_chunks(
-        sequences.validation, target, mixed_with, settings.sequence_length, batch, trust_network=start is not None
-    )
-    data = TrainingData(training, target, settings.sequence_length, batch, validation.loss)
-
-    def fit_alone(data: TrainingData) -> Fitted:
-        return fit_own(settings, shape, data, seed, reporter, checkpoints)
-
-    fitted = fit_from_base(start, data, validation, seed, reporter, fit_alone) if start else fit_alone(data)
-    state, schedule = fitted.state, fitted.schedule
-    ensemble = Ensemble(shape, target, mixed_with, sequences.validation, trust_network=fitted.from_base)
-    model = ensemble.model(fitted.weights)
-    predicted = predict(model.network, test)
-    reporter.heartbeat()
-
-    judged = test_metrics(dataset, sequences, predicted, ridge(test))
-    metrics = strict_json(
-        {
-            **judged,
-            "notes": [*filter(None, [note]), *cautions(judged)],
-            **({"base": base_metrics(base, fitted.kept if model.weight else "ridge")} if base else {}),
-            **health_metrics(dataset),
-            "sequence_length": settings.sequence_length,
-            "output": settings.output,
-            "network_share": model.weight,
-            "epochs_trained": state.epoch,
-            "best_epoch": state.best_epoch,
-            "epochs_planned": schedule.epochs,
-            "steps_per_epoch": schedule.steps,
-            "chunks_per_step": batch,
-            "peak_learning_rate": schedule.learning_rate,
-            "reduced_learning_rate": state.learning_rate,
-            "final_train_loss": state.losses[-1],
-            "final_val_loss": state.validation_losses[-1],
-            "best_val_loss": state.best,
-            "backend": backend(),
-            "versions": versions(("keras", backend())),
-        }
-    )
-    report = {
-        "history": {"loss": list(state.losses), "validation_loss": list(state.validation_losses)},
-        "test_timestamps": dataset.timestamps[test.target_rows],
-        "actual": test.target,
-        "predicted": predicted,
-        "persistence": test.last_score,
-        "importance": permutation_importance(model.network, test, dataset.features, seed),
-        "importance_unit": "RMSE of the health score",
-    }
-    files = [save_model(shape, model.weights, model.skip), *save_scaler(dataset.scaler, dataset.health)]
-    return TrainedModel(files, metrics, summary(judged), report)
+    return evaluate(training, fit(training, reporter, checkpoints), reporter)
 
 
 class GruModel(ModelType[HealthDataset]):

@@ -43,28 +43,26 @@ class Validation:
 
     def loss(self, network: keras.Model) -> float:
         """Mean squared error, in units of the score, of the model that the network's weights would make now."""
-        return float(np.mean(self.squared_errors(network)))
+        return float(np.mean(self.squared_errors(self.outputs(network))))
 
-    def squared_errors(self, network: keras.Model) -> Floats:
-        """The squared error of each target, shape (targets,); see ``loss``."""
-        predicted = self._predict(network)
+    def outputs(self, network: keras.Model) -> Floats:
+        """What the network says for each row of the chunks, shape (batches * batch, targets of a chunk)."""
+        return np.concatenate([np.asarray(network.predict_on_batch(batch))[..., 0] for batch in self.inputs])
+
+    def squared_errors(self, outputs: Floats) -> Floats:
+        """The squared error of each target, in units of the score, shape (targets,); see ``loss``."""
+        predicted = outputs[self.scored].astype(np.float64)
         if self.by_ridge is not None and np.isfinite(predicted).all():
-            weight = self._weight(predicted)
+            weight = self.network_weight(outputs)
             predicted = weight * predicted + (1 - weight) * self.by_ridge
         errors: Floats = (predicted - self.actual) ** 2 * self.scale**2
         return errors
 
-    def network_weight(self, network: keras.Model) -> float:
+    def network_weight(self, outputs: Floats) -> float:
         """The weight of the network in that model."""
-        return self._weight(self._predict(network))
-
-    def _predict(self, network: keras.Model) -> Floats:
-        outputs = np.concatenate([np.asarray(network.predict_on_batch(batch))[..., 0] for batch in self.inputs])
-        return outputs[self.scored].astype(np.float64)
-
-    def _weight(self, predicted: Floats) -> float:
         if self.by_ridge is None:
             return 1.0
+        predicted = outputs[self.scored].astype(np.float64)
         return network_weight(self.actual, predicted, self.by_ridge, trust_network=self.trust_network)
 
 
