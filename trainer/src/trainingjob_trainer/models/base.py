@@ -6,9 +6,11 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, IncomparableError, RegisteredModel
 from trainingjob_trainer.models.device import Device
@@ -66,7 +68,7 @@ class ModelType(ABC, Generic[DatasetT]):
         spec: TrainingJobSpec,
         reporter: Reporter,
         *,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
         device: Device,
         base: FleetBase | None = None,
     ) -> TrainedModel:
@@ -76,7 +78,7 @@ class ModelType(ABC, Generic[DatasetT]):
             dataset: As ``prepare`` returned it.
             spec: What to train.
             reporter: Receives progress and heartbeats, and says whether to stop.
-            checkpoints: Those of this run; a type that cannot resume leaves them alone.
+            checkpoints: Those of this run; None stores nothing. A type that cannot resume leaves them alone.
             device: What to compute on.
             base: What to start from; None starts from random weights, as does a machine that the base does not suit,
                 which ``metrics["notes"]`` then says.
@@ -84,6 +86,41 @@ class ModelType(ABC, Generic[DatasetT]):
         Raises:
             TrainingError: Diverged, Suspended, AcceleratorMissing or a reason that concerns the data.
         """
+
+    def train_many(
+        self,
+        machines: Sequence[tuple[DatasetT, TrainingJobSpec]],
+        reporter: Reporter,
+        *,
+        device: Device,
+        base: FleetBase | None = None,
+    ) -> list[TrainedModel | TrainingError]:
+        """Train one model of each machine. A type may train them at once, which pays on a GPU.
+
+        No checkpoints are stored: an attempt that ends early starts over.
+
+        Args:
+            machines: Dataset and spec of each.
+            reporter: Receives heartbeats, and says whether to stop.
+            device: What to compute on.
+            base: What to start from; see ``train``.
+
+        Returns:
+            For each machine its model, or why it has none; one that fails leaves the others alone.
+
+        Raises:
+            TrainingError: Suspended, AcceleratorMissing.
+        """
+        outcomes: list[TrainedModel | TrainingError] = []
+        for dataset, spec in machines:
+            try:
+                trained = self.train(dataset, spec, reporter, checkpoints=None, device=device, base=base)
+                outcomes.append(trained)
+            except TrainingError as error:
+                if error.reason in {Reason.SUSPENDED, Reason.ACCELERATOR_MISSING}:
+                    raise
+                outcomes.append(error)
+        return outcomes
 
     def prepare_for_base(self, telemetry: Telemetry, spec: TrainingJobSpec, boundary: np.datetime64) -> DatasetT:
         """Turn telemetry into the dataset from which a base learns of this machine.

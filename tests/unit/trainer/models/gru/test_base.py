@@ -204,7 +204,11 @@ def test_machines_after_the_first_compile_nothing(base: FleetBase) -> None:
 
     compiled: list[str] = []
     trained_from(base, FLEET[0])
-    jax.monitoring.register_event_duration_secs_listener(lambda event, _, **__: compiled.append(event))
+
+    def record(event: str, duration_secs: float, **_: str | int) -> None:
+        compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(record)
     trained_from(base, machine(20))
     assert not [event for event in compiled if "backend_compile" in event]
 

@@ -79,7 +79,7 @@ def model_bytes(trained: TrainedModel) -> bytes:
 def test_a_stopped_and_resumed_training_gives_identical_weights(
     dataset: HealthDataset, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, slice_steps: int
 ) -> None:
-    monkeypatch.setattr("trainingjob_trainer.models.gru.training._SLICE_STEPS", slice_steps)
+    monkeypatch.setattr("trainingjob_trainer.models.gru.training.SLICE_STEPS", slice_steps)
     spec = make_spec(epochs=2, reduceLROnPlateauPatience=1)
     whole = train_gru(dataset, spec, SilentReporter())
     store = MemoryStore()

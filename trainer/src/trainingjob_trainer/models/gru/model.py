@@ -15,6 +15,7 @@ from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, is_
 from trainingjob_trainer.data.dataset import HealthDataset, Telemetry, TrainedModel
 from trainingjob_trainer.data.health_dataset import prepare_health_dataset
 from trainingjob_trainer.data.windows import create_sequences, validation_start
+from trainingjob_trainer.errors import TrainingError
 from trainingjob_trainer.models.base import ContractName, ModelType
 from trainingjob_trainer.models.checkpoint import Checkpoints
 from trainingjob_trainer.models.comparison import Comparison, FreshErrors, RegisteredModel
@@ -103,6 +104,24 @@ class GruModel(ModelType[HealthDataset]):
         from trainingjob_trainer.models.gru.base_training import train_gru_base
 
         return train_gru_base(datasets, spec, boundary, reporter, device, self.trainer_revision)
+
+    def train_many(
+        self,
+        machines: Sequence[tuple[HealthDataset, TrainingJobSpec]],
+        reporter: Reporter,
+        *,
+        device: Device,
+        base: FleetBase | None = None,
+    ) -> list[TrainedModel | TrainingError]:
+        """At once with JAX; the errors are those of single trainings, the weights not bit by bit."""
+        from trainingjob_trainer.models.gru.network import backend, check_device
+
+        if backend() != "jax":
+            return super().train_many(machines, reporter, device=device, base=base)
+        check_device(device)
+        from trainingjob_trainer.models.gru.together import train_together
+
+        return train_together(machines, reporter, base)
 
     def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
         """See ``ModelType``; the metrics hold what automatic settings resolve to."""

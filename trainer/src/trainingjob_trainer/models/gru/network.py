@@ -19,7 +19,7 @@ from trainingjob_trainer.models.gru.baselines import LinearScore
 _UNSET = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
 """The weights are set later, because Keras would compile a program for each random initialization."""
 
-_KEPT_NETWORKS = 4
+KEPT_NETWORKS = 4
 """Networks of different shapes that are kept with their compiled programs."""
 
 _TENSORFLOW_IMAGE = "your own, with TensorFlow for CUDA (trainer-gpu has CUDA for JAX only: unset KERAS_BACKEND there),"
@@ -54,7 +54,7 @@ def training_network(shape: Shape, targets_per_chunk: int, seed: int) -> keras.M
     return network
 
 
-@functools.lru_cache(maxsize=_KEPT_NETWORKS)
+@functools.lru_cache(maxsize=KEPT_NETWORKS)
 def _compiled_network(shape: Shape, targets_per_chunk: int) -> keras.Model:
     network = training_network(shape, targets_per_chunk, seed=0)
     network.compile(optimizer=keras.optimizers.Adam(), loss="mean_squared_error")
@@ -97,7 +97,7 @@ def prediction_network(shape: Shape, skip: LinearScore | None) -> keras.Model:
     return keras.Model(inputs, output, name="health_score")
 
 
-@functools.lru_cache(maxsize=_KEPT_NETWORKS)
+@functools.lru_cache(maxsize=KEPT_NETWORKS)
 def _predicting_network(shape: Shape, rows_of_skip: int | None) -> keras.Model:
     unset = None if rows_of_skip is None else LinearScore(np.zeros((rows_of_skip, shape.features)), 0.0)
     return prediction_network(shape, unset)

@@ -19,7 +19,7 @@ from trainingjob_trainer.models.reporter import Reporter
 WINDOWS_PER_CHUNK = 4
 """A step takes one chunk for every four windows of ``batchSize``, and sees many times as many targets."""
 
-_SLICE_STEPS = 25
+SLICE_STEPS = 25
 """Optimiser steps at one learning rate, between two looks at whether to stop or to store a checkpoint, at most."""
 
 
@@ -90,7 +90,7 @@ def fit_network(
     )
     batches = islice(data.batches(schedule.seed), state.epoch * schedule.steps + state.step, None)
     while not is_finished(state, schedule):
-        steps = min(_SLICE_STEPS, schedule.steps - state.step)
+        steps = min(SLICE_STEPS, schedule.steps - state.step)
         network.optimizer.learning_rate = learning_rate(state, schedule, steps)
         seed_dropout(network, schedule.seed, state.epoch * schedule.steps + state.step)
         inputs, targets, weights = data.gather(list(islice(batches, steps)))
@@ -100,7 +100,7 @@ def fit_network(
         state = replace(state, step=state.step + steps, loss_sum=state.loss_sum + loss * steps)
         if state.step == schedule.steps:
             state = after_epoch(state, schedule, data.validation_loss(network))
-            _refuse_divergence(state)
+            refuse_divergence(state)
             best = network.get_weights() if state.since_best == 0 else best
             reporter.epoch(
                 state.epoch, schedule.epochs, loss=state.losses[-1], validation_loss=state.validation_losses[-1]
@@ -117,7 +117,12 @@ def fit_network(
     return state, best
 
 
-def _refuse_divergence(state: State) -> None:
+def refuse_divergence(state: State) -> None:
+    """Check that the losses of the last epoch are finite.
+
+    Raises:
+        TrainingError: ``Diverged``.
+    """
     if math.isfinite(state.losses[-1]) and math.isfinite(state.validation_losses[-1]):
         return
     raise TrainingError(
