@@ -178,5 +178,10 @@ def device() -> str:
     return f"Keras {keras.version()} on {backend()}, {_processor()}, {threads} threads"
 
 
+def computes_on_gpu() -> bool:
+    """Whether Keras computes on a GPU."""
+    return _processor() != "cpu"
+
+
 def _processor() -> str:
     return str(keras.distribution.list_devices()[0].partition(":")[0]).lower()

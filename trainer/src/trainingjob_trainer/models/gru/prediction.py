@@ -7,10 +7,12 @@ import numpy as np
 
 from trainingjob_trainer.data.arrays import Floats, Integers
 from trainingjob_trainer.data.windows import Windows
+from trainingjob_trainer.models.gru.network import computes_on_gpu
 from trainingjob_trainer.models.metrics import regression_metrics
 
-BATCH = 64
-"""Windows that are predicted at once: few, because a batch with fewer windows is filled up."""
+BATCH, BATCH_ON_GPU = 64, 2048
+"""Windows that are predicted at once: few, because a batch with fewer windows is filled up; a GPU takes as long for
+many windows as for few."""
 
 IMPORTANCE_WINDOWS = 256
 """Windows, evenly spaced, that the importance of features is measured on at most."""
@@ -62,7 +64,8 @@ def permutation_importance(model: Model, windows: Windows, features: Sequence[st
 
 def _predict_batches(model: Model, count: int, gather: Callable[[Integers], Floats]) -> Floats:
     scores = np.empty(count, np.float32)
-    for first in range(0, count, BATCH):
-        positions = np.minimum(np.arange(first, first + BATCH), count - 1)
-        scores[first : first + BATCH] = np.asarray(model.predict_on_batch(gather(positions)))[: count - first, 0]
+    batch = BATCH_ON_GPU if computes_on_gpu() else BATCH
+    for first in range(0, count, batch):
+        positions = np.minimum(np.arange(first, first + batch), count - 1)
+        scores[first : first + batch] = np.asarray(model.predict_on_batch(gather(positions)))[: count - first, 0]
     return scores
