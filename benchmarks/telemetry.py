@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,8 +60,8 @@ def simulated(rows: int) -> str:
 def simulated_fleet(rows: int, machines: int) -> Sequence[str]:
     """So many simulated machines with so many rows each; the first call puts them into the database."""
     names = [f"FLEET-{rows}-{number:02d}" for number in range(machines)]
-    for name in names:
-        _trainer("simulate", "--machine", name, "--rows", str(rows))
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(lambda name: _trainer("simulate", "--machine", name, "--rows", str(rows)), names))
     _vacuum()
     return names
 
