@@ -13,6 +13,7 @@ from trainingjob_trainer.fleet.decisions.machines import (
     After,
     after_error,
     attempts_to_claim,
+    is_full,
     machine_run,
     verdict_of,
 )
@@ -47,6 +48,14 @@ def test_a_machine_in_a_later_or_its_last_attempt_is_worked_on_alone(
     in_flight: Sequence[Claim], retries: int, attempts: int | None
 ) -> None:
     assert attempts_to_claim(in_flight, retries) == attempts
+
+
+@pytest.mark.parametrize(
+    ("rows", "machines_at_once", "full"),
+    [([], 1, False), ([20_000], 1, True), ([20_000], 2, False), ([20_000] * 2, 2, True), ([8_000_000], 256, True)],
+)
+def test_a_batch_is_full_with_enough_machines_or_rows(rows: Sequence[int], machines_at_once: int, full: bool) -> None:
+    assert is_full(rows, machines_at_once) is full
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
-"""Trains machine after machine: the next one is loaded, and the last one is published, beside the training of one.
+"""Trains the machines of a run: the next ones are loaded, and the last ones are published, beside a training.
 
-Every error of a machine is a state of that machine, and the others are trained.
+Where the model type trains many machines at once on the device, a batch of them is loaded, trained and published;
+otherwise a batch is one machine. Every error of a machine is a state of that machine, and the others are trained.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
@@ -24,15 +25,24 @@ from trainingjob_trainer.fleet.decisions.machines import (
     after_error,
     attempts_to_claim,
     failure_of,
+    is_full,
     machine_run,
     verdict_of,
 )
 from trainingjob_trainer.fleet.decisions.outcome import is_final
 from trainingjob_trainer.fleet.patience import PATIENCE_SECONDS
-from trainingjob_trainer.models.factory import prepare_data
+from trainingjob_trainer.models.factory import ModelFactory, prepare_data
 from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.run.freshness import Fresh, examine
-from trainingjob_trainer.run.pipeline import LoadedRun, TrainedRun, load, publish_and_register, train
+from trainingjob_trainer.run.pipeline import (
+    LoadedRun,
+    TrainedRun,
+    judge,
+    load,
+    publish_and_register,
+    train,
+    train_together,
+)
 from trainingjob_trainer.run.progress import RunProgress
 from trainingjob_trainer.run.result import RunResult, result_of
 from trainingjob_trainer.run.reuse import recorded_result
@@ -46,6 +56,9 @@ logger = logging.getLogger(__name__)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
+_THREADS = 8
+"""Machines of a batch that are loaded, and published, at the same time, at most."""
+
 
 @dataclass(frozen=True)
 class MachineWork:
@@ -53,6 +66,10 @@ class MachineWork:
 
     claim: Claim
     progress: RunProgress
+
+
+Batch = Sequence[tuple[MachineWork, LoadedRun]]
+"""Machines that are trained at once, with their data."""
 
 
 class MachineTrainer:
@@ -72,6 +89,8 @@ class MachineTrainer:
         self._ledger = worker.ledger
         self._leases = worker.leases
         self._base = base
+        self._at_once = ModelFactory.create(self._fleet.spec.template.model.type).machines_at_once(worker.device)
+        self._threads = min(_THREADS, worker.device.threads, self._at_once)
         self._trouble_since: float | None = None
 
     def train_all(self) -> None:
@@ -81,16 +100,16 @@ class MachineTrainer:
             TrainingError: Suspended after a request to stop; the error of a server that is not available for long.
                 The machines of this process are given back.
         """
-        with ThreadPoolExecutor(1, "load") as loader, ThreadPoolExecutor(1, "publish") as publisher:
-            upcoming: Future[tuple[MachineWork, LoadedRun] | None] = loader.submit(self._load_next)
-            publishing: Future[None] | None = None
+        with ThreadPoolExecutor(1, "load") as loader, ThreadPoolExecutor(self._threads, "publish") as publisher:
+            upcoming: Future[Batch] = loader.submit(self._load_next)
+            publishing: list[Future[None]] = []
             try:
                 while True:
-                    ready = upcoming.result()
-                    if ready is None:
-                        if publishing is not None:
-                            publishing.result()
-                            publishing = None
+                    batch = upcoming.result()
+                    if not batch:
+                        if publishing:
+                            _wait_for(publishing)
+                            publishing = []
                         elif is_final(self._worker.patiently(self._ledger.counts)):
                             return
                         else:
@@ -98,42 +117,68 @@ class MachineTrainer:
                         upcoming = loader.submit(self._load_next)
                         continue
                     upcoming = loader.submit(self._load_next)
-                    trained = self._train(*ready)
-                    if publishing is not None:
-                        publishing.result()
-                    publishing = None if trained is None else publisher.submit(self._publish, ready[0], trained)
+                    trained = self._train(batch)
+                    _wait_for(publishing)
+                    publishing = [publisher.submit(self._publish, *each) for each in trained]
             finally:
                 self._wind_up(upcoming)
 
-    def _wind_up(self, upcoming: "Future[tuple[MachineWork, LoadedRun] | None]") -> None:
-        """Give back the machine that is loaded and not trained."""
-        if not upcoming.cancel() and not upcoming.exception() and (ready := upcoming.result()):
-            self._settle(ready[0].claim, TrainingError(Reason.SUSPENDED, "Stopped on request."))
+    def _wind_up(self, upcoming: "Future[Batch]") -> None:
+        """Give back the machines that are loaded and not trained."""
+        if not upcoming.cancel() and not upcoming.exception():
+            self._give_back([work.claim for work, _ in upcoming.result()])
 
-    def _load_next(self) -> tuple[MachineWork, LoadedRun] | None:
-        """Take machines until one has to be trained; None when there is none to take now."""
-        while not self._progress.should_stop():
-            retries = self._fleet.spec.retries_per_machine
+    def _give_back(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._settle(claim, TrainingError(Reason.SUSPENDED, "Stopped on request."))
+
+    def _load_next(self) -> Batch:
+        """Take machines and load their data; empty when there is no machine to take now that has to be trained."""
+        claims: list[Claim] = []
+        batch: list[tuple[MachineWork, LoadedRun]] = []
+        try:
+            with ThreadPoolExecutor(self._threads, "load") as loaders:
+                while not is_full([loaded.dataset.summary.rows_used for _, loaded in batch], self._at_once):
+                    taken = self._claim(min(self._threads, self._at_once - len(batch)))
+                    if not taken:
+                        break
+                    claims += taken
+                    batch += filter(None, loaders.map(self._load_or_settle, taken))
+        except TrainingError:
+            held = self._leases.claims
+            self._give_back([claim for claim in claims if claim in held])
+            raise
+        return batch
+
+    def _claim(self, count: int) -> list[Claim]:
+        """Take the next machines, at most so many."""
+        claims: list[Claim] = []
+        retries = self._fleet.spec.retries_per_machine
+        while len(claims) < count and not self._progress.should_stop():
             attempts = attempts_to_claim(self._leases.claims, retries)
             if attempts is None:
-                return None
+                break
             for machine in self._worker.patiently(self._ledger.fail_abandoned, retries, abandoned(retries)):
                 logger.error("%s: its process ended in every attempt", machine)
             claim = self._worker.patiently(self._ledger.claim, attempts)
             if claim is None:
-                return None
+                break
             self._leases.hold(claim)
             logger.info("%s: attempt %d", claim.machine, claim.attempt)
-            work = MachineWork(claim, RunProgress(whole=self._progress))
-            run = machine_run(self._fleet, claim, self._base.fingerprint if self._base else None)
-            loaded = self._guarded(claim, self._load, work, run)
-            if isinstance(loaded, Verdict):
-                logger.info("%s: %s: %s", claim.machine, loaded.state, loaded.message)
-                self._guarded(claim, self._ledger.finish, claim, loaded)
-                self._leases.release(claim)
-            elif loaded is not None:
-                return work, loaded
-        return None
+            claims.append(claim)
+        return claims
+
+    def _load_or_settle(self, claim: Claim) -> tuple[MachineWork, LoadedRun] | None:
+        """Load the data of a machine; None when it needs no training, or when an error settled it."""
+        work = MachineWork(claim, RunProgress(whole=self._progress))
+        run = machine_run(self._fleet, claim, self._base.fingerprint if self._base else None)
+        loaded = self._guarded([claim], self._load, work, run)
+        if isinstance(loaded, Verdict):
+            logger.info("%s: %s: %s", claim.machine, loaded.state, loaded.message)
+            self._guarded([claim], self._ledger.finish, claim, loaded)
+            self._leases.release(claim)
+            return None
+        return None if loaded is None else (work, loaded)
 
     def _load(self, work: MachineWork, run: TrainingRun) -> LoadedRun | Verdict:
         """Load the data of a machine, or say how a machine ends that needs no training."""
@@ -146,14 +191,29 @@ class MachineTrainer:
         loaded = load(run, work.progress, self._store, self._also(work.claim, run))
         return verdict_of(loaded) if isinstance(loaded, RunResult) else loaded
 
-    def _train(self, work: MachineWork, loaded: LoadedRun) -> TrainedRun | None:
-        return self._guarded(work.claim, train, loaded, self._worker.device, work.progress, self._base)
+    def _train(self, batch: Batch) -> list[tuple[MachineWork, TrainedRun]]:
+        """Train the machines of a batch; those that fail are left out."""
+        if len(batch) == 1:
+            ((work, loaded),) = batch
+            alone = self._guarded([work.claim], train, loaded, self._worker.device, work.progress, self._base)
+            return [] if alone is None else [(work, alone)]
+        claims = [work.claim for work, _ in batch]
+        runs = [(loaded, work.progress) for work, loaded in batch]
+        logger.info("training %d machines at once", len(batch))
+        models = self._guarded(claims, train_together, runs, self._worker.device, self._progress, self._base)
+        done = []
+        for (work, loaded), model in zip(batch, models, strict=True) if models else ():
+            if isinstance(model, TrainingError):
+                self._settle(work.claim, model)
+            elif (trained := self._guarded([work.claim], judge, loaded, model, work.progress)) is not None:
+                done.append((work, trained))
+        return done
 
     def _publish(self, work: MachineWork, trained: TrainedRun) -> None:
         also = self._also(work.claim, trained.loaded.run)
 
         result = self._guarded(
-            work.claim, self._worker.patiently, publish_and_register, trained, work.progress, self._store, also
+            [work.claim], self._worker.patiently, publish_and_register, trained, work.progress, self._store, also
         )
         if result is not None:
             logger.info("%s: %s: %s", work.claim.machine, result.reason, result.message)
@@ -169,20 +229,21 @@ class MachineTrainer:
 
     def _guarded(
         self,
-        claim: Claim,
+        claims: Sequence[Claim],
         action: Callable[Arguments, Result],
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result | None:
-        """Call the action; None when an error settled the machine."""
+        """Call the action; None when an error settled the machines."""
         try:
             result = action(*arguments, **named)
         except Exception as error:
             if not isinstance(error, TrainingError):
-                logger.exception("%s: unexpected error", claim.machine)
+                logger.exception("%s: unexpected error", ", ".join(claim.machine for claim in claims))
                 unexpected = result_of(error)
                 error = TrainingError(unexpected.reason, unexpected.message)
-            self._settle(claim, error)
+            for claim in claims:
+                self._settle(claim, error)
             if error.transient:
                 self._wait_for_servers(error)
             return None
@@ -209,6 +270,11 @@ class MachineTrainer:
         if time.monotonic() - self._trouble_since > PATIENCE_SECONDS:
             raise error
         self._worker.pause()
+
+
+def _wait_for(publishing: Sequence[Future[None]]) -> None:
+    for each in publishing:
+        each.result()
 
 
 def _fresh_verdict(fresh: Fresh) -> Verdict:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.columns import ANALOGUE_COLUMNS, GRU_FEATURES, TELEMETRY_COLUMNS
 from trainingjob_trainer.data.dataset import Dataset, Telemetry, TrainedModel
@@ -87,6 +86,10 @@ class ModelType(ABC, Generic[DatasetT]):
             TrainingError: Diverged, Suspended, AcceleratorMissing or a reason that concerns the data.
         """
 
+    def machines_at_once(self, device: Device) -> int:
+        """How many machines ``train_many`` trains at once on a device, at most; with 1 it is not called."""
+        return 1
+
     def train_many(
         self,
         machines: Sequence[tuple[DatasetT, TrainingJobSpec]],
@@ -95,7 +98,7 @@ class ModelType(ABC, Generic[DatasetT]):
         device: Device,
         base: FleetBase | None = None,
     ) -> list[TrainedModel | TrainingError]:
-        """Train one model of each machine. A type may train them at once, which pays on a GPU.
+        """Train one model of each machine, all of them at once; see ``machines_at_once``.
 
         No checkpoints are stored: an attempt that ends early starts over.
 
@@ -111,16 +114,7 @@ class ModelType(ABC, Generic[DatasetT]):
         Raises:
             TrainingError: Suspended, AcceleratorMissing.
         """
-        outcomes: list[TrainedModel | TrainingError] = []
-        for dataset, spec in machines:
-            try:
-                trained = self.train(dataset, spec, reporter, checkpoints=None, device=device, base=base)
-                outcomes.append(trained)
-            except TrainingError as error:
-                if error.reason in {Reason.SUSPENDED, Reason.ACCELERATOR_MISSING}:
-                    raise
-                outcomes.append(error)
-        return outcomes
+        raise NotImplementedError(f"the model type {self.name} trains one machine after the other")
 
     def prepare_for_base(self, telemetry: Telemetry, spec: TrainingJobSpec, boundary: np.datetime64) -> DatasetT:
         """Turn telemetry into the dataset from which a base learns of this machine.

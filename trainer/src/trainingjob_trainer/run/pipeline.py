@@ -20,6 +20,7 @@ from trainingjob_trainer.models.comparison import RegisteredModel
 from trainingjob_trainer.models.device import Device
 from trainingjob_trainer.models.factory import ModelFactory
 from trainingjob_trainer.models.fleet_base import FleetBase
+from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.report.render import draw_report
 from trainingjob_trainer.run.gates import failed_gates
 from trainingjob_trainer.run.improvement import model_to_beat, with_improvement
@@ -162,11 +163,46 @@ def train(loaded: LoadedRun, device: Device, progress: RunProgress, base: FleetB
     Raises:
         TrainingError: With the reason why the run failed.
     """
-    run, dataset, model_type = loaded.run, loaded.dataset, ModelFactory.create(loaded.run.spec.model.type)
+    run, model_type = loaded.run, ModelFactory.create(loaded.run.spec.model.type)
     _enter(progress, Stage.TRAINING)
     list(loaded.imports)
-    trained = model_type.train(dataset, run.spec, progress, checkpoints=loaded.checkpoints, device=device, base=base)
+    trained = model_type.train(
+        loaded.dataset, run.spec, progress, checkpoints=loaded.checkpoints, device=device, base=base
+    )
+    return judge(loaded, trained, progress)
 
+
+def train_together(
+    runs: Sequence[tuple[LoadedRun, RunProgress]], device: Device, reporter: Reporter, base: FleetBase | None
+) -> list[TrainedModel | TrainingError]:
+    """Train the models of several runs of one type at once; see ``ModelType.train_many``.
+
+    Args:
+        runs: As ``load`` returned them, with their progress.
+        device: See ``execute``.
+        reporter: Receives heartbeats, and says whether to stop.
+        base: The base of the fleet that the runs belong to.
+
+    Raises:
+        TrainingError: With the reason why none of them can be trained.
+    """
+    for loaded, progress in runs:
+        _enter(progress, Stage.TRAINING)
+        list(loaded.imports)
+    machines = [(loaded.dataset, loaded.run.spec) for loaded, _ in runs]
+    model_type = ModelFactory.create(machines[0][1].model.type)
+    return model_type.train_many(machines, reporter, device=device, base=base)
+
+
+def judge(loaded: LoadedRun, trained: TrainedModel, progress: RunProgress) -> TrainedRun:
+    """Compare a trained model with the registered one and with the gates, and draw its report.
+
+    Args:
+        loaded: The run.
+        trained: Its model.
+        progress: See ``execute``.
+    """
+    run, dataset, model_type = loaded.run, loaded.dataset, ModelFactory.create(loaded.run.spec.model.type)
     # The remaining stages take seconds, so a request to stop is ignored from here on.
     progress.stage(Stage.EVALUATING)
     trained = with_improvement(trained, loaded.registered, model_type, dataset, run.spec)

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 120.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _READ_TIMEOUT_SECONDS = 60.0
-_CONNECTIONS = 4
+_CONNECTIONS = 16
 """Kept open. A worker of a fleet reads, publishes and trains from several threads."""
 _CONFLICT = 409
 # A response to HEAD has no body, so minio cannot tell a conflict or a rate limit from other errors.

@@ -129,6 +129,11 @@ def test_the_base_is_the_start_and_the_same_candidates_are_kept(monkeypatch: pyt
     assert "base" in kept
 
 
+def test_many_machines_are_trained_at_once_on_a_gpu_only() -> None:
+    assert MODEL.machines_at_once(CPU) == 1
+    assert MODEL.machines_at_once(Device("GPU", 1)) > 1
+
+
 def test_a_request_to_stop_ends_all_of_them() -> None:
     class Stopping(SilentReporter):
         def should_stop(self) -> bool:

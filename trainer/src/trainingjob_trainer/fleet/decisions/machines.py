@@ -19,6 +19,8 @@ _STATES: Mapping[Reason, MachineState] = {
     Reason.GATE_FAILED: MachineState.REJECTED,
 }
 _MESSAGE_CHARACTERS = 2000
+ROWS_AT_ONCE = 8_000_000
+"""Rows of all machines that are trained at once, at most but for those of the last ones: about 3 GB of memory."""
 
 
 class After(Enum):
@@ -48,6 +50,16 @@ def attempts_to_claim(in_flight: Sequence[Claim], retries: int) -> int | None:
     if retries == 0 or any(claim.attempt > 1 for claim in in_flight):
         return None
     return 0
+
+
+def is_full(rows: Sequence[int], machines_at_once: int) -> bool:
+    """Whether so many machines are loaded that they are trained before another one is taken.
+
+    Args:
+        rows: Number of rows of each machine that is loaded.
+        machines_at_once: See ``ModelType``.
+    """
+    return len(rows) >= machines_at_once or sum(rows) >= ROWS_AT_ONCE
 
 
 def machine_uid(fleet_uid: str, machine: str) -> str:

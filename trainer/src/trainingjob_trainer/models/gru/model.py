@@ -24,6 +24,9 @@ from trainingjob_trainer.models.fleet_base import FleetBase
 from trainingjob_trainer.models.reporter import Reporter
 from trainingjob_trainer.report.content import MetricsTable, ReportContent
 
+MACHINES_AT_ONCE = 256
+"""A step for so many takes about twice as long as a step for one on a GPU of a data centre."""
+
 _ERRORS = ("rmse", "mae", "r2")
 _BASELINES = ("persistence", "mean", "ridge")
 
@@ -105,6 +108,14 @@ class GruModel(ModelType[HealthDataset]):
 
         return train_gru_base(datasets, spec, boundary, reporter, device, self.trainer_revision)
 
+    def machines_at_once(self, device: Device) -> int:
+        """Many on a GPU with JAX; on a CPU nothing is gained."""
+        if device.used != "GPU":
+            return 1
+        from trainingjob_trainer.models.gru.network import backend
+
+        return MACHINES_AT_ONCE if backend() == "jax" else 1
+
     def train_many(
         self,
         machines: Sequence[tuple[HealthDataset, TrainingJobSpec]],
@@ -113,15 +124,12 @@ class GruModel(ModelType[HealthDataset]):
         device: Device,
         base: FleetBase | None = None,
     ) -> list[TrainedModel | TrainingError]:
-        """At once with JAX; the errors are those of single trainings, the weights not bit by bit."""
-        from trainingjob_trainer.models.gru.network import backend, check_device
-
-        if backend() != "jax":
-            return super().train_many(machines, reporter, device=device, base=base)
-        check_device(device)
+        """With JAX; the errors are those of single trainings, the weights not bit by bit."""
+        from trainingjob_trainer.models.gru.network import check_device
         from trainingjob_trainer.models.gru.together import train_together
 
-        return train_together(machines, reporter, base)
+        check_device(device)
+        return train_together(machines, reporter, base, device.threads)
 
     def settings(self, spec: TrainingJobSpec) -> dict[str, Any]:
         """See ``ModelType``; the metrics hold what automatic settings resolve to."""

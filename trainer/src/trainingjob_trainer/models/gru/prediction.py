@@ -11,8 +11,8 @@ from trainingjob_trainer.models.gru.network import computes_on_gpu
 from trainingjob_trainer.models.metrics import regression_metrics
 
 BATCH, BATCH_ON_GPU = 64, 2048
-"""Windows that are predicted at once: few, because a batch with fewer windows is filled up; a GPU takes as long for
-many windows as for few."""
+"""Windows that are predicted at once: few, because a batch with fewer windows is filled up; a GPU takes
+little longer for many windows than for few."""
 
 IMPORTANCE_WINDOWS = 256
 """Windows, evenly spaced, that the importance of features is measured on at most."""

@@ -4,9 +4,11 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from trainingjob_api.reasons import Reason
 from trainingjob_api.spec import TrainingJobSpec
 from trainingjob_trainer.data.arrays import Floats
 from trainingjob_trainer.data.dataset import HealthDataset, TrainedModel
@@ -29,7 +31,10 @@ from trainingjob_trainer.models.reporter import Reporter
 
 
 def train_together(
-    machines: Sequence[tuple[HealthDataset, TrainingJobSpec]], reporter: Reporter, base: FleetBase | None
+    machines: Sequence[tuple[HealthDataset, TrainingJobSpec]],
+    reporter: Reporter,
+    base: FleetBase | None,
+    threads: int,
 ) -> list[TrainedModel | TrainingError]:
     """Trains one model of each machine; see ``ModelType.train_many``.
 
@@ -37,21 +42,33 @@ def train_together(
         machines: See there.
         reporter: See there.
         base: See there.
+        threads: In which the data are prepared.
 
     Raises:
         TrainingError: ``Suspended``.
     """
+
+    def prepared(machine: tuple[HealthDataset, TrainingJobSpec]) -> MachineTraining | TrainingError:
+        try:
+            return prepare_training(*machine, base)
+        except TrainingError as error:
+            return error
+        finally:
+            reporter.heartbeat()
+
     outcomes: dict[int, TrainedModel | TrainingError] = {}
     trainings: dict[int, MachineTraining] = {}
-    for position, (dataset, spec) in enumerate(machines):
-        try:
-            trainings[position] = prepare_training(dataset, spec, base)
-        except TrainingError as error:
-            outcomes[position] = error
-        reporter.heartbeat()
+    with ThreadPoolExecutor(threads) as pool:
+        for position, training in enumerate(pool.map(prepared, machines)):
+            if isinstance(training, TrainingError):
+                outcomes[position] = training
+            else:
+                trainings[position] = training
     for position, fitted in _fit_all(trainings, reporter).items():
         if isinstance(fitted, TrainingError):
             outcomes[position] = fitted
+        elif reporter.should_stop():
+            outcomes[position] = TrainingError(Reason.SUSPENDED, "Stopped on request before its evaluation.")
         else:
             outcomes[position] = evaluate(trainings[position], fitted, reporter)
     return [outcomes[position] for position in range(len(machines))]
