@@ -156,6 +156,10 @@ bench: .venv/.ready ## Compare the product with the reference and with its goals
 bench-quick: .venv/.ready ## Run loading, search, training and a whole run on 20,000 rows (5 minutes)
 	@$(RUN) benchmarks --quick $(TABLES)
 
+.PHONY: bench-together
+bench-together: .venv/.ready ## Train 256 machines at once on a GPU, and one after the other (SIZES="--machines 4 --rows 2000 --alone 2": fewer)
+	@$(RUN) benchmarks.fleet_together $(SIZES)
+
 .PHONY: bench-operator
 bench-operator: .venv/.ready ## Measure the operator in its pod, and compared with plain Jobs on a control plane without a node (15 minutes)
 	@$(RUN) benchmarks.operator_bench

@@ -32,7 +32,7 @@ MACHINES_IN_MEMORY, MEGABYTES = 300, 2000
 SHARE_OF_SINGLE_RUNS = 0.25
 
 _TEST_START = np.datetime64("2025-06-01", "us")
-_MODEL = GruModel()
+MODEL = GruModel()
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def errors(machines: Sequence[str]) -> dict[str, Any]:
     """
     loaded = {machine: _aligned(machine) for machine in machines}
     began = _cpu_seconds()
-    base = _MODEL.train_base(
+    base = MODEL.train_base(
         _datasets(loaded), spec("ANY", "gru"), _TEST_START, SilentReporter(), device=Device("CPU", 2)
     )
     base_cpu_seconds = _cpu_seconds() - began
@@ -72,13 +72,13 @@ def errors(machines: Sequence[str]) -> dict[str, Any]:
     for machine, telemetry in loaded.items():
         wanted = spec(machine, "gru")
         try:
-            dataset = _MODEL.prepare(telemetry, wanted)
-            alone = _MODEL.train(dataset, wanted, SilentReporter())
+            dataset = MODEL.prepare(telemetry, wanted)
+            alone = MODEL.train(dataset, wanted, SilentReporter())
         except TrainingError:
             # Too short a history for a validation part; counted in the table.
             continue
         began = _cpu_seconds()
-        from_base = _MODEL.train(dataset, wanted, SilentReporter(), base=base)
+        from_base = MODEL.train(dataset, wanted, SilentReporter(), base=base)
         trained[machine] = {
             "alone": alone.metrics["rmse"],
             "from_base": from_base.metrics["rmse"],
@@ -97,7 +97,7 @@ def memory(machine: str, machines: int) -> dict[str, Any]:
         for number in range(machines):
             yield from _datasets({f"{machine}-{number}": replace(telemetry, machine=f"{machine}-{number}")})
 
-    base = _MODEL.train_base(datasets(), spec(machine, "gru"), _TEST_START, SilentReporter(), device=Device("CPU", 2))
+    base = MODEL.train_base(datasets(), spec(machine, "gru"), _TEST_START, SilentReporter(), device=Device("CPU", 2))
     return {"trained": base is not None}
 
 
@@ -183,7 +183,7 @@ def _aligned(machine: str) -> Telemetry:
     """The telemetry of a machine, shifted so that its test part begins at the common instant."""
     wanted = spec(machine, "gru")
     telemetry = load_telemetry(wanted, Window())
-    dataset = _MODEL.prepare(telemetry, wanted)
+    dataset = MODEL.prepare(telemetry, wanted)
     shift = _TEST_START - dataset.timestamps[dataset.test_start]
     return replace(telemetry, timestamps=telemetry.timestamps + shift)
 
@@ -192,7 +192,7 @@ def _datasets(loaded: Mapping[str, Telemetry]) -> Iterator[tuple[str, HealthData
     for machine, telemetry in loaded.items():
         # A base learns nothing from too short a history.
         with contextlib.suppress(TrainingError):
-            yield machine, _MODEL.prepare_for_base(telemetry, spec(machine, "gru"), _TEST_START)
+            yield machine, MODEL.prepare_for_base(telemetry, spec(machine, "gru"), _TEST_START)
 
 
 def _document(kind: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
