@@ -6,7 +6,7 @@ import json
 import signal
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class ControlPlane:
     Attributes:
         folder: its certificates, logs and data.
         url: of the API server.
+        etcd_url: of etcd.
         authority: signs further certificates for it.
         kubeconfig: of an administrator.
         has_controllers: whether controller manager and scheduler run.
@@ -58,6 +59,7 @@ class ControlPlane:
 
     folder: Path
     url: str
+    etcd_url: str
     authority: Authority
     kubeconfig: Path
     has_controllers: bool
@@ -66,7 +68,11 @@ class ControlPlane:
 
 @contextlib.contextmanager
 def control_plane_running(
-    folder: Path, binaries: Binaries, address: str = LOOPBACK, port: int | None = None
+    folder: Path,
+    binaries: Binaries,
+    address: str = LOOPBACK,
+    port: int | None = None,
+    api_server_options: Sequence[str] = (),
 ) -> Iterator[ControlPlane]:
     """Runs a new, empty control plane until the context ends.
 
@@ -75,6 +81,7 @@ def control_plane_running(
         binaries: controller manager and scheduler are left out when they are not among them.
         address: the IP address that the API server listens on.
         port: its port; a free one by default.
+        api_server_options: further options of the API server.
 
     Raises:
         ServerError: a component did not come up.
@@ -99,7 +106,7 @@ def control_plane_running(
         etcd = f"http://{LOOPBACK}:{client_port}"
         start("etcd", *_etcd_options(folder, etcd, f"http://{LOOPBACK}:{peer_port}"))
         options = _api_server_options(folder, authority, accounts, address, has_controllers=has_controllers)
-        start("kube-apiserver", f"--etcd-servers={etcd}", f"--secure-port={port}", *options)
+        start("kube-apiserver", f"--etcd-servers={etcd}", f"--secure-port={port}", *options, *api_server_options)
         trust = ssl.create_default_context(cafile=authority.certificate_file)
         trust.load_cert_chain(admin.public, admin.private)
         wait_until(lambda: _is_ready(url, trust), "the API server is ready", servers)
@@ -111,7 +118,7 @@ def control_plane_running(
                 own = _controller_options(authority, accounts) if component == "kube-controller-manager" else []
                 certificates = f"--cert-dir={folder / component}"
                 start(component, *common, f"--secure-port={secure_port}", certificates, *_CLIENT_RATE, *own)
-        yield ControlPlane(folder, url, authority, kubeconfig, has_controllers, tuple(servers))
+        yield ControlPlane(folder, url, etcd, authority, kubeconfig, has_controllers, tuple(servers))
 
 
 def write_kubeconfig(folder: Path, url: str, authority: Authority, user: KeyPair) -> Path:

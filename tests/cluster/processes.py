@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cluster.programs import ProgramError, ending, keep_log, tail
 
@@ -97,9 +98,25 @@ def start_server(
         dies_by: the signal it gets when this process ends without having stopped it.
     """
     wrapper = ["setpriv", *privileges, "--pdeathsig", dies_by.name.removeprefix("SIG")]
-    with log.open("wb") as output:
+    log.write_bytes(b"")
+    return _start(name or Path(command[0]).name, [*wrapper, *command], log, environment, directory)
+
+
+def start_again(server: Server) -> Server:
+    """Starts a server that has ended, by the same command in this process's own environment; its log continues."""
+    return _start(server.name, server.process.args, server.log)
+
+
+def _start(
+    name: str,
+    command: Any,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> Server:
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [*wrapper, *command],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -107,7 +124,7 @@ def start_server(
             cwd=directory,
             start_new_session=True,
         )
-    server = Server(name or Path(command[0]).name, process, log)
+    server = Server(name, process, log)
     _started.append(server)
     return server
 

@@ -99,9 +99,10 @@ class SimulatedNode:
         """Removes deleted pods, as a kubelet does when their containers have ended."""
         for pod in self.pods(namespace):
             if pod.metadata.deletion_timestamp is not None:
-                self._remove(pod)
+                self.remove(pod)
 
-    def _remove(self, pod: Pod) -> None:
+    def remove(self, pod: Pod) -> None:
+        """Removes a pod at once."""
         with contextlib.suppress(ApiException):
             self._core.delete_namespaced_pod(
                 pod.metadata.name, pod.metadata.namespace, body=V1DeleteOptions(grace_period_seconds=0)
@@ -178,7 +179,7 @@ def simulated_node_registered(client: ApiClient) -> Iterator[SimulatedNode]:
     finally:
         core.delete_node(name)
         for pod in core.list_pod_for_all_namespaces(field_selector=f"spec.nodeName={name}").items:
-            node._remove(pod)
+            node.remove(pod)
 
 
 def _now() -> str:

@@ -24,6 +24,8 @@ _HOP_HEADERS = {"connection", "content-length", "host", "transfer-encoding"}
 def _watch_error(code: int, message: str) -> str:
     return json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": message}}) + "\n"
 
+_EXPIRED = b'"code":410'
+
 
 class Mode(Enum):
     """How requests are handled."""
@@ -31,6 +33,8 @@ class Mode(Enum):
     RELAY = "the API server answers"
     REFUSE = "401 Unauthorized, as for a token that was revoked"
     BE_SILENT = "no answer, and nothing more of the answers under way"
+    SILENCE_WATCHES = "nothing more of the watches; everything else is relayed"
+    LOSE_ANSWERS = "the API server handles all requests, but the answer to every second write is lost"
     BREAK_WATCHES = "watches end with an error; everything else is relayed"
     EXPIRE_WATCHES = "watches end with 410, as when etcd was compacted; everything else is relayed"
 
@@ -41,13 +45,16 @@ class ApiProxy:
     Attributes:
         port: Where it listens.
         met: How many requests for each path met the mode, since it was set.
+        answers: How many answers with each HTTP status it has given; a watch that ends with 410 counts as one, and so
+            does a lost answer, as 0.
     """
 
     def __init__(self, server: str, trust: ssl.SSLContext) -> None:
         self.port = 0
         self.met: Counter[str] = Counter()
+        self.answers: Counter[int] = Counter()
         self._server, self._trust = server, trust
-        self._mode = Mode.RELAY
+        self._mode, self._writes = Mode.RELAY, 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -67,7 +74,7 @@ class ApiProxy:
     def _set_mode(self, mode: Mode) -> None:
         self._mode = mode
         self.met.clear()
-        if mode is not Mode.BE_SILENT:
+        if mode not in {Mode.BE_SILENT, Mode.SILENCE_WATCHES}:
             for task in self._tasks:
                 task.cancel()
 
@@ -91,6 +98,8 @@ class ApiProxy:
         self._tasks.add(task)
         try:
             return await self._answer_by_mode(request)
+        except aiohttp.ClientError:
+            return _hang_up(request)
         finally:
             self._tasks.discard(task)
 
@@ -99,29 +108,48 @@ class ApiProxy:
         if self._mode is not Mode.RELAY:
             self.met[request.path] += 1
         if self._mode is Mode.REFUSE:
+            self.answers[401] += 1
             return web.json_response({"kind": "Status", "code": 401, "reason": "Unauthorized"}, status=401)
         if self._mode is Mode.BREAK_WATCHES and is_watch:
             return web.Response(text=_watch_error(500, "storage is away"), content_type="application/json")
         if self._mode is Mode.EXPIRE_WATCHES and is_watch:
             return web.Response(text=_watch_error(410, "too old resource version"), content_type="application/json")
-        await self._wait_while_silent()
+        await self._wait_while_silent(is_watch=is_watch)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
         url, body = f"{self._server}{request.path_qs}", await request.read() or None
         # The API server refuses the type of content that aiohttp supplies for none.
         options: dict[str, Any] = {"headers": headers, "data": body, "skip_auto_headers": ["Content-Type"]}
         async with self._session.request(request.method, url, **options) as answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_HEADERS}
+            if self._loses(request):
+                self.answers[0] += 1
+                return _hang_up(request)
+            self.answers[answer.status] += 1
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
             async for part in answer.content.iter_any():
-                await self._wait_while_silent()
+                await self._wait_while_silent(is_watch=is_watch)
+                self.answers[410] += is_watch and _EXPIRED in part
                 await response.write(part)
-            await self._wait_while_silent()
+            await self._wait_while_silent(is_watch=is_watch)
             return response
 
-    async def _wait_while_silent(self) -> None:
-        if self._mode is Mode.BE_SILENT:
+    async def _wait_while_silent(self, *, is_watch: bool) -> None:
+        if self._mode is Mode.BE_SILENT or (self._mode is Mode.SILENCE_WATCHES and is_watch):
             await asyncio.Event().wait()
+
+    def _loses(self, request: web.Request) -> bool:
+        if self._mode is not Mode.LOSE_ANSWERS or request.method == "GET":
+            return False
+        self._writes += 1
+        return self._writes % 2 == 0
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """Ends the connection without an answer, as a server does that is killed."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from support.training_jobs import TrainingJobs
 
 BASE = Path(__file__).parents[2] / "manifests" / "base"
 SYSTEM_NAMESPACE = "trainingjob-system"
+MODULE = ["-m", "trainingjob_operator"]
+WITH_OTHER_CLOCK = Path(__file__).with_name("operator_with_other_clock.py")
 CONFIGURATION = {
     "TRAINER_IMAGE_CPU": "trainer:cpu",
     "TRAINER_IMAGES_ACCELERATOR": '{"nvidia.com/gpu": "trainer:gpu"}',
@@ -38,8 +40,14 @@ class Operator:
         self.processes: list[Server] = []
         self._ports: dict[int, int] = {}
 
-    def start(self, *, wait: bool = True, **configuration: str) -> Server:
-        """Starts another process, and waits until it is ready."""
+    def start(self, *, wait: bool = True, clock_error_seconds: int = 0, **configuration: str) -> Server:
+        """Starts another process, and waits until it is ready.
+
+        Args:
+            wait: Whether to wait.
+            clock_error_seconds: How far its clock is ahead of the clock of the other processes.
+            configuration: Further variables.
+        """
         (port,) = free_ports(1)
         environment = {
             "PATH": os.environ["PATH"],
@@ -49,8 +57,9 @@ class Operator:
             **CONFIGURATION,
             **configuration,
         }
+        program = ["-P", str(WITH_OTHER_CLOCK), str(clock_error_seconds)] if clock_error_seconds else MODULE
         server = start_server(
-            [sys.executable, "-m", "trainingjob_operator"],
+            [sys.executable, *program],
             self._folder / f"operator-{len(self.processes)}.log",
             name="operator",
             environment=environment,

@@ -1,0 +1,162 @@
+"""Two operators on a control plane under faults: nothing is lost, nothing is doubled, nothing is counted wrong."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kubernetes.client import BatchV1Api
+
+from cluster.clusters import Cluster
+from cluster.control_plane import ControlPlane
+from cluster.processes import Server, wait_until
+from cluster.simulated_node import SimulatedNode
+from support.api_proxy import ApiProxy, api_proxy, write_kubeconfig_through
+from support.chaos.audit import audit_log, read_audit
+from support.chaos.faults import ControlPlaneFaults
+from support.chaos.kubelet import Kubelet
+from support.chaos.plan import LONG, SHORT, Fault, Plan, make_plan
+from support.chaos.user import User
+from support.chaos.verdict import Observations, Row, failed_pods, verdict
+from support.operator_process import Operator
+from support.training_jobs import TrainingJobs
+
+pytestmark = pytest.mark.needs("controllers")
+PATIENCE_SECONDS = 240
+
+logger = logging.getLogger("cluster.chaos")
+
+
+@pytest.fixture
+def plan(pytestconfig: pytest.Config) -> Plan:
+    """The plan of the faults."""
+    size = LONG if pytestconfig.getoption("--chaos") == "long" else SHORT
+    return make_plan(pytestconfig.getoption("--chaos-seed"), size)
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
+    """A proxy that the operators use as their API server."""
+    with api_proxy(cluster) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def operator(proxy: ApiProxy, operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    """The operators of the test's namespace."""
+    kubeconfig = write_kubeconfig_through(proxy, operator_kubeconfig, tmp_path / "proxied.kubeconfig")
+    processes = Operator(kubeconfig, namespace, tmp_path)
+    yield processes
+    processes.stop()
+
+
+@contextmanager
+def acting(kubelet: Kubelet, user: User) -> Iterator[list[Future[None]]]:
+    """Lets kubelet and users act until the context ends."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        actors = [threads.submit(kubelet.play, stop), threads.submit(user.act, stop)]
+        try:
+            yield actors
+        finally:
+            stop.set()
+
+
+def inject_all(plan: Plan, faults: ControlPlaneFaults, actors: list[Future[None]]) -> None:
+    """Injects each fault at its time; what comes later waits until it can have an effect."""
+    began = time.monotonic()
+    for injection in plan.injections:
+        threading.Event().wait(max(0.0, began + injection.at - time.monotonic()))
+        check(actors)
+        waits = time.monotonic()
+        faults.wait_until_met(injection.fault)
+        began += time.monotonic() - waits
+        faults.inject(injection)
+
+
+def check(actors: list[Future[None]]) -> None:
+    """Raises the error of a thread that has ended."""
+    for actor in actors:
+        if actor.done():
+            actor.result()
+
+
+def writes_after_a_restart(operator: Operator, plan: Plan) -> int:
+    """How many writes an operator makes that starts when all is done."""
+    process = operator.start()
+    wait_until(
+        lambda: operator.metric(process, "trainingjob_operator_reconciliations_total") >= len(plan.arrivals),
+        "everything is reconciled",
+        [process],
+    )
+    return sum(operator.writes(process).values())
+
+
+def table(rows: list[Row]) -> str:
+    width = max(len(row.what) for row in rows)
+    return "\n".join(f"    {row.what:{width}} {row.count:6} {' '.join(row.offenders)}" for row in rows)
+
+
+def test_nothing_is_lost_or_doubled_under_faults(
+    plan: Plan,
+    control_plane: ControlPlane,
+    cluster: Cluster,
+    namespace: str,
+    simulated_node: SimulatedNode,
+    operator: Operator,
+    proxy: ApiProxy,
+    started_servers: list[Server],
+) -> None:
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logger.info("Seed %d: %d TrainingJobs, %.0f s of faults", plan.seed, len(plan.arrivals), plan.seconds)
+    client = cluster.client()
+    user = User(cluster.client(), namespace, plan.arrivals)
+    jobs = TrainingJobs(cluster, namespace, simulated_node)
+    kubelet = Kubelet(cluster.client(), simulated_node, jobs, plan.arrivals, user.records)
+    faults = ControlPlaneFaults(control_plane, client, namespace, operator, proxy, started_servers)
+
+    def all_settled() -> bool:
+        check(actors)
+        return not user.unsettled
+
+    try:
+        with acting(kubelet, user) as actors:
+            inject_all(plan, faults, actors)
+            faults.heal()
+            try:
+                wait_until(all_settled, "every TrainingJob is at the end of its story", patience_seconds=PATIENCE_SECONDS)
+            except Exception as error:
+                logger.info("%s", str(error).splitlines()[0])
+        operator.stop()
+        listed = BatchV1Api(client).list_namespaced_job(namespace, _preload_content=False)
+        with audit_log(control_plane.folder).open() as lines:
+            audit = read_audit(lines, namespace)
+        seen = Observations(
+            user.records,
+            user.training_jobs(),
+            tuple(json.loads(listed.data)["items"]),
+            audit,
+            failed_pods((pod.job, pod.failed) for pod in kubelet.ended.values()),
+            frozenset(kubelet.doubled),
+        )
+        writes = writes_after_a_restart(operator, plan)
+        rows = [
+            *(Row(f"Fault: {fault.value}", faults.injected[fault]) for fault in Fault),
+            Row("Operators with a clock that is an hour off", faults.clock_errors),
+            Row("Answers 401 to operators", proxy.answers[401]),
+            Row("Answers 410 to operators", proxy.answers[410]),
+            Row("Answers lost", proxy.answers[0]),
+            *verdict(seen),
+            Row("Writes of an operator that starts when all is done", writes, ("writes",) if writes else ()),
+        ]
+        logger.info("Seed %d:\n%s", plan.seed, table(rows))
+        assert [row for row in rows if row.offenders] == []
+        assert [fault for fault in Fault if not faults.injected[fault]] == []
+        assert min(proxy.answers[status] for status in (0, 401, 410)) > 0
+    finally:
+        faults.start_api_server()
