@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,7 @@ import urllib3
 from trainingjob_api.names import API_VERSION
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.connection import Connection
+from trainingjob_operator.core.clock import corrected_offset
 from trainingjob_operator.core.objects import LABEL_MANAGED_BY, MANAGED_BY, Job, Pod
 from trainingjob_operator.core.parent import JSON, Parent, TrainingFleet, TrainingJob
 
@@ -90,6 +92,14 @@ class KubernetesClient:
         self._connection = connection
         self._client = kubernetes.client.ApiClient(configuration)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="client")
+        self._clock_offset = timedelta(0)
+
+    def now(self) -> datetime:
+        """The time of day at the API server.
+
+        Deadlines count from times that the API server and its controllers wrote, and this machine's clock may differ.
+        """
+        return datetime.now(UTC) + self._clock_offset
 
     def close(self) -> None:
         """Release threads and connections. Requests in progress end on their own."""
@@ -200,6 +210,7 @@ class KubernetesClient:
             headers["Authorization"] = authorization
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if verb == "PATCH" else "application/json"
+        sent = datetime.now(UTC)
         method, url, headers, _, _ = self._client.param_serialize(verb, path, query_params=query, header_params=headers)
         try:
             # The methods of the client encode slower, and do more about each request.
@@ -210,6 +221,8 @@ class KubernetesClient:
             metrics.API_REQUESTS.labels(verb, resource.name, "none").inc()
             raise ApiError(0, type(error).__name__, str(error)) from error
         metrics.API_REQUESTS.labels(verb, resource.name, str(answer.status)).inc()
+        date = answer.headers.get("Date")
+        self._clock_offset = corrected_offset(self._clock_offset, date, sent, datetime.now(UTC))
         return answer
 
 

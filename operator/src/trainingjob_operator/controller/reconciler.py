@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -43,11 +43,11 @@ class Result:
 
     Attributes:
         requeue: Whether the step changed or read something, so that another step follows at once.
-        requeue_at: When to reconcile again if no event comes first.
+        requeue_after: How long to wait before reconciling again if no event comes first.
     """
 
     requeue: bool = False
-    requeue_at: datetime | None = None
+    requeue_after: timedelta | None = None
 
 
 class Reconciler:
@@ -78,10 +78,10 @@ class Reconciler:
         self._relisted.discard(key)
         if snapshot is None or snapshot.parent.deleting:
             return Result()
-        parent, now = snapshot.parent, datetime.now(UTC)
+        parent, now = snapshot.parent, self._client.now()
         match next_step(snapshot, self._progress(parent), now, self._configuration):
             case Requeue(at=at):
-                return Result(requeue_at=at)
+                return Result(requeue_after=None if at is None else at - now)
             case WriteStatus(status=status, event=event):
                 await self._write_status(parent, status, event, now)
             case CreateJob():

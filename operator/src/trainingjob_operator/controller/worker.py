@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from trainingjob_api.log_format import identity_of
 from trainingjob_operator import metrics
@@ -85,8 +84,8 @@ class WorkerPool:
         metrics.RECONCILIATIONS.labels("ok").inc()
         if not result.requeue:
             self._queue.forget(key)
-            if result.requeue_at is not None:
-                self._queue.add_after(key, (result.requeue_at - datetime.now(UTC)).total_seconds())
+            if result.requeue_after is not None:
+                self._queue.add_after(key, result.requeue_after.total_seconds())
         elif not self._queue.add_next_step(key):
             message = "%s is not settled after %d steps in a row; the next steps are rate limited"
             logger.warning(message, key, MAX_STEPS, extra=identity_of(*key))
