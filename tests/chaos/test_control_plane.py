@@ -129,7 +129,9 @@ def test_nothing_is_lost_or_doubled_under_faults(
             inject_all(plan, faults, actors)
             faults.heal()
             try:
-                wait_until(all_settled, "every TrainingJob is at the end of its story", patience_seconds=PATIENCE_SECONDS)
+                wait_until(
+                    all_settled, "every TrainingJob is at the end of its story", patience_seconds=PATIENCE_SECONDS
+                )
             except Exception as error:
                 logger.info("%s", str(error).splitlines()[0])
         operator.stop()

@@ -24,6 +24,7 @@ _HOP_HEADERS = {"connection", "content-length", "host", "transfer-encoding"}
 def _watch_error(code: int, message: str) -> str:
     return json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": message}}) + "\n"
 
+
 _EXPIRED = b'"code":410'
 
 

@@ -109,9 +109,7 @@ def make_plan(seed: int, size: Size) -> Plan:
     injections += _storm(rng, now, now + size.storm)
     now += size.storm
     injections += _deletions(rng, now, size.between_deletions)
-    return Plan(
-        seed, now, _arrivals(rng, size.training_jobs, now), tuple(sorted(injections, key=lambda each: each.at))
-    )
+    return Plan(seed, now, _arrivals(rng, size.training_jobs, now), tuple(sorted(injections, key=lambda each: each.at)))
 
 
 def _storm(rng: random.Random, begin: float, end: float) -> Iterator[Injection]:

@@ -153,9 +153,7 @@ def _position(written: Written) -> tuple[int, int]:
     return written.status["run"], written.status["attempt"]
 
 
-def _without_cause(
-    seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool
-) -> Iterator[str]:
+def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> Iterator[str]:
     """Exactly those of the story; where a Job was deleted by hand, as many more as users requested, at most."""
     for name, record in seen.records.items():
         expected = _expected(EXPECTATIONS[record.story], runs=runs)
