@@ -27,8 +27,7 @@ from trainingjob_trainer.models.gru.model import GruModel
 from trainingjob_trainer.models.reporter import SilentReporter
 from trainingjob_trainer.storage.telemetry import load_telemetry
 
-MACHINES, SHORT_ROWS, LONG_ROWS = 20, 800, 20_000
-MACHINES_IN_MEMORY, MEGABYTES = 300, 2000
+MEGABYTES = 2000
 SHARE_OF_SINGLE_RUNS = 0.25
 
 _TEST_START = np.datetime64("2025-06-01", "us")
@@ -117,20 +116,21 @@ def fleet_run(machines: Sequence[str]) -> dict[str, Any]:
 
 def tables(scope: Scope) -> Sequence[Table]:
     """Errors, seconds of whole runs, and memory of the base."""
-    long = simulated_fleet(LONG_ROWS, MACHINES)
+    short_rows, long_rows = scope.fleet_rows
+    long = simulated_fleet(long_rows, scope.fleet_machines)
     groups = [
-        Group(f"{SHORT_ROWS:,} rows, simulated", simulated_fleet(SHORT_ROWS, MACHINES), 0.9, 1.02),
-        Group(f"{LONG_ROWS:,} rows, simulated", long, None, 1.005),
+        Group(f"{short_rows:,} rows, simulated", simulated_fleet(short_rows, scope.fleet_machines), 0.9, 1.02),
+        Group(f"{long_rows:,} rows, simulated", long, None, 1.005),
     ]
-    if has_real_series():
+    if scope.real_series and has_real_series():
         groups.insert(1, Group("about 1,100 rows, SKAB", skab_machines(), 0.98, 1.02))
     measured = [run(Case("fleet.errors", {"machines": group.machines}, of_product())) for group in groups]
     ways = {
         "single runs, one after the other": run(Case("fleet.single_runs", {"machines": long})),
         "one fleet": run(Case("fleet.fleet_run", {"machines": long})),
     }
-    in_memory = {"machine": long[0], "machines": MACHINES_IN_MEMORY}
-    return [_errors(groups, measured), _runs(ways), _memory(run(Case("fleet.memory", in_memory, of_product())))]
+    in_memory = run(Case("fleet.memory", {"machine": long[0], "machines": scope.base_machines}, of_product()))
+    return [_errors(groups, measured), _runs(ways, scope), _memory(in_memory, scope)]
 
 
 def _errors(groups: Sequence[Group], measured: Sequence[Measurement]) -> Table:
@@ -159,7 +159,7 @@ def _errors(groups: Sequence[Group], measured: Sequence[Measurement]) -> Table:
     return Table("Models from the base of a fleet", headings, rows, measured, note)
 
 
-def _runs(ways: Mapping[str, Measurement]) -> Table:
+def _runs(ways: Mapping[str, Measurement], scope: Scope) -> Table:
     alone, fleet = (each.values["run_seconds"] for each in ways.values())
     rows = [
         Row((way, seconds(each.values["run_seconds"]), seconds(each.values["run_cpu_seconds"])))
@@ -167,16 +167,15 @@ def _runs(ways: Mapping[str, Measurement]) -> Table:
     ]
     share = at_most("share of single runs", fleet / alone, SHARE_OF_SINGLE_RUNS)
     rows[-1] = replace(rows[-1], checks=[share])
-    title = f"{MACHINES} machines of {LONG_ROWS:,} rows, process start to registered models"
+    title = f"{scope.fleet_machines} machines of {scope.fleet_rows[1]:,} rows, process start to registered models"
     return Table(title, ("way", "seconds", "CPU"), rows, list(ways.values()))
 
 
-def _memory(found: Measurement) -> Table:
+def _memory(found: Measurement, scope: Scope) -> Table:
     check = at_most("peak", found.peak_megabytes, MEGABYTES, " MB")
-    rows = [Row((str(MACHINES_IN_MEMORY), f"{found.peak_megabytes:.0f} MB", seconds(found.seconds)), [check])]
-    return Table(
-        f"Memory of a base, {LONG_ROWS:,} rows a machine", ("machines", "peak", "whole process"), rows, [found]
-    )
+    rows = [Row((str(scope.base_machines), f"{found.peak_megabytes:.0f} MB", seconds(found.seconds)), [check])]
+    title = f"Memory of a base, {scope.fleet_rows[1]:,} rows a machine"
+    return Table(title, ("machines", "peak", "whole process"), rows, [found])
 
 
 def _aligned(machine: str) -> Telemetry:

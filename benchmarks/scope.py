@@ -15,6 +15,9 @@ class Scope:
         load_sizes: Rows of the machines that are loaded.
         short_series: Rows of the short simulated machines, and the ``sequenceLength`` to train them with.
         real_series: Whether to train on the real series, where they are present.
+        fleet_machines: Machines of a simulated fleet.
+        fleet_rows: Rows of each of them, in a fleet of short histories and in one of long histories.
+        base_machines: Machines of the base whose memory is measured.
         grids: Ways to run ``GridSearchCV`` that the search is compared with.
         repeats: Runs of each case whose result is a time.
         seeds: Seeds of the product's trainings.
@@ -27,6 +30,9 @@ class Scope:
     load_sizes: Sequence[int]
     short_series: Mapping[int, int]
     real_series: bool
+    fleet_machines: int
+    fleet_rows: tuple[int, int]
+    base_machines: int
     grids: Sequence[str]
     repeats: int
     seeds: Sequence[int]
@@ -41,6 +47,9 @@ FULL = Scope(
     load_sizes=(20_000, 100_000, 1_000_000),
     short_series={200: 10, 500: 20, 1000: 30, 2000: 60},
     real_series=True,
+    fleet_machines=20,
+    fleet_rows=(800, 20_000),
+    base_machines=300,
     grids=("processes", "threads"),
     repeats=3,
     seeds=(1, 2, 3, 4, 5),
@@ -48,11 +57,14 @@ FULL = Scope(
 )
 QUICK = Scope(
     name="quick",
-    tables=("load", "search", "training", "whole"),
+    tables=("load", "search", "training", "whole", "fleet"),
     sizes=(20_000,),
     load_sizes=(20_000, 100_000),
     short_series={200: 10, 2000: 60},
     real_series=False,
+    fleet_machines=5,
+    fleet_rows=(800, 3000),
+    base_machines=20,
     # The faster one, as a rule.
     grids=("processes",),
     repeats=1,
