@@ -9,6 +9,7 @@ RUN := PYTHONPATH=tests $(BIN)/python -m
 TESTS ?= tests
 # Each process has its own PostgreSQL and S3 server, so that more need more memory.
 PROCESSES ?= 2
+SEED ?= 1
 MODELS ?= gru,xgb
 VERSION ?= dev
 # The name of each image, without its end.
@@ -39,6 +40,10 @@ demo: .venv/.ready ## Train both models on a local Kubernetes, reports in build/
 .PHONY: test
 test: .venv/.ready ## Run every test, on a real API server, node, PostgreSQL and S3 (TESTS=tests/unit: only these; PROCESSES=0: in one process)
 	@$(BIN)/pytest --numprocesses=$(PROCESSES) $(TESTS)
+
+.PHONY: test-chaos
+test-chaos: .venv/.ready ## Run 300 TrainingJobs under faults, and print what was lost or doubled (10 to 20 minutes; SEED=2: other faults)
+	@nice $(BIN)/pytest --chaos=long --chaos-seed=$(SEED) tests/chaos
 
 .PHONY: lint
 lint: .venv/.ready ## Check format, style, types, imports, Dockerfile, YAML files and documentation

@@ -15,11 +15,6 @@ from support.chaos.audit import audit_options
 from support.operator_process import apply_training_job_api, write_operator_kubeconfig
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves out the tests on the node, unless the long tests are requested."""
-    return True if collection_path.name == "test_node.py" and config.getoption("--chaos") == "short" else None
-
-
 @pytest.fixture(scope="module")
 def control_plane(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane that a test may stop, with an audit log in its folder."""

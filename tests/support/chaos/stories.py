@@ -88,6 +88,7 @@ class UserRecord:
         edits: how many changes of the spec were requested that start a run or an attempt.
         resumed: whether the run was suspended, and it was requested to resume it.
         requests: values of the annotation that asks for one more run.
+        replaced: uid of the Job that the edit replaces; its trainer runs until it is stopped.
         removed: the uid of the TrainingJob that was deleted.
     """
 
@@ -97,4 +98,5 @@ class UserRecord:
     edits: int = 0
     resumed: bool = False
     requests: set[str] = field(default_factory=set)
+    replaced: str | None = None
     removed: str | None = None

@@ -21,6 +21,7 @@ class User:
     """The users of one namespace.
 
     Attributes:
+        namespace: where they work.
         records: what was done to each TrainingJob.
         unsettled: names of the TrainingJobs that have not come to the end of their stories, when last looked.
     """
@@ -28,6 +29,7 @@ class User:
     def __init__(self, client: ApiClient, namespace: str, arrivals: Mapping[str, Arrival]) -> None:
         """Acts once :meth:`act` is called."""
         self._objects, self._arrivals = CustomObjectsApi(client), arrivals
+        self.namespace = namespace
         self._where = GROUP, VERSION, namespace, PLURAL
         self.records = {name: UserRecord(arrival.story) for name, arrival in arrivals.items()}
         self.unsettled = set(arrivals)
@@ -77,6 +79,7 @@ class User:
             case Story.SUSPENDED if not record.acted:
                 self._suspend_once(name, raw, record, runs=runs)
             case Story.SUPERSEDED | Story.RESTARTED if runs and not record.acted:
+                record.replaced = status["jobUID"]
                 self._edit(name, record)
             case Story.EDITED if status.get("phase") == "Succeeded" and not record.acted:
                 self._edit(name, record)
@@ -96,6 +99,7 @@ class User:
             record.acted = True
         elif runs:
             record.edits = 1
+            record.replaced = raw["status"]["jobUID"]
             self._patch(name, {"spec": {"runPolicy": {"suspend": True}}})
 
     def _edit(self, name: str, record: UserRecord) -> None:

@@ -39,6 +39,7 @@ class Observations:
         jobs: the Jobs at the end.
         audit: the writes in between.
         failed_pods: how many failed pods each Job had, by its uid, without disruptions.
+        deleted_pods: how many pods of each TrainingJob were deleted by hand.
         doubled: TrainingJobs of which two trainers may have run at once.
     """
 
@@ -47,6 +48,7 @@ class Observations:
     jobs: tuple[Mapping[str, Any], ...]
     audit: Audit
     failed_pods: Mapping[str, int]
+    deleted_pods: Mapping[str, int]
     doubled: frozenset[str]
 
 
@@ -88,7 +90,7 @@ def verdict(seen: Observations) -> list[Row]:
         ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False)),
         ("Runs failed as JobDeleted although nobody deleted the Job", _blamed(seen)),
         ("Failures counted that are none, or not counted", _miscounted(seen)),
-        ("Jobs that still run, or belong to nothing", _left(seen)),
+        ("Unfinished Jobs of a TrainingJob that has ended", _left(seen)),
     ]
     return facts + [Row(what, len(found), found) for what, found in ((w, tuple(sorted(set(f)))) for w, f in rules)]
 
@@ -154,10 +156,15 @@ def _position(written: Written) -> tuple[int, int]:
 
 
 def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> Iterator[str]:
-    """Exactly those of the story; where a Job was deleted by hand, as many more as users requested, at most."""
+    """Exactly those of the story, with two exceptions.
+
+    Where a Job was deleted by hand, there may be as many more as users requested. An attempt more is allowed for each
+    pod that was deleted by hand: if its report is deleted with it, another trainer has to find the model.
+    """
     for name, record in seen.records.items():
         expected = _expected(EXPECTATIONS[record.story], runs=runs)
         most = 1 + record.edits + len(record.requests) if name in by_hand else expected
+        most += 0 if runs else seen.deleted_pods.get(name, 0)
         if not (1 if name in by_hand else expected) <= counted.get(name, 0) <= most:
             yield name
 
@@ -181,14 +188,19 @@ def _miscounted(seen: Observations) -> Iterator[str]:
 
 
 def _left(seen: Observations) -> Iterator[str]:
+    """Jobs that are being deleted, or of a deleted TrainingJob, are left to the garbage collector."""
     parents = {raw["metadata"]["uid"] for raw in seen.training_jobs.values()}
     for job in seen.jobs:
         ended = any(
             each["type"] in {"Complete", "Failed"} and each["status"] == "True"
             for each in job["status"].get("conditions", ())
         )
-        if not ended or job["metadata"]["ownerReferences"][0]["uid"] not in parents:
+        if not ended and "deletionTimestamp" not in job["metadata"] and _parent(job) in parents:
             yield job["metadata"]["name"]
+
+
+def _parent(job: Mapping[str, Any]) -> str:
+    return str(job["metadata"]["ownerReferences"][0]["uid"])
 
 
 def failed_pods(ended: Iterable[tuple[str, bool]]) -> Counter[str]:

@@ -47,7 +47,7 @@ def well(**last: Any) -> Observations:
     raw = {"metadata": {"name": "pump", "uid": "pump-uid"}, "spec": SPEC, "status": final}
     audit = Audit(jobs={"job-1": job()}, statuses=[Written("pump", "pump-uid", 7, final)])
     records = {"pump": UserRecord(Story.SUCCEED, created=True)}
-    return Observations(records, {"pump": raw}, (job(),), audit, {}, frozenset())
+    return Observations(records, {"pump": raw}, (job(),), audit, {}, {}, frozenset())
 
 
 def broken(seen: Observations) -> set[str]:
