@@ -1,7 +1,7 @@
 """The whole test bed on one machine: control plane, node, images, and PostgreSQL and S3 that its pods reach."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cluster import host
@@ -26,11 +26,8 @@ class Bed:
 
 
 @contextlib.contextmanager
-def bed_running(api_server_options: Sequence[str] = ()) -> Iterator[Bed]:
+def bed_running() -> Iterator[Bed]:
     """Runs the test bed until the context ends, and then removes everything that it created.
-
-    Args:
-        api_server_options: further options of the API server.
 
     Raises:
         ClusterUnavailableError: it cannot run on this machine; the message says what is missing.
@@ -43,9 +40,7 @@ def bed_running(api_server_options: Sequence[str] = ()) -> Iterator[Bed]:
         images = build_images()
         folder = host.FOLDER / "control-plane"
         folder.mkdir()
-        control_plane = running.enter_context(
-            control_plane_running(folder, binaries, SERVICE_ADDRESS, SERVICE_PORT, api_server_options)
-        )
+        control_plane = running.enter_context(control_plane_running(folder, binaries, SERVICE_ADDRESS, SERVICE_PORT))
         running.enter_context(node_running(control_plane, binaries))
         load_images(images, export_image)
         servers = host.FOLDER / "servers"
