@@ -19,6 +19,7 @@ from trainingjob_api.termination_message import SUMMARY_CHARACTERS, Outcome
 from trainingjob_api.text import clean, instant
 
 LARGEST_INTEGER = 2**63 - 1
+LARGEST_MACHINE_COUNT = 2**31 - 1
 LARGEST_EXACT_FLOAT = 2**53
 MAXIMUM_FAILURES = 20
 """Failed machines in the status of a fleet; its report has all of them."""
@@ -94,6 +95,11 @@ def _count(value: Any) -> int | None:
     return value if whole and 0 <= value <= LARGEST_INTEGER else None
 
 
+def _machine_count(value: Any) -> int | None:
+    count = _count(value)
+    return count if count is not None and count <= LARGEST_MACHINE_COUNT else None
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -157,7 +163,7 @@ SECTIONS = _record(
 )
 FLEET_SECTIONS = _record(
     summary=_prose(SUMMARY_CHARACTERS),
-    machines=_record(**dict.fromkeys((SELECTED, *MachineState), _count)),
+    machines=_record(**dict.fromkeys((SELECTED, *MachineState), _machine_count)),
     failures=_list(
         MAXIMUM_FAILURES,
         _record(("machine", "reason"), machine=_text(63), reason=_one_of(*Reason), message=_prose(256)),

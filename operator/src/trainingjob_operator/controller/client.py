@@ -215,7 +215,11 @@ class KubernetesClient:
         try:
             # The methods of the client encode slower, and do more about each request.
             answer = self._client.rest_client.pool_manager.request(
-                method, url, body=None if body is None else orjson.dumps(body), headers=headers, timeout=TIMEOUT
+                method,
+                url,
+                body=None if body is None else orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS),
+                headers=headers,
+                timeout=TIMEOUT,
             )
         except urllib3.exceptions.HTTPError as error:
             metrics.API_REQUESTS.labels(verb, resource.name, "none").inc()

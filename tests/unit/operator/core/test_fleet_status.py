@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from support.api_schema import status_validator
@@ -83,6 +83,7 @@ def test_a_status_with_as_much_as_the_schema_lets_workers_report_is_small() -> N
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(contents=[{"outcome": "Succeeded", "machines": {"selected": 2**31}}] * 2, exit_code=0)
 @given(contents=st.lists(reports, min_size=2, max_size=2), exit_code=st.sampled_from([0, 1, 11, 18]))
 def test_the_status_satisfies_the_schema_for_any_reports(contents: list[dict[str, Any]], exit_code: int) -> None:
     world = FleetWorld(schedule=NIGHTLY).settle().pass_time(14.5 * 3600).start_workers()
