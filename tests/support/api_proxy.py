@@ -19,10 +19,7 @@ from aiohttp import web
 from cluster.clusters import Cluster
 
 _HOP_HEADERS = {"connection", "content-length", "host", "transfer-encoding"}
-
-
-def _watch_error(code: int, message: str) -> str:
-    return json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": message}}) + "\n"
+_BROKEN = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "storage is away"}}) + "\n"
 
 
 _EXPIRED = b'"code":410'
@@ -37,7 +34,6 @@ class Mode(Enum):
     SILENCE_WATCHES = "nothing more of the watches; everything else is relayed"
     LOSE_ANSWERS = "the API server handles all requests, but the answer to every second write is lost"
     BREAK_WATCHES = "watches end with an error; everything else is relayed"
-    EXPIRE_WATCHES = "watches end with 410, as when etcd was compacted; everything else is relayed"
 
 
 class ApiProxy:
@@ -112,9 +108,7 @@ class ApiProxy:
             self.answers[401] += 1
             return web.json_response({"kind": "Status", "code": 401, "reason": "Unauthorized"}, status=401)
         if self._mode is Mode.BREAK_WATCHES and is_watch:
-            return web.Response(text=_watch_error(500, "storage is away"), content_type="application/json")
-        if self._mode is Mode.EXPIRE_WATCHES and is_watch:
-            return web.Response(text=_watch_error(410, "too old resource version"), content_type="application/json")
+            return web.Response(text=_BROKEN, content_type="application/json")
         await self._wait_while_silent(is_watch=is_watch)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
         url, body = f"{self._server}{request.path_qs}", await request.read() or None

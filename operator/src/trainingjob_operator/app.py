@@ -48,22 +48,19 @@ class Supervisor:
         self._client = KubernetesClient(connection, configuration.concurrency)
         self._cache = Cache()
         self._queue = WorkQueue()
-        self._recorder = Recorder(self._client, self._queue)
+        self._recorder = Recorder(self._client)
         self._leader = LeaderElector(self._client, configuration.lease_namespace, configuration.identity)
         self._progress = ProgressPoller(self._cache, self._queue, configuration.progress_interval, self._leader.leading)
         self._access = Access(self._client, configuration.namespaces)
         self._resync = Resync(self._client, self._cache, self._queue, self._access)
-        on_event = watch.event_handler(self._cache, self._queue)
         self._watcher = Watcher(
             connection,
-            partial(watch.registry, on_event),
-            cache=self._cache,
-            on_event=on_event,
-            access=self._access,
-            resync=self._resync,
-            identity=configuration.identity,
+            partial(watch.registry, self._cache, self._queue),
+            self._access,
+            self._resync,
+            configuration.identity,
             # Kopf also handles the signals, but takes seconds to end.
-            on_start=self._handle_signals,
+            self._handle_signals,
         )
         reconciler = Reconciler(self._client, self._cache, self._recorder, configuration, self._progress.latest)
         self._workers = WorkerPool(self._queue, reconciler.reconcile, self._resync.synced, self._leader.leading)

@@ -101,24 +101,6 @@ def test_watches_that_end_repeatedly_fail_both_probes(proxy: ApiProxy, behind: O
     assert behind.metric(process, "trainingjob_operator_watch_restarts_total") > 0
 
 
-def test_expired_watches_list_again_without_a_restart(proxy: ApiProxy, behind: Operator, jobs: TrainingJobs) -> None:
-    process = behind.start()
-    jobs.apply("vanishes")
-    vanishing = jobs.running("vanishes")
-    before = behind.metric(process, "trainingjob_operator_last_resync_timestamp_seconds")
-    proxy.set_mode(Mode.EXPIRE_WATCHES)
-    jobs.delete_job(jobs.status("vanishes")["jobName"])
-    jobs.wait_gone(jobs.status("vanishes")["jobName"])
-    wait_until(lambda: all(proxy.met[path] for path in watched(jobs.namespace)), "every watch has expired")
-    proxy.set_mode(Mode.RELAY)
-    jobs.wait_phase("Failed", name="vanishes")
-    jobs.apply()
-    assert jobs.running() != vanishing
-    assert behind.metric(process, "trainingjob_operator_last_resync_timestamp_seconds") > before
-    assert behind.metric(process, "trainingjob_operator_changes_total", resource="pods", source="watch") > 0
-    assert behind.metric(process, "trainingjob_operator_watch_restarts_total") == 0
-
-
 def test_a_revoked_token_is_read_again_at_once(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, jobs: TrainingJobs
 ) -> None:

@@ -23,7 +23,6 @@ class Cache:
     def __init__(self) -> None:
         self._objects: dict[str, Resource] = {}
         self._parents: dict[Key, str] = {}
-        self._parent_versions: set[int] = set()
         self._children: dict[str, set[str]] = {}
         self._deleted: dict[str, int] = {}
         self._list_versions: dict[tuple[type[Resource], str], int] = {}
@@ -49,9 +48,6 @@ class Cache:
                     return None
                 self._remove(other)
             self._parents[resource.key] = resource.uid
-            if before is not None:
-                self._parent_versions.discard(before.version)
-            self._parent_versions.add(resource.version)
         else:
             if before is not None:
                 self._remove_from_parent(before)
@@ -123,14 +119,6 @@ class Cache:
             explanation=self._explanations.get(parent.uid),
         )
 
-    def has_parent_version(self, version: int) -> bool:
-        """Whether a TrainingJob or TrainingFleet in the cache has this resourceVersion, which no other object has."""
-        return version in self._parent_versions
-
-    def list_version(self, kind: type[Resource], namespace: str) -> int:
-        """The resourceVersion of the last full list, 0 before the first; namespace "" is all namespaces."""
-        return self._list_versions.get((kind, namespace), 0)
-
     def set_create_error(self, uid: str, create_error: CreateError | None) -> None:
         """Store the error of the last request to create a Job of this parent, None if it succeeded."""
         if create_error is None:
@@ -177,7 +165,6 @@ class Cache:
         if isinstance(resource, Parent):
             if self._parents.get(resource.key) == uid:
                 del self._parents[resource.key]
-            self._parent_versions.discard(resource.version)
             self._create_errors.pop(uid, None)
             self._explanations.pop(uid, None)
             self._last_seen_attempts.pop(uid, None)

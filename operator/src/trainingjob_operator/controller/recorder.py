@@ -8,15 +8,11 @@ from http import HTTPStatus
 
 from trainingjob_operator import metrics
 from trainingjob_operator.controller.client import EVENTS, ApiError, KubernetesClient
-from trainingjob_operator.controller.workqueue import WorkQueue
 from trainingjob_operator.core.parent import JSON
 
 BACKLOG = 10_000
 PER_SECOND = 50
 """Leaves the API server enough time for the writes that the Events report."""
-LONGEST_DELAY_SECONDS = 2.0
-"""While objects wait to be reconciled, an Event waits too, but not longer."""
-CHECK_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +20,8 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Records Events one after the other. They never delay a step, and an error does not make it fail."""
 
-    def __init__(self, client: KubernetesClient, queue: WorkQueue) -> None:
-        self._client, self._queue = client, queue
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
         self._backlog: asyncio.Queue[JSON] = asyncio.Queue(BACKLOG)
 
     def record(self, event: JSON) -> None:
@@ -39,7 +35,6 @@ class Recorder:
         """Record Events for ever."""
         while True:
             event = await self._backlog.get()
-            await self._wait_for_reconciliations()
             try:
                 await self._client.create(EVENTS, event["metadata"]["namespace"], event)
             except ApiError as error:
@@ -47,9 +42,3 @@ class Recorder:
                     metrics.EVENTS_LOST.inc()
                     logger.warning("The Event %s was not recorded: %s", event["metadata"]["name"], error)
             await asyncio.sleep(1 / PER_SECOND)
-
-    async def _wait_for_reconciliations(self) -> None:
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + LONGEST_DELAY_SECONDS
-        while len(self._queue) and loop.time() < latest:
-            await asyncio.sleep(CHECK_SECONDS)

@@ -1,26 +1,33 @@
-"""The events of all watches: each one updates the cache and adds the parent to the work queue.
-
-Kopf watches TrainingJobs and TrainingFleets.
-"""
+"""The event handlers of kopf: each event updates the cache and adds the parent to the work queue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
 
 from trainingjob_api.names import GROUP, VERSION
 from trainingjob_operator import metrics
-from trainingjob_operator.controller.backoff import EndlessBackoff
 from trainingjob_operator.controller.cache import Cache, Resource
-from trainingjob_operator.controller.client import PAGE_SIZE, RESOURCES
+from trainingjob_operator.controller.client import MANAGED_SELECTOR, PAGE_SIZE, RESOURCES
 from trainingjob_operator.controller.watch_health import INACTIVITY_SECONDS, WATCH_SECONDS
 from trainingjob_operator.controller.workqueue import WorkQueue
 from trainingjob_operator.core.objects import Job, Pod
-from trainingjob_operator.core.parent import JSON, Parent, TrainingFleet, TrainingJob
+from trainingjob_operator.core.parent import Parent, TrainingFleet, TrainingJob
 
-OnEvent = Callable[[type[Parent | Job | Pod], JSON], None]
+MAX_DELAY_SECONDS = 30.0
+
+
+class EndlessBackoff:
+    """Delays between retries, without end: kopf gives up when there is no further delay."""
+
+    def __iter__(self) -> Iterator[float]:
+        longest = 0.5
+        while True:
+            yield random.uniform(longest / 2, longest)
+            longest = min(longest * 2, MAX_DELAY_SECONDS)
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -46,6 +53,8 @@ def settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = PAGE_SIZE
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = INACTIVITY_SECONDS
+    settings.watching.label_selectors["batch", "v1", "jobs"] = MANAGED_SELECTOR
+    settings.watching.label_selectors["", "v1", "pods"] = MANAGED_SELECTOR
     # For this time after the last event of an object, kopf keeps a task with the whole object.
     settings.queueing.idle_timeout = 0.5
     settings.persistence.diffbase_storage = NoDiffBase()
@@ -53,26 +62,20 @@ def settings() -> kopf.OperatorSettings:
     return settings
 
 
-def event_handler(cache: Cache, queue: WorkQueue) -> OnEvent:
-    """What handles each event of a watch."""
-
-    def on_event(kind: type[Parent | Job | Pod], event: JSON) -> None:
-        resource: Resource = kind.parse(event["object"])
-        key = cache.drop(resource) if event["type"] == "DELETED" else cache.put(resource)
-        if key is not None:
-            metrics.CHANGES.labels(RESOURCES[kind].name, "watch").inc()
-            queue.add(key)
-
-    return on_event
-
-
-def registry(on_event: OnEvent, log_in: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
+def registry(cache: Cache, queue: WorkQueue, log_in: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
     """The login and event handlers of kopf."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
         return log_in()
+
+    def on_event(kind: type[Parent | Job | Pod], event: kopf.RawEvent) -> None:
+        resource: Resource = kind.parse(event["object"])
+        key = cache.drop(resource) if event["type"] == "DELETED" else cache.put(resource)
+        if key is not None:
+            metrics.CHANGES.labels(RESOURCES[kind].name, "watch").inc()
+            queue.add(key)
 
     @kopf.on.event(GROUP, VERSION, "trainingjobs", registry=registry)
     async def trainingjob_changed(event: kopf.RawEvent, **_: Any) -> None:
@@ -81,5 +84,13 @@ def registry(on_event: OnEvent, log_in: Callable[[], kopf.AiohttpSession]) -> ko
     @kopf.on.event(GROUP, VERSION, "trainingfleets", registry=registry)
     async def trainingfleet_changed(event: kopf.RawEvent, **_: Any) -> None:
         on_event(TrainingFleet, event)
+
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
+        on_event(Job, event)
+
+    @kopf.on.event("", "v1", "pods", registry=registry)
+    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
+        on_event(Pod, event)
 
     return registry

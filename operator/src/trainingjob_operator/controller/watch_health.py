@@ -9,7 +9,7 @@ from dataclasses import dataclass
 WATCH_SECONDS = 20
 """How long one request of a watch lasts. The API server sends a bookmark 2 s before, and then ends the request."""
 INACTIVITY_SECONDS = 25.0
-"""The request is repeated after this time without data: the connection is broken."""
+"""Kopf repeats the request after this time without data: the connection is broken."""
 SILENT_SECONDS = 60.0
 """More than one repeated request can explain: ``INACTIVITY_SECONDS``, ``WATCH_SECONDS``, and 15 s for delays."""
 
@@ -43,10 +43,6 @@ class WatchHealth:
             self._watches[path] = _Watch(self._clock())
             self._not_started.discard(path)
 
-    def record_start(self, path: str) -> None:
-        """The API server has accepted a watch without a list before it. This is no activity: it may send nothing."""
-        self._not_started.discard(path)
-
     def record_response(self, path: str, response: str) -> None:
         """Store the result of the last request; :meth:`fault` reports it if the watch is silent."""
         if path in self._watches:
@@ -54,7 +50,7 @@ class WatchHealth:
 
     @property
     def started(self) -> bool:
-        """Whether every watch was accepted or active since :meth:`expect`."""
+        """Whether every watch was active since :meth:`expect`."""
         return bool(self._watches) and not self._not_started
 
     def fault(self) -> str | None:

@@ -1,6 +1,4 @@
-"""The HTTP sessions of the watches: they authenticate with the current token, and record the activity of each watch.
-
-What the cache already has is removed from the watches of kopf, mostly the status that the operator itself has written.
+"""The HTTP session of kopf: it authenticates with the current token, and records the activity of each watch.
 
 Kopf never uses rejected credentials again, and stops when several watches lose them at the same time
 (https://github.com/nolar/kopf/issues/1145). This session therefore hides a 401 from kopf: it reads the token again and
@@ -12,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from http import HTTPStatus
@@ -29,26 +26,17 @@ MAX_DELAY_SECONDS = 3.0
 logger = logging.getLogger(__name__)
 
 
-_VERSION = re.compile(rb'"resourceVersion":"([0-9]+)"')
-
-
-def open_session(connection: Connection, health: WatchHealth, is_known: Callable[[int], bool]) -> aiohttp.ClientSession:
-    """Open a session. The caller closes it.
-
-    Args:
-        connection: To the API server.
-        health: Of all watches.
-        is_known: Whether the cache has a TrainingJob or TrainingFleet of this resourceVersion.
-    """
+def open_session(connection: Connection, health: WatchHealth) -> aiohttp.ClientSession:
+    """Open a session. The caller closes it."""
     connector = aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context())
-    return aiohttp.ClientSession(connector=connector, middlewares=[_Middleware(connection, health, is_known)])
+    return aiohttp.ClientSession(connector=connector, middlewares=[_Middleware(connection, health)])
 
 
 class _Middleware:
-    """Handles each request of a watch."""
+    """Handles each request of kopf."""
 
-    def __init__(self, connection: Connection, health: WatchHealth, is_known: Callable[[int], bool]) -> None:
-        self._connection, self._health, self._is_known = connection, health, is_known
+    def __init__(self, connection: Connection, health: WatchHealth) -> None:
+        self._connection, self._health = connection, health
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -63,7 +51,7 @@ class _Middleware:
             self._health.record_response(path, f"the API server answers {response.status} {response.reason}")
         elif "watch" in request.url.query:
             self._health.record_response(path, f"the API server answers {response.status}, and nothing follows")
-            content = _MonitoredContent(response.content, partial(self._health.record_activity, path), self._is_known)
+            content = _MonitoredContent(response.content, partial(self._health.record_activity, path))
             response.content = cast(aiohttp.StreamReader, content)
         else:
             self._health.record_activity(path)
@@ -89,29 +77,19 @@ class _Middleware:
 
 
 class _MonitoredContent:
-    """The content of a response that calls ``on_activity`` for each chunk and at the end, without known events.
+    """The content of a response that calls ``on_activity`` for each chunk and at the end.
 
     Kopf does not expose bookmarks or the end of a request.
     """
 
-    def __init__(
-        self, content: aiohttp.StreamReader, on_activity: Callable[[], None], is_known: Callable[[int], bool]
-    ) -> None:
-        self._content, self._on_activity, self._is_known = content, on_activity, is_known
+    def __init__(self, content: aiohttp.StreamReader, on_activity: Callable[[], None]) -> None:
+        self._content, self._on_activity = content, on_activity
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        rest = b""
         async for chunk in self._content.iter_chunked(size):
             self._on_activity()
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield b"".join(line + b"\n" for line in lines if not self._is_echo(line))
+            yield chunk
         self._on_activity()
-        yield rest
-
-    def _is_echo(self, line: bytes) -> bool:
-        """Whether the cache has the object of this event. Its metadata come first, because the fields are sorted."""
-        found = _VERSION.search(line)
-        return found is not None and not line.startswith(b'{"type":"DELETED"') and self._is_known(int(found[1]))

@@ -1,16 +1,12 @@
-"""Runs kopf and the watches of Jobs and Pods.
-
-They are restarted when one ends, when a watch is silent, and when the namespaces change.
-"""
+"""Runs kopf, and restarts it when it ends, when a watch is silent, and when the namespaces change."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import aiohttp
 import kopf
@@ -18,15 +14,11 @@ import kopf
 from trainingjob_operator import metrics
 from trainingjob_operator.controller import watch
 from trainingjob_operator.controller.access import Access
-from trainingjob_operator.controller.cache import Cache
-from trainingjob_operator.controller.child_watch import ChildWatch
 from trainingjob_operator.controller.client import RESOURCES
 from trainingjob_operator.controller.connection import Connection
 from trainingjob_operator.controller.resync import Resync
-from trainingjob_operator.controller.watch import OnEvent
 from trainingjob_operator.controller.watch_health import SILENT_SECONDS, WatchHealth
 from trainingjob_operator.controller.watch_session import open_session
-from trainingjob_operator.core.objects import Job, Pod
 
 BASE_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
@@ -43,27 +35,22 @@ class Watcher:
     Args:
         connection: To the API server.
         registry: Builds the handlers of kopf from a function that logs in.
-        cache: Gives the resourceVersions of the last lists.
-        on_event: Handles the events of Jobs and Pods.
         access: The namespaces that can be watched.
         resync: Is requested after each restart, because a watch can miss a deletion in the meantime.
         identity: Name of this replica.
         on_start: Called when kopf has started.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         connection: Connection,
         registry: Callable[[Callable[[], kopf.AiohttpSession]], kopf.OperatorRegistry],
-        *,
-        cache: Cache,
-        on_event: OnEvent,
         access: Access,
         resync: Resync,
         identity: str,
         on_start: Callable[[], None],
     ) -> None:
-        self._connection, self._registry, self._cache, self._on_event = connection, registry, cache, on_event
+        self._connection, self._registry = connection, registry
         self._access, self._resync, self._identity, self._on_start = access, resync, identity, on_start
         self._health = WatchHealth()
         self._failures = 0
@@ -96,7 +83,7 @@ class Watcher:
             self._resync.request()
 
     async def _watch(self, namespaces: tuple[str, ...]) -> bool:
-        """Run the watches once.
+        """Run kopf once.
 
         Returns:
             Whether it failed; False if the namespaces changed.
@@ -104,18 +91,11 @@ class Watcher:
         self._health.expect(resource.path(namespace) for namespace in namespaces for resource in RESOURCES.values())
         sessions: list[aiohttp.ClientSession] = []
         began, own_tasks = time.monotonic(), asyncio.all_tasks()
-        # Kopf closes its session by itself, so that the other watches need their own.
-        children_session = open_session(self._connection, self._health, self._cache.has_parent_version)
-        children = [
-            asyncio.create_task(watch.run(), name="watch")
-            for watch in self._child_watches(namespaces, children_session)
-        ]
         kopf_task = asyncio.create_task(self._run_kopf(namespaces, sessions), name="kopf")
-        tasks = {kopf_task, *children}
         was_closed = False
         try:
-            while not any(task.done() for task in tasks):
-                await asyncio.wait(tasks, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            while not kopf_task.done():
+                await asyncio.wait({kopf_task}, timeout=CHECK_SECONDS)
                 closed = bool(sessions) and sessions[-1].closed
                 if closed and was_closed and not kopf_task.done():
                     # One watch has failed, and the others wait for a login that kopf no longer handles.
@@ -131,35 +111,17 @@ class Watcher:
                 if fault and running > SILENT_SECONDS:
                     logger.warning("Restarting the watches: %s", fault)
                     return True
-            ended = next(task for task in tasks if task.done())
-            error = None if ended.cancelled() else ended.exception()
+            error = None if kopf_task.cancelled() else kopf_task.exception()
             logger.error("Watching ended; restarting", exc_info=error)
             return True
         finally:
-            for child in children:
-                child.cancel()
-            await asyncio.gather(*children, return_exceptions=True)
             await _stop(kopf_task, own_tasks)
-            for session in (children_session, *sessions):
+            for session in sessions:
                 await session.close()
-
-    def _child_watches(self, namespaces: tuple[str, ...], session: aiohttp.ClientSession) -> Iterator[ChildWatch]:
-        kinds: tuple[type[Job | Pod], ...] = (Job, Pod)
-        for kind, namespace in itertools.product(kinds, namespaces):
-            yield ChildWatch(
-                kind,
-                namespace,
-                connection=self._connection,
-                session=session,
-                health=self._health,
-                cache=self._cache,
-                resync=self._resync,
-                on_event=self._on_event,
-            )
 
     async def _run_kopf(self, namespaces: tuple[str, ...], sessions: list[aiohttp.ClientSession]) -> None:
         def log_in() -> kopf.AiohttpSession:
-            sessions.append(open_session(self._connection, self._health, self._cache.has_parent_version))
+            sessions.append(open_session(self._connection, self._health))
             return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=sessions[-1])
 
         # At its end, kopf cancels every task that was created after it, so that the other tasks must exist before.

@@ -139,21 +139,3 @@ def test_a_recreated_trainingjob_replaces_the_old_one() -> None:
     assert (snapshot.parent.uid, snapshot.jobs) == ("anew", ())
     assert cache.drop(trainingjob) is None
     assert cache.snapshot(KEY) is not None
-
-
-def test_the_cache_knows_the_current_version_of_each_trainingjob_only() -> None:
-    cache, (trainingjob, job, _) = Cache(), family()
-    newer = replace(trainingjob, version=trainingjob.version + 10)
-    for member in (trainingjob, job, newer):
-        cache.put(member)
-    assert [cache.has_parent_version(each.version) for each in (trainingjob, job, newer)] == [False, False, True]
-    cache.drop(newer)
-    assert not cache.has_parent_version(newer.version)
-
-
-def test_the_version_of_a_list_is_that_of_its_kind_and_namespace() -> None:
-    cache = Cache()
-    cache.replace(Job, "pumps", [], 7)
-    cache.replace(Job, "pumps", [], 9, uid=UID)
-    assert [cache.list_version(kind, "pumps") for kind in (Job, Pod)] == [7, 0]
-    assert cache.list_version(Job, "") == 0

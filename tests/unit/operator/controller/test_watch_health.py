@@ -63,12 +63,3 @@ def test_requests_for_other_paths_are_ignored() -> None:
     health.record_activity("/api/v1/namespaces")
     health.record_response("/api/v1/namespaces", "refused")
     assert "namespaces" not in (health.fault() or "")
-
-
-def test_an_accepted_watch_has_started_but_is_not_active() -> None:
-    health, clock = watching()
-    clock.now += SILENT_SECONDS + 1
-    health.record_start(JOBS)
-    health.record_start(PODS)
-    assert health.started
-    assert health.fault() is not None
