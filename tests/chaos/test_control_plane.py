@@ -15,14 +15,14 @@ from cluster.clusters import Cluster
 from cluster.control_plane import ControlPlane
 from cluster.processes import Server, ServerError, wait_until
 from cluster.simulated_node import SimulatedNode
-from support.api_proxy import ApiProxy, api_proxy, write_kubeconfig_through
+from support.api_proxy import ApiProxy, api_proxy
 from support.chaos.audit import audit_log, read_audit
 from support.chaos.faults import ControlPlaneFaults
 from support.chaos.kubelet import Kubelet
 from support.chaos.plan import LONG, SHORT, Fault, Plan, make_plan
 from support.chaos.user import User
 from support.chaos.verdict import Observations, Row, failed_pods, verdict
-from support.operator_process import Operator
+from support.operator_process import Operator, operator_behind
 from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
@@ -48,10 +48,8 @@ def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
 @pytest.fixture
 def operator(proxy: ApiProxy, operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     """The operators of the test's namespace."""
-    kubeconfig = write_kubeconfig_through(proxy, operator_kubeconfig, tmp_path / "proxied.kubeconfig")
-    processes = Operator(kubeconfig, namespace, tmp_path)
-    yield processes
-    processes.stop()
+    with operator_behind(proxy, operator_kubeconfig, namespace, tmp_path) as processes:
+        yield processes
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from cluster.clusters import Cluster
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
+from support.api_proxy import ApiProxy, write_kubeconfig_through
 from support.api_schema import CRD_FILES
 from support.training_fleets import TrainingFleets
 from support.training_jobs import TrainingJobs
@@ -156,6 +158,14 @@ def operator_kubeconfig(cluster: Cluster, training_job_api: None, tmp_path_facto
 def operator(operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     """The operator of the test's namespace; nothing runs before the test starts it."""
     processes = Operator(operator_kubeconfig, namespace, tmp_path)
+    yield processes
+    processes.stop()
+
+
+@contextmanager
+def operator_behind(proxy: ApiProxy, kubeconfig: Path, namespace: str, folder: Path) -> Iterator[Operator]:
+    """The operator of a namespace, which reaches the API server through a proxy; its processes end with the context."""
+    processes = Operator(write_kubeconfig_through(proxy, kubeconfig, folder / "proxied.kubeconfig"), namespace, folder)
     yield processes
     processes.stop()
 

@@ -10,8 +10,8 @@ from kubernetes.config import new_client_from_config
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from support.api_proxy import ApiProxy, Mode, api_proxy, write_kubeconfig_through
-from support.operator_process import SYSTEM_NAMESPACE, Operator
+from support.api_proxy import ApiProxy, Mode, api_proxy
+from support.operator_process import SYSTEM_NAMESPACE, Operator, operator_behind
 from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
@@ -28,10 +28,8 @@ def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
 @pytest.fixture
 def behind(proxy: ApiProxy, operator_kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     """The operator of the test's namespace, which reaches the API server through the proxy."""
-    kubeconfig = write_kubeconfig_through(proxy, operator_kubeconfig, tmp_path / "proxied.kubeconfig")
-    processes = Operator(kubeconfig, namespace, tmp_path)
-    yield processes
-    processes.stop()
+    with operator_behind(proxy, operator_kubeconfig, namespace, tmp_path) as processes:
+        yield processes
 
 
 def watched(namespace: str) -> list[str]:

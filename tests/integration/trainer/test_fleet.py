@@ -2,28 +2,15 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.object_store import ObjectStore
-from cluster.postgres import Database
 from cluster.processes import wait_until
 from integration.trainer.fleets import Fleet, fleet_spec, gru_fleet_spec
 from support.fleet_runs import fleet_run
 from trainingjob_api.exit_codes import ExitCode
-
-
-@pytest.fixture
-def fleet(
-    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Fleet]:
-    for name, value in (database.environment() | object_store.environment()).items():
-        monkeypatch.setenv(name, value)
-    with Fleet.created(database, object_store, bucket) as fleet:
-        yield fleet
 
 
 def told(folder: Path, number: int) -> dict[str, Any]:

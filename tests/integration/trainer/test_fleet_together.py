@@ -1,15 +1,13 @@
 """Runs of fleets whose workers train many machines at once, as they do on a GPU."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.object_store import ObjectStore
-from cluster.postgres import Database
 from cluster.processes import wait_until
 from integration.trainer.fleets import Fleet, gru_fleet_spec
 from support.fleet_runs import fleet_run
@@ -50,16 +48,6 @@ class TogetherGruModel(GruModel):
         return [
             diverged if spec.machine == "DIVERGES" else each for each, (_, spec) in zip(trained, machines, strict=True)
         ]
-
-
-@pytest.fixture
-def fleet(
-    database: Database, object_store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Fleet]:
-    for name, value in (database.environment() | object_store.environment()).items():
-        monkeypatch.setenv(name, value)
-    with Fleet.created(database, object_store, bucket) as fleet:
-        yield fleet
 
 
 def use(model: TogetherGruModel, monkeypatch: pytest.MonkeyPatch) -> TogetherGruModel:
