@@ -32,8 +32,9 @@ def main() -> None:
     arguments = parser.parse_args()
     scope = QUICK if arguments.quick else FULL
     names = arguments.tables or scope.tables
-    if unknown := set(names).difference(scope.tables):
-        parser.error(f"there is no table {', '.join(sorted(unknown))} here, only {', '.join(scope.tables)}")
+    known = (*scope.tables, *scope.on_request)
+    if unknown := set(names).difference(known):
+        parser.error(f"there is no table {', '.join(sorted(unknown))} here, only {', '.join(known)}")
     console = wide_console()
     console.print(machine())
     with servers():

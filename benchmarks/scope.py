@@ -11,6 +11,7 @@ class Scope:
     Attributes:
         name: Of the scope, for the files of results.
         tables: Names of the tables, in order.
+        on_request: Names of further tables, which are measured only when they are named.
         sizes: Rows of the simulated machines.
         load_sizes: Rows of the machines that are loaded.
         short_series: Rows of the short simulated machines, and the ``sequenceLength`` to train them with.
@@ -26,6 +27,7 @@ class Scope:
 
     name: str
     tables: Sequence[str]
+    on_request: Sequence[str]
     sizes: Sequence[int]
     load_sizes: Sequence[int]
     short_series: Mapping[int, int]
@@ -43,6 +45,7 @@ class Scope:
 FULL = Scope(
     name="full",
     tables=("load", "search", "training", "whole", "reached", "backend", "fleet", "long", "memory"),
+    on_request=(),
     sizes=(20_000, 100_000),
     load_sizes=(20_000, 100_000, 1_000_000),
     short_series={200: 10, 500: 20, 1000: 30, 2000: 60},
@@ -57,7 +60,8 @@ FULL = Scope(
 )
 QUICK = Scope(
     name="quick",
-    tables=("load", "search", "training", "whole", "fleet"),
+    tables=("load", "search", "training", "whole"),
+    on_request=("fleet",),
     sizes=(20_000,),
     load_sizes=(20_000, 100_000),
     short_series={200: 10, 2000: 60},
