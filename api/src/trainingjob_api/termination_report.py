@@ -19,7 +19,7 @@ from trainingjob_api.termination_message import SUMMARY_CHARACTERS, Outcome
 from trainingjob_api.text import clean, instant
 
 LARGEST_INTEGER = 2**63 - 1
-LARGEST_MACHINE_COUNT = 2**31 - 1
+LARGEST_INT32 = 2**31 - 1
 LARGEST_EXACT_FLOAT = 2**53
 MAXIMUM_FAILURES = 20
 """Failed machines in the status of a fleet; its report has all of them."""
@@ -97,7 +97,7 @@ def _count(value: Any) -> int | None:
 
 def _machine_count(value: Any) -> int | None:
     count = _count(value)
-    return count if count is not None and count <= LARGEST_MACHINE_COUNT else None
+    return count if count is not None and count <= LARGEST_INT32 else None
 
 
 def _number(value: Any) -> float | None:

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from trainingjob_api.fleet_run import FLEET_MACHINES_METRIC, SELECTED
 from trainingjob_api.names import METRICS_PORT
 from trainingjob_api.progress import ProgressMetric, Stage
+from trainingjob_api.termination_report import LARGEST_INT32
 from trainingjob_operator.controller.cache import Cache
 from trainingjob_operator.controller.workqueue import WorkQueue
 from trainingjob_operator.core import machines
@@ -30,7 +31,6 @@ POLLERS = 16
 WRITES_PER_SECOND = 10
 TIMEOUT_SECONDS = 3.0
 MAX_RESPONSE_BYTES = 1_000_000
-MAX_COUNT = 2**31 - 1
 _STAGES = {str(stage) for stage in Stage}
 
 logger = logging.getLogger(__name__)
@@ -159,4 +159,4 @@ async def _fetch(session: aiohttp.ClientSession, pod: Pod) -> str:
 
 
 def _count(value: float | None) -> int | None:
-    return int(value) if value is not None and 0 <= value <= MAX_COUNT else None
+    return int(value) if value is not None and 0 <= value <= LARGEST_INT32 else None

@@ -10,6 +10,7 @@ from trainingjob_api.reasons import Reason
 from trainingjob_api.text import instant
 from trainingjob_operator.config import Configuration
 from trainingjob_operator.core import failures
+from trainingjob_operator.core.parent import condition_of
 from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import Specification
 
@@ -44,11 +45,11 @@ def unbound_since(snapshot: Snapshot) -> datetime | None:
 
 def _without_pod_since(snapshot: Snapshot, since: datetime) -> datetime | None:
     """After a bound pod is gone, the time counts from the status that reports it, not from the start of the Job."""
-    for condition in snapshot.parent.status.get("conditions") or ():
-        if condition["type"] == "Scheduled":
-            changed = instant(condition["lastTransitionTime"])
-            return None if condition["status"] == "True" or changed is None else max(changed, since)
-    return since
+    condition = condition_of(snapshot.parent.status, "Scheduled")
+    if not condition:
+        return since
+    changed = instant(condition["lastTransitionTime"])
+    return None if condition["status"] == "True" or changed is None else max(changed, since)
 
 
 def overrun(specification: Specification) -> str:

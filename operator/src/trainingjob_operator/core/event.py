@@ -11,7 +11,7 @@ from trainingjob_api.names import API_VERSION
 from trainingjob_api.reasons import Reason
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.objects import MANAGED_BY
-from trainingjob_operator.core.parent import JSON, Parent
+from trainingjob_operator.core.parent import JSON, Parent, condition_of
 
 MESSAGE_LENGTH = 1024
 NORMAL_REASONS = {
@@ -40,7 +40,7 @@ class Transition:
 
 def transition(old: JSON, new: JSON) -> Transition | None:
     """The transition from the old to the new status, None if it is not reported."""
-    before, after = _main_condition(old), _main_condition(new)
+    before, after = condition_of(old, "Succeeded"), condition_of(new, "Succeeded")
     if _identity(old, before) == _identity(new, after) or after.get("reason") in UNREPORTED_REASONS:
         return None
     return Transition(after["reason"], after["message"][:MESSAGE_LENGTH], after["reason"] not in NORMAL_REASONS)
@@ -74,10 +74,6 @@ def build_event(parent: Parent, what: Transition, now: datetime) -> dict[str, An
         "lastTimestamp": timestamp(now),
         "count": 1,
     }
-
-
-def _main_condition(status: JSON) -> JSON:
-    return next((c for c in status.get("conditions") or () if c["type"] == "Succeeded"), {})
 
 
 def _identity(status: JSON, condition: JSON) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ Times are texts in UTC as the status has them, whose order is that of time.
 from __future__ import annotations
 
 from trainingjob_api.text import timestamp
-from trainingjob_operator.core.parent import Parent
+from trainingjob_operator.core.parent import Parent, condition_of
 
 
 def phase_of(parent: Parent) -> str:
@@ -16,10 +16,7 @@ def phase_of(parent: Parent) -> str:
 
 def reason_of(parent: Parent) -> str:
     """The reason of the phase, "" before there is a status."""
-    for condition in parent.status.get("conditions") or ():
-        if condition["type"] == "Succeeded":
-            return str(condition["reason"])
-    return ""
+    return str(condition_of(parent.status, "Succeeded").get("reason", ""))
 
 
 def last_success(parent: Parent) -> str:

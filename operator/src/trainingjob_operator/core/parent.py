@@ -190,6 +190,11 @@ class TrainingFleet(Parent):
         return None if schedule is None else Schedule.read(schedule)
 
 
+def condition_of(status: JSON, kind: str) -> JSON:
+    """The condition of a type in a status; empty if there is none."""
+    return next((condition for condition in status.get("conditions") or () if condition["type"] == kind), {})
+
+
 def created_at(metadata: JSON) -> datetime:
     """When the API server created an object."""
     created = instant(metadata["creationTimestamp"])

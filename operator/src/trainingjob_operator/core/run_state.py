@@ -11,7 +11,7 @@ from trainingjob_operator.core import explanation, failures
 from trainingjob_operator.core.deadlines import overrun, unbound_since
 from trainingjob_operator.core.explanation import LONG_DEBOUNCE
 from trainingjob_operator.core.objects import Job, Pod
-from trainingjob_operator.core.parent import NO_ATTEMPT, Parent, TrainingFleet
+from trainingjob_operator.core.parent import NO_ATTEMPT, Parent, TrainingFleet, condition_of
 from trainingjob_operator.core.snapshot import Snapshot
 from trainingjob_operator.core.specification import read_specification
 
@@ -85,10 +85,8 @@ def state_without_run(parent: Parent) -> RunState:
 
 def current_reason(snapshot: Snapshot) -> tuple[Reason, str]:
     """Reason and message in the current status."""
-    for condition in snapshot.parent.status.get("conditions") or ():
-        if condition["type"] == "Succeeded":
-            return Reason.known(condition["reason"], Reason.ACCEPTED), condition["message"]
-    return Reason.ACCEPTED, ""
+    condition = condition_of(snapshot.parent.status, "Succeeded")
+    return Reason.known(condition.get("reason"), Reason.ACCEPTED), condition.get("message", "")
 
 
 def _without_job(snapshot: Snapshot, now: datetime) -> RunState:
