@@ -21,7 +21,7 @@ from support.chaos.faults import ControlPlaneFaults
 from support.chaos.kubelet import Kubelet
 from support.chaos.plan import LONG, SHORT, Fault, Plan, make_plan
 from support.chaos.user import User
-from support.chaos.verdict import Observations, Row, failed_pods, verdict
+from support.chaos.verdict import Observations, Row, failed_pods, table, verdict
 from support.operator_process import Operator, operator_behind
 from support.training_jobs import TrainingJobs
 
@@ -122,11 +122,6 @@ def writes_after_a_restart(operator: Operator, plan: Plan) -> int:
     return sum(operator.writes(process).values())
 
 
-def table(rows: list[Row]) -> str:
-    width = max(len(row.what) for row in rows)
-    return "\n".join(f"    {row.what:{width}} {row.count:6} {' '.join(row.offenders)}" for row in rows)
-
-
 def observe(control_plane: ControlPlane, user: User, kubelet: Kubelet, faults: ControlPlaneFaults) -> Observations:
     """Reads what is there at the end, and what the API server recorded."""
     with audit_log(control_plane.folder).open() as lines:
@@ -178,6 +173,7 @@ def test_nothing_is_lost_or_doubled_under_faults(
     writes = writes_after_a_restart(operator, plan)
     rows = [
         *injected(faults),
+        Row("TrainingJobs of which the Job controller created a pod twice", len(kubelet.twins)),
         *verdict(seen),
         Row("Writes of an operator that starts when all is done", writes, ("writes",) if writes else ()),
     ]

@@ -8,8 +8,11 @@ import pytest
 from cluster.bed import Bed
 from cluster.clusters import Cluster
 from cluster.object_store import ObjectStore
-from cluster.postgres import PostgresServer
+from cluster.postgres import Database, PostgresServer
+from demo import trainer
+from demo.deployment import deploy_operator
 from support.pods import faults
+from support.pumps import MACHINE, Pumps
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,16 @@ def postgres_server(bed: Bed) -> PostgresServer:
 def object_store(bed: Bed) -> ObjectStore:
     """An S3 server that pods reach."""
     return bed.object_store
+
+
+@pytest.fixture
+def pumps(bed: Bed, namespace: str, database: Database, bucket: str, object_store: ObjectStore) -> Pumps:
+    """A namespace for TrainingJobs, which the operator's pod watches."""
+    environment = database.environment() | object_store.environment()
+    trainer.run(environment, "init-db")
+    trainer.run(environment, "simulate", "--machine", MACHINE, "--rows", "4000")
+    deploy_operator(bed.cluster, database, object_store, namespace)
+    return Pumps(bed, namespace, database, bucket)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,87 +5,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from kubernetes.client import BatchV1Api, CoreV1Api
 
-from cluster.bed import Bed
-from cluster.object_store import ObjectStore
-from cluster.postgres import Database
 from cluster.processes import wait_until
-from demo import trainer
-from demo.deployment import apply, deploy_operator, look
 from demo.story import condition, ending, is_over
-from support.statuses import wait_for
+from support.pumps import MACHINE, PATIENCE_SECONDS, Pumps
 
 pytestmark = pytest.mark.needs("controllers", "node")
 
-MACHINE = "MOTOBOMBA-007"
 CONSUMER = Path(__file__).parents[1] / "integration" / "trainer" / "consumer_program.py"
-PATIENCE_SECONDS = 240
 TRAINING_OF_A_MINUTE = {"epochs": 400, "earlyStoppingPatience": 400, "stepsPerEpoch": 20}
 LONG_TRAINING = {"epochs": 10_000, "earlyStoppingPatience": 10_000}
-
-
-class Pumps:
-    """One namespace with its Secrets, telemetry and bucket, and the operations of a user of kubectl."""
-
-    def __init__(self, bed: Bed, namespace: str, database: Database, bucket: str) -> None:
-        """Uses what the fixtures created."""
-        self.cluster, self.store, self.client = bed.cluster, bed.object_store, bed.cluster.client()
-        self.namespace, self.database, self.bucket = namespace, database, bucket
-
-    def apply(self, model: str, block: dict[str, Any], **spec: Any) -> None:
-        """Applies a TrainingJob named pump."""
-        job = {
-            "apiVersion": "training.pumphealth.io/v1alpha1",
-            "kind": "TrainingJob",
-            "metadata": {"name": "pump"},
-            "spec": {
-                "machine": MACHINE,
-                "model": {"type": model, model: block},
-                "artifacts": {"bucket": self.bucket},
-                **spec,
-            },
-        }
-        apply(self.cluster, [job], self.namespace)
-
-    def wait(self, what: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """Waits until the TrainingJob fulfils a condition, and returns it."""
-
-        def read() -> dict[str, Any]:
-            return dict(next(iter(look(self.client, self.namespace)), {}))
-
-        return wait_for(read, what, holds, PATIENCE_SECONDS)
-
-    def count_jobs(self) -> int:
-        """How many Jobs there are."""
-        return len(BatchV1Api(self.client).list_namespaced_job(self.namespace).items)
-
-    def count_pods(self) -> int:
-        """How many pods there are."""
-        return len(CoreV1Api(self.client).list_namespaced_pod(self.namespace).items)
-
-    def read(self, key: str) -> bytes:
-        """The content of an object."""
-        answer = self.store.client().get_object(self.bucket, key)
-        with closing(answer):
-            return answer.read()
-
-
-@pytest.fixture
-def pumps(bed: Bed, namespace: str, database: Database, bucket: str, object_store: ObjectStore) -> Pumps:
-    """A namespace for TrainingJobs, which the operator's pod watches."""
-    environment = database.environment() | object_store.environment()
-    trainer.run(environment, "init-db")
-    trainer.run(environment, "simulate", "--machine", MACHINE, "--rows", "4000")
-    deploy_operator(bed.cluster, database, object_store, namespace)
-    return Pumps(bed, namespace, database, bucket)
 
 
 def test_a_gru_trainingjob_shows_progress_and_gives_a_usable_model(pumps: Pumps, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,9 @@ class Kubelet:
 
     Attributes:
         ended: every pod that has ended, by uid.
-        doubled: names of TrainingJobs that had two pods at once, of which a trainer may run in each.
+        doubled: names of TrainingJobs that had pods of two Jobs at once, of which a trainer may run in each.
+        twins: names of TrainingJobs that had two such pods of one Job. The Job controller creates a pod again if the
+            API server is killed before it answers, and deletes one of them when it sees both.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Kubelet:
         self._told: Counter[str] = Counter()
         self.ended: dict[str, EndedPod] = {}
         self.doubled: set[str] = set()
+        self.twins: set[str] = set()
 
     def play(self, stop: threading.Event) -> None:
         """Acts until it is stopped."""
@@ -67,14 +70,15 @@ class Kubelet:
     def _look(self) -> None:
         listed = self._core.list_namespaced_pod(self._jobs.namespace, _preload_content=False)
         pods = json.loads(listed.data)["items"]
-        active: Counter[tuple[str, str]] = Counter()
+        active: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for raw in pods:
             labels = raw["metadata"]["labels"]
             if raw["status"]["phase"] in ("Succeeded", "Failed"):
                 self._record(raw)
             else:
-                active[labels[LABEL_NAME], labels[LABEL_UID]] += 1
-        self.doubled |= {name for (name, _), number in active.items() if number > 1}
+                active[labels[LABEL_NAME], labels[LABEL_UID]][_owner(raw)] += 1
+        self.doubled |= {name for (name, _), of_jobs in active.items() if len(of_jobs) > 1}
+        self.twins |= {name for (name, _), of_jobs in active.items() if max(of_jobs.values()) > 1}
         for raw in pods:
             if raw["spec"].get("nodeName") == self._node.name and (act := self._due(raw)) is not None:
                 with api_server_may_be_away():

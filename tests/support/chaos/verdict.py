@@ -40,7 +40,7 @@ class Observations:
         audit: the writes in between.
         failed_pods: how many failed pods each Job had, by its uid, without disruptions.
         deleted_pods: how many pods of each TrainingJob were deleted by hand.
-        doubled: TrainingJobs of which two trainers may have run at once.
+        doubled: TrainingJobs of which trainers of two Jobs may have run at once.
     """
 
     records: Mapping[str, UserRecord]
@@ -67,6 +67,12 @@ def is_settled(raw: Mapping[str, Any] | None, record: UserRecord) -> bool:
     return requested == status.get("observedRetrainRequest") and (record.acted or not must_act)
 
 
+def table(rows: list[Row]) -> str:
+    """The rows as text, one below the other."""
+    width = max(len(row.what) for row in rows)
+    return "\n".join(f"    {row.what:{width}} {row.count:6} {' '.join(row.offenders)}" for row in rows)
+
+
 def verdict(seen: Observations) -> list[Row]:
     """Everything that must never happen, with those that it happened to."""
     created = _jobs_by_name(seen.audit)
@@ -84,7 +90,7 @@ def verdict(seen: Observations) -> list[Row]:
         ("TrainingJobs lost: not at the end of their story", _lost(seen)),
         ("Jobs created twice for one attempt", _created_twice(created, seen.audit)),
         ("Jobs of an attempt that no status names", _unclaimed(created, seen)),
-        ("TrainingJobs with two trainers at once", seen.doubled),
+        ("TrainingJobs with trainers of two Jobs at once", seen.doubled),
         ("Runs that ended twice, or attempts counted down", _turned_back(seen.audit.statuses)),
         ("Runs without a cause", _without_cause(seen, by_hand, runs, runs=True)),
         ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False)),

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from support.chaos.node_plan import NODE_LONG, NODE_SHORT, Act, NodeSize, make_node_plan
 from support.chaos.plan import KILL_INTERVAL, LONG, SHORT, Fault, Size, make_plan
 from support.chaos.stories import Story
 
@@ -41,3 +42,11 @@ def test_operators_are_killed_only_while_they_reach_the_api_server(size: Size) -
                 assert not blocked
                 assert injection.at - last_kill >= KILL_INTERVAL[0]
                 last_kill = injection.at
+
+
+@pytest.mark.parametrize("size", [NODE_SHORT, NODE_LONG], ids=["short", "long"])
+def test_the_plan_of_a_node_depends_on_the_seed_only_and_contains_every_act(size: NodeSize) -> None:
+    plan = make_node_plan(3, size)
+    assert plan == make_node_plan(3, size) != make_node_plan(4, size)
+    assert Counter(event.act for event in plan) == dict.fromkeys(Act, size.rounds)
+    assert [event.at for event in plan] == sorted(event.at for event in plan)
