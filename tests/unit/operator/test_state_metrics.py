@@ -10,6 +10,7 @@ from support.operator_objects import World
 from trainingjob_api.text import timestamp
 from trainingjob_operator.core.observation import last_change, last_success
 from trainingjob_operator.core.parent import Parent, TrainingJob
+from trainingjob_operator.core.status import HISTORY_LENGTH
 from trainingjob_operator.state_metrics import NAMED_OBJECTS, State, families
 
 
@@ -29,7 +30,8 @@ def test_the_last_success_stays_while_later_runs_fail() -> None:
     world = World().start().succeed()
     success = last_success(world.parent())
     assert success == world.status["completionTime"]
-    world.pass_time(3600).request_retrain("again").start().fail(17)
+    for request in range(HISTORY_LENGTH + 1):
+        world.pass_time(3600).request_retrain(str(request)).start().fail(17)
     assert last_success(world.parent()) == success
 
 

@@ -54,8 +54,7 @@ def count_fields(counts: Mapping[str, int]) -> dict[str, Any]:
 def result_fields(decision: FinishRun) -> dict[str, Any]:
     """The fields at the end of a run, beside those of the report."""
     counts = decision.report.fields.get("machines") if decision.report else None
-    fields = count_fields(counts) if counts else {}
-    return fields | ({"lastSuccessfulTime": timestamp(decision.time)} if decision.outcome == "Succeeded" else {})
+    return count_fields(counts) if counts else {}
 
 
 def _next_run(parent: Parent, now: datetime) -> dict[str, str]:

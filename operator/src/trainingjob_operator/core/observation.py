@@ -20,7 +20,10 @@ def reason_of(parent: Parent) -> str:
 
 
 def last_success(parent: Parent) -> str:
-    """When the last run succeeded, of those that the status still lists; when the object was created, for none."""
+    """When the last run succeeded; when the object was created, for none.
+
+    A TrainingJob of version 0.2 or older has no ``lastSuccessfulTime``; its last runs are in the history.
+    """
     ended = (
         run["completionTime"]
         for run in parent.status.get("history") or ()

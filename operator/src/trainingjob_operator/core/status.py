@@ -175,6 +175,7 @@ def _finished(snapshot: Snapshot, decision: FinishRun, now: datetime) -> dict[st
         status["lastFailure"] = _last_failure(decision.failure)
     progress = {k: v for k, v in (status.get("progress") or {}).items() if k != "estimatedCompletionTime"}
     if decision.outcome == "Succeeded":
+        status["lastSuccessfulTime"] = timestamp(decision.time)
         progress |= {"percentage": 100, "display": "100%"}
     if progress:
         status["progress"] = progress
