@@ -3,18 +3,16 @@
 import logging
 import re
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import cache
+from cluster.go_modules import compile_packages, go_version_line, module_key
 from cluster.processes import ServerError
-from cluster.programs import run_program
 
 _SOURCE = Path(__file__).parent / "go"
 _CONTROL_PLANE = ("etcd", "kube-apiserver")
 _COMPONENTS = (*_CONTROL_PLANE, "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
-_REPORT_SECONDS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ def go_version() -> str | None:
     Raises:
         ProgramError: Go does not print its version.
     """
-    return _go_version_line().split()[2].removeprefix("go") if go_program() else None
+    return go_version_line(_SOURCE).split()[2].removeprefix("go") if go_program() else None
 
 
 def required_go() -> str:
@@ -99,42 +97,21 @@ def built_binaries() -> Binaries:
 
 
 def _key() -> str:
-    sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
-    return cache.digest([_go_version_line(), *(part for path in sources for part in (path.name, path.read_bytes()))])
-
-
-def _go_version_line() -> str:
-    return run_program(["go", "version"], folder=_SOURCE)
+    return module_key(_SOURCE)
 
 
 def _build(folder: Path) -> None:
-    started = time.monotonic()
-    logger.info("Compiling Kubernetes, once: about 6 minutes on two cores; downloading its Go modules")
-    programs = [".", "./pause"]
-    packages = len(run_program(["go", "list", "-deps", *programs], folder=_SOURCE).splitlines())
-    flags = ["-v", "-trimpath", "-ldflags", f"-s -w {_version_flags()}"]
-    compiled, reported = 0, started
-
-    def report(_: str) -> None:
-        nonlocal compiled, reported
-        compiled += 1
-        if time.monotonic() - reported > _REPORT_SECONDS:
-            reported = time.monotonic()
-            logger.info("Compiled %d of %d packages", compiled, packages)
-
-    command = ["go", "build", *flags, "-o", f"{folder}/", *programs]
-    run_program(command, folder=_SOURCE, environment={"CGO_ENABLED": "0"}, each_line=report)
+    compile_packages("Kubernetes", _SOURCE, [".", "./pause"], folder, variables=_version_variables(), minutes=6)
     for component in _COMPONENTS:
         (folder / component).symlink_to("kubernetes")
-    logger.info("Compiled Kubernetes in %.0f seconds", time.monotonic() - started)
 
 
-def _version_flags() -> str:
+def _version_variables() -> dict[str, str]:
     # The build of Kubernetes sets these. Without them each component has version v0.0.0, and kubectl prints a warning.
     found = _in_go_mod(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)")
     values = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3], "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return " ".join(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())
+    return {f"{package}.{name}": value for package in packages for name, value in values.items()}
 
 
 def _in_go_mod(pattern: str) -> re.Match[str]:

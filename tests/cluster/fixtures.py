@@ -94,14 +94,19 @@ def cluster_kind(pytestconfig: pytest.Config) -> str:
         unavailable(str(error))
 
 
+def binaries_of(cluster_kind: str) -> Binaries:
+    """The programs of a control plane that this process starts."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+    return existing_binaries(Path(assets)) if cluster_kind == "assets" else built_binaries()
+
+
 @pytest.fixture(scope="session")
 def cluster(cluster_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kubernetes API server with its controllers; without a node unless the cluster exists already."""
     if cluster_kind == "existing":
         yield existing_cluster(os.environ)
         return
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    binaries = existing_binaries(Path(assets)) if cluster_kind == "assets" else built_binaries()
+    binaries = binaries_of(cluster_kind)
     with control_plane_running(tmp_path_factory.mktemp("cluster"), binaries) as control_plane:
         yield cluster_of(control_plane, binaries)
 

@@ -7,6 +7,8 @@ from xdist.scheduler import LoadScopeScheduling
 # There can be only one node on a machine, and a control plane takes long to start.
 _SHARED_SERVERS = {
     "tests/e2e/": "node",
+    "tests/integration/argocd/": "Argo CD",
+    "tests/integration/kueue/": "Kueue",
     "tests/integration/operator/": "control plane",
     "tests/manifests/": "control plane",
 }
