@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cluster.clusters import Cluster
+from cluster.definitions import wait_established
 from cluster.processes import wait_until
 from cluster.programs import ProgramError
 from support.api_schema import CRD_FILES
@@ -86,8 +87,7 @@ def installed(cluster: Cluster) -> None:
     wanted = [document for document in documents if document["kind"] not in ("Deployment", "ConfigMap", "Service")]
     text = yaml.safe_dump_all(wanted)
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=text)
-    files = [f"--filename={file}" for file in CRD_FILES.values()]
-    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    wait_established(cluster)
 
 
 @pytest.mark.usefixtures("installed")

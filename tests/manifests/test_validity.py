@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 
 from cluster.clusters import Cluster
+from cluster.definitions import wait_established
 from cluster.processes import wait_until
 from cluster.programs import ProgramError, run_program
 from support.api_schema import CRD_FILES
@@ -62,8 +63,7 @@ def documents(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, reques
 def existing(cluster: Cluster) -> Callable[[str], None]:
     """Creates a namespace unless it exists. The CRDs exist."""
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", f"--kustomize={ROOT / 'crds'}")
-    files = [f"--filename={file}" for file in CRD_FILES.values()]
-    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    wait_established(cluster)
 
     @functools.cache
     def create(name: str) -> None:

@@ -17,10 +17,10 @@ import yaml
 from cluster import cache
 from cluster.clusters import Cluster
 from cluster.control_plane import LOOPBACK
+from cluster.definitions import wait_established
 from cluster.go_modules import compile_packages, copy_module_files, module_key
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.programs import run_program
-from peers.definitions import wait_established
 
 NAMESPACE = "argocd"
 _VERSION = "3.6.1"

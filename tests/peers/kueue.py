@@ -17,9 +17,9 @@ from cluster import cache
 from cluster.binaries import Binaries
 from cluster.clusters import Cluster, cluster_of
 from cluster.control_plane import LOOPBACK, ControlPlane
+from cluster.definitions import wait_established
 from cluster.go_modules import compile_packages, copy_module_files, module_key
 from cluster.processes import Server, free_ports, start_server, wait_until
-from peers.definitions import wait_established
 
 _MODULE = "sigs.k8s.io/kueue"
 _SOURCE = Path(__file__).parent / "go" / "kueue"

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from cluster.clusters import Cluster
+from cluster.definitions import wait_established
 from cluster.processes import Server, free_ports, start_server, wait_until
 from cluster.simulated_node import SimulatedNode
 from support.api_proxy import ApiProxy, write_kubeconfig_through
@@ -125,7 +126,7 @@ def apply_training_job_api(cluster: Cluster) -> None:
     """Applies the CRDs and waits until the API server serves them."""
     files = [f"--filename={file}" for file in CRD_FILES.values()]
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", *files)
-    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    wait_established(cluster)
     # kubectl still has its list of resources from before; it reads them again when it does not find one, but not for a
     # short name.
     cluster.run_kubectl("get", ",".join(file.stem for file in CRD_FILES.values()), "--all-namespaces")

@@ -9,6 +9,7 @@ import yaml
 from kubernetes.client import ApiException, BatchV1Api, CoreV1Api, CustomObjectsApi
 
 from cluster.clusters import Cluster
+from cluster.definitions import wait_established
 from cluster.processes import wait_until
 from support.operator_process import Operator
 from support.training_jobs import LABEL_NAME, TrainingJobs, condition, message
@@ -117,7 +118,7 @@ def workloads(cluster: Cluster, namespace: str, applied: Any) -> Any:
             "spec": {"group": KUEUE, "scope": "Namespaced", "names": names, "versions": [version]},
         }
     )
-    cluster.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{name}")
+    wait_established(cluster)
     objects = CustomObjectsApi(cluster.client())
 
     def make(job: Any, words: str) -> None:

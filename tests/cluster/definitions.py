@@ -1,4 +1,6 @@
-"""The definitions of custom resources that a peer installs."""
+"""The definitions of custom resources in a cluster."""
+
+from typing import Any
 
 from kubernetes.client import ApiextensionsV1Api
 
@@ -8,12 +10,13 @@ from cluster.processes import wait_until
 
 def wait_established(cluster: Cluster) -> None:
     """Waits until the API server serves every custom resource. `kubectl wait` fails on one without a condition yet."""
-    definitions = ApiextensionsV1Api(cluster.client())
+    api = ApiextensionsV1Api(cluster.client())
 
     def established() -> bool:
+        definitions: list[Any] = api.list_custom_resource_definition().items
         return all(
-            any(each.type == "Established" and each.status == "True" for each in found.status.conditions or ())
-            for found in definitions.list_custom_resource_definition().items
+            any(each.type == "Established" and each.status == "True" for each in definition.status.conditions or ())
+            for definition in definitions
         )
 
     wait_until(established, "every custom resource is served")
