@@ -49,7 +49,9 @@ class Application:
             automated: its sync policy; None: it is synced by `sync` only.
             finalizers: of its object.
         """
-        policy = {"syncOptions": list(options)} | ({"automated": dict(automated)} if automated is not None else {})
+        policy: dict[str, Any] = {"syncOptions": list(options)}
+        if automated is not None:
+            policy["automated"] = dict(automated)
         body = {
             "apiVersion": f"{_KIND[0]}/{_KIND[1]}",
             "kind": "Application",
@@ -65,8 +67,8 @@ class Application:
 
     def get(self) -> dict[str, Any]:
         """The object as it is now."""
-        found: dict[str, Any] = self._objects.get_namespaced_custom_object(*_KIND, self._name)
-        return found
+        found: Any = self._objects.get_namespaced_custom_object(*_KIND, self._name)
+        return dict(found)
 
     def delete(self) -> None:
         """Deletes it, and what its finalizers say."""

@@ -93,7 +93,7 @@ class ArgoCD:
         Raises:
             ProgramError: it failed.
         """
-        options = ["--server", self._address, "--plaintext", "--config", self._home / "config"]
+        options = ["--server", self._address, "--plaintext", "--config", str(self._home / "config")]
         return run_program([self._built / "argocd", *arguments, *options], environment={"HOME": str(self._home)})
 
 

@@ -109,7 +109,11 @@ class Kueue:
         path = self._folder / "configuration.yaml"
         path.write_text(yaml.safe_dump(configuration))
         # The server of pending workloads wants certificates of its own.
-        command = [self._built / "kueue", f"--config={path}", "--feature-gates=VisibilityOnDemand=false"]
+        command: list[str | Path] = [
+            self._built / "kueue",
+            f"--config={path}",
+            "--feature-gates=VisibilityOnDemand=false",
+        ]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "KUBECONFIG": str(self._kubeconfig)}
         server = start_server(command, self._folder / "kueue.log", environment=environment)
         self._server = server
