@@ -17,13 +17,15 @@ VALIDITY = timedelta(minutes=5)
 
 
 def read_at(snapshot: Snapshot) -> datetime | None:
-    """When to read why the Job has no pod; None if it has one."""
+    """When to read why a queue holds the Job or why it has no pod; None if neither is so."""
     job, pod = snapshot.job, snapshot.pod
-    if job is None or job.deleting or (pod is not None and pod.is_active):
+    if job is None or job.deleting:
         return None
-    if job.suspended and not job.queue:
-        return None
-    since = job.created if job.suspended else unbound_since(snapshot)
+    if job.suspended:
+        # The pod of a Job that is preempted may take minutes to end.
+        since = job.created if job.queue else None
+    else:
+        since = None if pod is not None and pod.is_active else unbound_since(snapshot)
     if since is None:
         return None
     known = current_explanation(snapshot)

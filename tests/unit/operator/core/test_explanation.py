@@ -54,6 +54,16 @@ def test_the_explanation_of_a_queued_job_is_dropped_after_its_admission() -> Non
     assert world.touch_job().settle().status["phase"] == "Pending"
 
 
+def test_a_preempted_job_is_explained_while_its_pod_still_ends() -> None:
+    world = World(scheduling={"queueName": "team"}).settle()
+    world.job["spec"]["suspend"] = False
+    world.add_pod().bind().run().settle().pass_time(LONG_DEBOUNCE.total_seconds())
+    world.explanation_text = "Preempted to accommodate another"
+    world.job["spec"]["suspend"] = True
+    world.touch_job().delete_pod().settle()
+    assert world.message == "Queue team holds the Job; no deadline applies: Preempted to accommodate another"
+
+
 def test_without_the_right_to_read_workloads_the_status_names_a_command() -> None:
     world = World(scheduling={"queueName": "team"}).settle().pass_time(LONG_DEBOUNCE.total_seconds()).settle()
     uid = world.job["metadata"]["uid"]
