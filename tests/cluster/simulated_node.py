@@ -44,19 +44,19 @@ class SimulatedNode:
         self.name = name
         self._core = CoreV1Api(client)
 
-    def pods(self, namespace: str, label_selector: str = "") -> list[Pod]:
-        """The pods of a namespace that are bound to this node, the oldest first."""
-        pods = self._core.list_namespaced_pod(
-            namespace, label_selector=label_selector, field_selector=f"spec.nodeName={self.name}"
-        ).items
+    def pods(self, namespace: str, label_selector: str = "", *, unfinished: bool = False) -> list[Pod]:
+        """The pods of a namespace that are bound to this node, the oldest first; all, or those that have not ended."""
+        fields = f"spec.nodeName={self.name}"
+        if unfinished:
+            fields += ",status.phase!=Succeeded,status.phase!=Failed"
+        pods = self._core.list_namespaced_pod(namespace, label_selector=label_selector, field_selector=fields).items
         return sorted(pods, key=lambda pod: (pod.metadata.creation_timestamp, pod.metadata.name))
 
     def pod(self, namespace: str, label_selector: str = "") -> Pod:
         """Waits for the one pod that has not ended yet, and returns it."""
 
         def unfinished() -> list[Pod]:
-            pods = self.pods(namespace, label_selector)
-            return [pod for pod in pods if pod.status.phase not in ("Succeeded", "Failed")]
+            return self.pods(namespace, label_selector, unfinished=True)
 
         wait_until(lambda: len(unfinished()) == 1, f"one pod {label_selector} of {namespace} on {self.name}")
         return unfinished()[0]

@@ -153,15 +153,14 @@ class TrainingJobs:
         )
 
     def play_kubelet(self) -> None:
-        """Advances every pod of the namespace: pending pods start, running pods succeed."""
-        for pod in self.node.pods(self.namespace):
+        """Advances every pod of the namespace: pending pods start, running pods succeed, deleted ones are removed."""
+        for pod in self.node.pods(self.namespace, unfinished=True):
             if pod.metadata.deletion_timestamp is not None:
-                continue
-            if pod.status.phase == "Pending":
+                self.node.remove(pod)
+            elif pod.status.phase == "Pending":
                 self.node.run(pod)
             elif pod.status.phase == "Running":
                 self.node.finish(pod, 0, self.report(pod, reason="Completed"))
-        self.node.remove_deleted(self.namespace)
 
     def phases(self) -> Counter[str]:
         """How many objects are in which phase."""
