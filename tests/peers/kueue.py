@@ -127,7 +127,8 @@ class Kueue:
     @contextlib.contextmanager
     def metrics_certificates(self) -> Iterator[None]:
         """Puts its certificate where it reads that of its metrics."""
-        _METRICS_CERTIFICATES.mkdir(parents=True)
+        # A run that was killed has left it.
+        _METRICS_CERTIFICATES.mkdir(parents=True, exist_ok=True)
         try:
             for file in self._certificates.iterdir():
                 shutil.copy(file, _METRICS_CERTIFICATES)
