@@ -27,7 +27,7 @@ class EndedPod:
 
     Attributes:
         job: uid of its Job.
-        failed: whether it counts as a failure of the Job: it failed, and not because of a disruption or on request.
+        failed: whether it counts as a failure of the Job: it failed, and not because of a disruption.
     """
 
     job: str
@@ -86,7 +86,7 @@ class Kubelet:
 
     def _record(self, raw: Mapping[str, Any]) -> None:
         conditions = {each["type"] for each in raw["status"].get("conditions", ()) if each["status"] == "True"}
-        failed = raw["status"]["phase"] == "Failed" and "DisruptionTarget" not in conditions and not _stopped(raw)
+        failed = raw["status"]["phase"] == "Failed" and "DisruptionTarget" not in conditions
         self.ended[raw["metadata"]["uid"]] = EndedPod(_owner(raw), failed)
 
     def _due(self, raw: Mapping[str, Any]) -> Any:
@@ -127,11 +127,6 @@ class Kubelet:
         else:
             node.finish(pod, 0, self._jobs.report(pod, reason="Completed", summary="skill 0.31"))
         self._told[name] += 1
-
-
-def _stopped(raw: Mapping[str, Any]) -> bool:
-    states = (each["state"].get("terminated") or {} for each in raw["status"].get("containerStatuses", ()))
-    return any(state.get("exitCode") == _STOPPED for state in states)
 
 
 def _owner(raw: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainingjob_api.exit_codes import FINAL_EXIT_CODES, ExitCode
+from trainingjob_api.exit_codes import FINAL_EXIT_CODES
 from trainingjob_api.names import (
     API_VERSION,
     CONTAINER,
@@ -63,9 +63,14 @@ def build_job(parent: Parent, configuration: Configuration) -> dict[str, Any]:
             "podFailurePolicy": {
                 "rules": [
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    # The pod of a Job that Kueue preempts is deleted without that condition.
-                    {"action": "Ignore", "onExitCodes": _exit_codes(ExitCode.STOPPED)},
-                    {"action": "FailJob", "onExitCodes": _exit_codes(*FINAL_EXIT_CODES)},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [int(code) for code in FINAL_EXIT_CODES],
+                        },
+                    },
                 ]
             },
             "template": {
@@ -78,10 +83,6 @@ def build_job(parent: Parent, configuration: Configuration) -> dict[str, Any]:
         }
         | ({"suspend": True} if queue else {}),
     }
-
-
-def _exit_codes(*codes: ExitCode) -> dict[str, Any]:
-    return {"containerName": CONTAINER, "operator": "In", "values": [int(code) for code in codes]}
 
 
 def _labels(parent: Parent, specification: Specification) -> dict[str, str]:

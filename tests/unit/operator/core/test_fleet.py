@@ -35,7 +35,7 @@ def test_the_job_is_indexed_and_completes_with_its_first_worker() -> None:
     assert spec["backoffLimitPerIndex"] == 4
     assert "backoffLimit" not in spec
     assert spec["successPolicy"] == {"rules": [{"succeededCount": 1}]}
-    assert spec["podFailurePolicy"]["rules"][-1]["onExitCodes"]["values"][-1] == 18
+    assert spec["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"][-1] == 18
 
 
 def test_children_name_the_kind_of_their_parent() -> None:

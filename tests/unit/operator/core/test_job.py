@@ -159,11 +159,10 @@ def test_job_and_pod_inherit_no_label_of_the_trainingjob() -> None:
     assert "blockOwnerDeletion" not in owner
 
 
-def test_disruptions_and_stops_are_ignored_before_the_rule_that_fails_the_job() -> None:
+def test_disruptions_are_ignored_before_any_rule_on_exit_codes() -> None:
     spec = job_of(runPolicy={"backoffLimit": 7, "activeDeadlineSeconds": 60})["spec"]
-    ignore, stopped, final = spec["podFailurePolicy"]["rules"]
+    ignore, final = spec["podFailurePolicy"]["rules"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
-    assert (stopped["action"], stopped["onExitCodes"]["values"]) == ("Ignore", [14])
     assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [10, 11, 15, 16, 17, 18])
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["podReplacementPolicy"]) == (7, 60, "Failed")
     assert "suspend" not in spec
