@@ -8,16 +8,16 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from kubernetes.client import CoreV1Api, CoreV1Event
+from kubernetes.client import CoreV1Api
 
 from cluster.processes import wait_until
 from demo.deployment import look
 from demo.story import ending
 from support.chaos.node_plan import NODE_LONG, NODE_SHORT, USER_ACTS, Act, Event, make_node_plan, names
-from support.chaos.verdict import Row, table
+from support.chaos.verdict import Row, is_observed, table
 from support.pods import TRAINER, operator_pods
 from support.pumps import PATIENCE_SECONDS, Pumps
-from trainingjob_api.hashing import spec_hash
+from support.training_jobs import jobs_created
 from trainingjob_api.names import LABEL_NAME, RETRAIN_ANNOTATION
 
 pytestmark = pytest.mark.needs("controllers", "node")
@@ -94,24 +94,13 @@ class Users:
 
 def is_settled(job: dict[str, Any]) -> bool:
     """Whether the model of the current spec and of the last request is there."""
-    status, requested = job.get("status", {}), job["metadata"].get("annotations", {}).get(RETRAIN_ANNOTATION)
-    current = status.get("specHash") == spec_hash(job["spec"]) and status.get("observedRetrainRequest") == requested
-    return current and ending(job) == "Succeeded"
-
-
-def jobs_created(pumps: Pumps) -> Counter[str]:
-    """How many Jobs of each name were created, by the Events about their first pods."""
-    events: list[CoreV1Event] = (
-        CoreV1Api(pumps.client).list_namespaced_event(pumps.namespace, field_selector="reason=SuccessfulCreate").items
-    )
-    created = {(each.involved_object.name, each.involved_object.uid) for each in events}
-    return Counter(name for name, _ in created)
+    return is_observed(job) and ending(job) == "Succeeded"
 
 
 def verdict(pumps: Pumps, users: Users) -> list[Row]:
     """What must not happen, with the TrainingJobs that it happened to."""
     jobs = {job["metadata"]["name"]: dict(job) for job in look(pumps.client, pumps.namespace)}
-    created, of_name = jobs_created(pumps), defaultdict(list)
+    created, of_name = jobs_created(CoreV1Api(pumps.client), pumps.namespace), defaultdict(list)
     for job in created:
         of_name[job.rsplit("-", 3)[0]].append(job)
     with closing(pumps.database.connect()) as session, session.cursor() as cursor:

@@ -168,10 +168,8 @@ class TrainingJobs:
         return Counter(item.get("status", {}).get("phase", "") for item in found["items"])
 
     def job_names_ever(self) -> Counter[str]:
-        """How many Jobs of each name were ever created, by the Events of the Job controller about their first pod."""
-        events = self._core.list_namespaced_event(self.namespace, field_selector="reason=SuccessfulCreate").items
-        created = {(e.involved_object.name, e.involved_object.uid) for e in events if e.involved_object.kind == "Job"}
-        return Counter(name for name, _ in created)
+        """How many Jobs of each name were ever created."""
+        return jobs_created(self._core, self.namespace)
 
     def succeed(self, pod: Any, **content: Any) -> dict[str, Any]:
         """Ends a pod with a report of success, and waits for the status."""
@@ -180,6 +178,13 @@ class TrainingJobs:
         return self.wait_phase(
             "Succeeded", name=pod.metadata.labels[LABEL_NAME], run=int(pod.metadata.labels[f"{GROUP}/run"])
         )
+
+
+def jobs_created(core: CoreV1Api, namespace: str) -> Counter[str]:
+    """How many Jobs of each name were ever created, by the Events of the Job controller about their first pod."""
+    events = core.list_namespaced_event(namespace, field_selector="reason=SuccessfulCreate").items
+    created = {(e.involved_object.name, e.involved_object.uid) for e in events if e.involved_object.kind == "Job"}
+    return Counter(name for name, _ in created)
 
 
 def condition(status: Mapping[str, Any], kind: str) -> tuple[str, str]:

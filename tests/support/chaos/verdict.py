@@ -57,14 +57,19 @@ def is_settled(raw: Mapping[str, Any] | None, record: UserRecord) -> bool:
     if raw is None:
         return False
     status, expected = raw.get("status", {}), EXPECTATIONS[record.story]
-    if (status.get("phase"), status.get("specHash")) != (expected.phase, spec_hash(raw["spec"])):
+    if not is_observed(raw) or status.get("phase") != expected.phase:
         return False
     reason = condition(status, "Succeeded")[1]
     if reason == "JobDeleted" or expected.reason not in {None, reason}:
         return False
-    requested = raw["metadata"].get("annotations", {}).get(RETRAIN_ANNOTATION)
     must_act = expected.attempts > 1 or record.removed is not None
-    return requested == status.get("observedRetrainRequest") and (record.acted or not must_act)
+    return record.acted or not must_act
+
+
+def is_observed(raw: Mapping[str, Any]) -> bool:
+    """Whether the status is about the current spec and the last request for a run."""
+    status, requested = raw.get("status", {}), raw["metadata"].get("annotations", {}).get(RETRAIN_ANNOTATION)
+    return status.get("specHash") == spec_hash(raw["spec"]) and status.get("observedRetrainRequest") == requested
 
 
 def table(rows: list[Row]) -> str:
