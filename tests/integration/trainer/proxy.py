@@ -71,13 +71,14 @@ class Proxy:
                     continue
             if self._to_answer:
                 client.recv(65536)
+                # Counted first: the program may act on the answer before this thread goes on.
+                self.answered += 1
                 client.sendall(self._to_answer.pop())
                 client.shutdown(socket.SHUT_WR)
                 # If unread data is left, closing the socket discards the answer.
                 while client.recv(65536):
                     pass
                 client.close()
-                self.answered += 1
                 continue
             server = socket.create_connection(self._target)
             request_cut, answer_cut = (None, cut) if cut and cut.in_answer else (cut, None)
