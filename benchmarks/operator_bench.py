@@ -28,6 +28,8 @@ from support.training_jobs import TrainingJobs
 
 IDLE, REPEATS = 30, 3
 PATIENCE_SECONDS = 300
+# Each look costs the API server or the operator time that the measurement would count.
+POLL_SECONDS = 0.5
 NAMESPACE = "load"
 JOBS, PODS = f"apis/batch/v1/namespaces/{NAMESPACE}/jobs", f"api/v1/namespaces/{NAMESPACE}/pods"
 TRAININGJOBS = f"{API}/namespaces/{NAMESPACE}/trainingjobs"
@@ -115,6 +117,7 @@ def _children_of_many(here: Place, began: float, number: int) -> dict[str, float
             lambda path=path: count(client, path) >= number,  # type: ignore[misc]
             f"{number} {name}",
             patience_seconds=PATIENCE_SECONDS,
+            poll_seconds=0.1,
         )
         seconds[name] = time.perf_counter() - began
     return seconds
@@ -139,6 +142,7 @@ def _wait_reported(here: Place, process: Server, number: int) -> None:
         f"{number} TrainingJobs are queued",
         [process],
         patience_seconds=PATIENCE_SECONDS,
+        poll_seconds=POLL_SECONDS,
     )
 
 

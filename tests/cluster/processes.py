@@ -14,7 +14,6 @@ from cluster.programs import ProgramError, ending, keep_log, tail
 
 # Below Linux's ephemeral range, so that no outgoing connection takes a port between its choice and its use.
 _PORTS = range(20000, 32000)
-_POLL_SECONDS = 0.05
 
 
 class ServerError(ProgramError):
@@ -130,7 +129,12 @@ def _start(
 
 
 def wait_until(
-    ready: Callable[[], bool], what: str, servers: Iterable[Server] = (), *, patience_seconds: float = 60
+    ready: Callable[[], bool],
+    what: str,
+    servers: Iterable[Server] = (),
+    *,
+    patience_seconds: float = 60,
+    poll_seconds: float = 0.05,
 ) -> None:
     """Waits until a condition holds; fails at once if one of the servers that it depends on ends.
 
@@ -139,6 +143,7 @@ def wait_until(
         what: the condition in words, for the message.
         servers: the servers that must keep running.
         patience_seconds: how long to wait at most.
+        poll_seconds: how long to wait between two looks at the condition.
 
     Raises:
         ServerError: a server died, or the condition did not hold in time; with the end of the logs.
@@ -154,7 +159,7 @@ def wait_until(
                 return
         except OSError as error:
             trouble = error
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll_seconds)
     logs = "".join(f"\n{server.name} runs{server.last_lines()}" for server in servers)
     because = f" ({trouble})" if trouble else ""
     raise ServerError(f"{what}: not within {patience_seconds:.0f} seconds{because}{logs}")

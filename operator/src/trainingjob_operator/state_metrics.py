@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from trainingjob_api.names import FLEET_KIND, KIND
 from trainingjob_api.text import instant
-from trainingjob_operator.core.observation import last_change, last_success, phase_of, reason_of
 from trainingjob_operator.core.parent import Parent
 from trainingjob_operator.metrics import PREFIX
 
@@ -65,7 +64,7 @@ def families(state: State) -> Iterator[Metric]:
     yield _gauge("workqueue_depth", "TrainingJobs and TrainingFleets in the work queue", state.waiting)
     for kind in (KIND, FLEET_KIND):
         counts: Counter[tuple[str, ...]] = Counter(
-            (parent.namespace, parent.model_type, phase_of(parent), reason_of(parent))
+            (parent.namespace, parent.model_type, parent.phase, parent.reason)
             for parent in state.parents
             if parent.kind == kind
         )
@@ -88,25 +87,24 @@ def _trainers(state: State) -> Metric:
 
 
 def _newest_models(parents: Sequence[Parent]) -> Metric:
-    times = ((last_success(parent), parent) for parent in parents)
-    oldest = _first(times, lambda pair: pair[0])
+    oldest = _first(parents, lambda parent: parent.last_success)
     return _gauges(
         "last_success_timestamp_seconds",
         "Time of the last successful run, or of the creation before the first one; at most 100 objects, the oldest",
         ["kind", "namespace", "name", "model"],
-        {(*parent.key, parent.model_type): _seconds(time) for time, parent in oldest},
+        {(*parent.key, parent.model_type): _seconds(parent.last_success) for parent in oldest},
     )
 
 
 def _last_changes(parents: Sequence[Parent]) -> Metric:
-    changes = ((time, parent) for parent in parents if (time := last_change(parent)) is not None)
+    changes = ((time, parent) for parent in parents if (time := parent.last_change) is not None)
     oldest = _first(changes, lambda pair: pair[0])
     return _gauges(
         "last_change_timestamp_seconds",
         "Time of the last change or progress of an unfinished run; at most 100 objects, the oldest",
         ["kind", "namespace", "name", "model", "phase", "reason"],
         {
-            (*parent.key, parent.model_type, phase_of(parent), reason_of(parent)): _seconds(time)
+            (*parent.key, parent.model_type, parent.phase, parent.reason): _seconds(time)
             for time, parent in oldest
         },
     )

@@ -8,7 +8,6 @@ from prometheus_client.core import Metric
 from support.fleet_objects import NIGHTLY, FleetWorld
 from support.operator_objects import World
 from trainingjob_api.text import timestamp
-from trainingjob_operator.core.observation import last_change, last_success
 from trainingjob_operator.core.parent import Parent, TrainingJob
 from trainingjob_operator.core.status import HISTORY_LENGTH
 from trainingjob_operator.state_metrics import NAMED_OBJECTS, State, families
@@ -28,27 +27,27 @@ def training_job(name: str, **status: Any) -> Parent:
 
 def test_the_last_success_stays_while_later_runs_fail() -> None:
     world = World().start().succeed()
-    success = last_success(world.parent())
+    success = world.parent().last_success
     assert success == world.status["completionTime"]
     for request in range(HISTORY_LENGTH + 1):
         world.pass_time(3600).request_retrain(str(request)).start().fail(17)
-    assert last_success(world.parent()) == success
+    assert world.parent().last_success == success
 
 
 @pytest.mark.parametrize("world", [World(), FleetWorld()], ids=["TrainingJob", "TrainingFleet"])
 def test_without_a_success_the_creation_counts(world: World) -> None:
     world.start()
-    assert last_success(world.parent()) == timestamp(world.parent().created)
+    assert world.parent().last_success == timestamp(world.parent().created)
 
 
 def test_only_unfinished_runs_that_are_meant_to_run_have_a_last_change() -> None:
     world = World()
-    assert last_change(world.settle().parent()) == timestamp(world.now)
+    assert world.settle().parent().last_change == timestamp(world.now)
     world.pass_time(600).add_pod().bind().run().settle()
-    assert last_change(world.parent()) == timestamp(world.now)
-    assert last_change(world.succeed().parent()) is None
-    assert last_change(FleetWorld(schedule=NIGHTLY).settle().parent()) is None
-    assert last_change(World(runPolicy={"suspend": True}).settle().parent()) is None
+    assert world.parent().last_change == timestamp(world.now)
+    assert world.succeed().parent().last_change is None
+    assert FleetWorld(schedule=NIGHTLY).settle().parent().last_change is None
+    assert World(runPolicy={"suspend": True}).settle().parent().last_change is None
 
 
 def test_objects_are_counted_by_namespace_model_phase_and_reason() -> None:

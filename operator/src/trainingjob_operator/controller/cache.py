@@ -144,7 +144,7 @@ class Cache:
     def running(self, parents: Iterable[Parent]) -> Iterator[tuple[Parent, list[Pod]]]:
         """Those of the parents whose trainers run, each with the running pods of its current Job."""
         for parent in parents:
-            if parent.status.get("phase") == "Running":
+            if parent.phase == "Running":
                 snapshot = self.snapshot(parent.key)
                 pods = [pod for pod in snapshot.pods if pod.phase == "Running"] if snapshot else []
                 if pods:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from trainingjob_api import hashing
 from trainingjob_api.names import FLEET_KIND, KIND, RETRAIN_ANNOTATION, RETRY_FAILED_ANNOTATION
-from trainingjob_api.text import clean, instant
+from trainingjob_api.text import clean, instant, timestamp
 from trainingjob_operator.core.schedule import Schedule
 
 JSON = Mapping[str, Any]
@@ -112,6 +112,45 @@ class Parent(ABC):
             if condition["type"] in {"Succeeded", "Failed"} and condition["status"] == "True":
                 return str(condition["type"])
         return None
+
+    @property
+    def phase(self) -> str:
+        """The phase in the status; Pending before there is one."""
+        return str(self.status.get("phase") or "Pending")
+
+    @cached_property
+    def reason(self) -> str:
+        """The reason of the phase, "" before there is a status."""
+        return str(condition_of(self.status, "Succeeded").get("reason", ""))
+
+    @cached_property
+    def last_success(self) -> str:
+        """When the last run succeeded, in UTC; when the object was created, for none.
+
+        A TrainingJob of version 0.2 or older has no ``lastSuccessfulTime``; its last runs are in the history.
+        """
+        ended = (
+            run["completionTime"]
+            for run in self.status.get("history") or ()
+            if run["phase"] == "Succeeded" and run.get("completionTime")
+        )
+        return max((self.status.get("lastSuccessfulTime") or "", *ended)) or timestamp(self.created)
+
+    @cached_property
+    def last_change(self) -> str | None:
+        """When an unfinished run last changed its state or advanced, in UTC; None while none is meant to run.
+
+        A suspended object, one that a queue holds, and a fleet between two runs wait for somebody or something else.
+        """
+        if self.phase not in {"Pending", "Running"} or self.ended:
+            return None
+        times = [
+            timestamp(self.created),
+            self.status.get("startTime"),
+            (self.status.get("progress") or {}).get("lastReportTime"),
+            *(condition["lastTransitionTime"] for condition in self.status.get("conditions") or ()),
+        ]
+        return max(str(time) for time in times if time)
 
     @property
     def suspended(self) -> bool:
