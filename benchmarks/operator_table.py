@@ -21,11 +21,13 @@ def operator_table(bare: Sequence[Round], operated: Sequence[Round], one_run: Ro
 
     Args:
         bare: Seconds until all ``jobs`` and all ``pods`` of bare Jobs exist, for each round.
-        operated: The same of TrainingJobs in the same rounds, and seconds ``idle``, ``statuses`` and ``restart``,
-            number of ``restart writes`` and ``megabytes``.
+        operated: The same of TrainingJobs in the same rounds, and seconds ``idle``, ``statuses``, ``restart`` and
+            ``restart with more``, number of ``restart writes``, and ``megabytes`` at most.
         one_run: Number of ``writes``, and seconds until a ``standby`` acts.
     """
-    idle, restart, megabytes = (statistics.median(_each(operated, name)) for name in ("idle", "restart", "megabytes"))
+    idle, restart, restart_with_more, megabytes = (
+        statistics.median(_each(operated, name)) for name in ("idle", "restart", "restart with more", "megabytes")
+    )
     restart_writes, bare_pods = max(_each(operated, "restart writes")), _each(bare, "pods")
     standby, writes = one_run["standby"], one_run["writes"]
     rows = [
@@ -35,7 +37,10 @@ def operator_table(bare: Sequence[Round], operated: Sequence[Round], one_run: Ro
         _compared("last status (bare: all pods exist)", bare_pods, _each(operated, "statuses"), STATUSES_RATIO),
         _alone(f"restart with {AT_ONCE} standing", seconds(restart), at_most("time", restart, 5, " s")),
         _alone("writes of that restart", f"{restart_writes:.0f}", at_most("writes", restart_writes, 0)),
-        _alone(f"memory with {STANDING} standing", f"{megabytes:.0f} MB", at_most("memory", megabytes, 200, " MB")),
+        Row((f"restart with {STANDING} standing", "", seconds(restart_with_more), "")),
+        _alone(
+            f"memory with {STANDING} standing, at most", f"{megabytes:.0f} MB", at_most("memory", megabytes, 200, " MB")
+        ),
         _alone("writes of one run", f"{writes:.0f}", at_most("writes", writes, 5)),
         _alone("a standby acts after", seconds(standby), at_most("time", standby, 20, " s")),
     ]

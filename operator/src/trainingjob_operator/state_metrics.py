@@ -103,10 +103,7 @@ def _last_changes(parents: Sequence[Parent]) -> Metric:
         "last_change_timestamp_seconds",
         "Time of the last change or progress of an unfinished run; at most 100 objects, the oldest",
         ["kind", "namespace", "name", "model", "phase", "reason"],
-        {
-            (*parent.key, parent.model_type, parent.phase, parent.reason): _seconds(time)
-            for time, parent in oldest
-        },
+        {(*parent.key, parent.model_type, parent.phase, parent.reason): _seconds(time) for time, parent in oldest},
     )
 
 

@@ -51,6 +51,22 @@ def test_the_watches_report_changes_without_a_restart(operator: Operator, jobs: 
     assert operator.metric(process, "trainingjob_operator_watch_restarts_total") == 0
 
 
+def test_after_a_restart_the_resync_alone_finds_what_stands(operator: Operator, jobs: TrainingJobs) -> None:
+    process = operator.start()
+    jobs.apply(runPolicy={"suspend": True})
+    jobs.wait_phase("Suspended")
+    operator.kill(process)
+    process = operator.start()
+    wait_until(
+        lambda: operator.metric(process, "trainingjob_operator_reconciliations_total") > 0,
+        "it is reconciled",
+        [process],
+    )
+    changes = {"name": "trainingjob_operator_changes_total", "resource": "trainingjobs"}
+    assert operator.metric(process, source="resync", **changes) == 1
+    assert operator.metric(process, source="watch", **changes) == 0
+
+
 def test_the_watches_continue_after_all_were_rejected_for_a_while(
     proxy: ApiProxy, behind: Operator, jobs: TrainingJobs
 ) -> None:

@@ -51,7 +51,7 @@ def test_the_json_of_a_row_has_its_cells_goals_and_verdict() -> None:
 
 def test_the_operator_is_compared_with_bare_jobs_of_the_same_round() -> None:
     bare = [{"jobs": 1.0, "pods": 2.0}, {"jobs": 2.0, "pods": 4.0}, {"jobs": 4.0, "pods": 8.0}]
-    alone = {"idle": 0.02, "restart": 1, "restart writes": 0, "megabytes": 150}
+    alone = {"idle": 0.02, "restart": 1, "restart with more": 9, "restart writes": 0, "megabytes": 150}
     operated = [
         {"jobs": ratio * of["jobs"], "pods": of["pods"], "statuses": 3 * of["pods"], **alone}
         for ratio, of in zip((5, 3, 3), bare, strict=True)

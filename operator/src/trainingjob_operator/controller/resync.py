@@ -1,12 +1,13 @@
-"""Lists everything again: at the start, before any write, then periodically, and after each restart of kopf.
+"""Lists everything: when the watches have started, before any write, then periodically, and after each interruption.
 
-A watch that was interrupted can miss a deletion; a complete list cannot.
+A watch tells nothing about the time before it started; a complete list does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ from trainingjob_operator.core.parent import TrainingFleet, TrainingJob
 INTERVAL_SECONDS = 600.0
 INTERVAL_WITHOUT_RIGHTS_SECONDS = 30.0
 """While a right is missing, so that the operator notices soon when it is granted."""
+WATCHES_SECONDS = 5.0
+"""How long the first list waits for the watches. If they do not start, it is made without them."""
 
 ParentKind = TypeVar("ParentKind", TrainingJob, TrainingFleet)
 
@@ -52,7 +55,6 @@ class Resync:
     async def run(self) -> None:
         """Resync for ever."""
         while True:
-            self._due.clear()
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(ApiError),
                 wait=wait_random_exponential(multiplier=0.5, max=30),
@@ -72,6 +74,11 @@ class Resync:
 
     async def _list_everything(self) -> None:
         await self._access.check()
+        if self._access.watchable and not self.synced.is_set():
+            # A list that is older than the start of the watches would have to be repeated.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), WATCHES_SECONDS)
+        self._due.clear()
         for namespace in self._access.watchable:
             # Children first: the Job of a parent that is in the cache without it would be created again.
             self._replace(Pod, namespace, await self._client.list_all(Pod, namespace))

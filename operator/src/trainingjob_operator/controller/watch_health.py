@@ -37,6 +37,10 @@ class WatchHealth:
         self._watches = {path: self._watches.get(path) or _Watch(now) for path in paths}
         self._not_started = set(self._watches)
 
+    def expects(self, path: str) -> bool:
+        """Whether there is a watch of this path."""
+        return path in self._watches
+
     def record_activity(self, path: str) -> None:
         """The API server sent data of a watch, or of the list before it."""
         if path in self._watches:

@@ -36,7 +36,8 @@ class Watcher:
         connection: To the API server.
         registry: Builds the handlers of kopf from a function that logs in.
         access: The namespaces that can be watched.
-        resync: Is requested after each restart, because a watch can miss a deletion in the meantime.
+        resync: Is requested when the watches have started, and after each interruption, because a watch tells nothing
+            about the time before.
         identity: Name of this replica.
         on_start: Called when kopf has started.
     """
@@ -119,9 +120,13 @@ class Watcher:
             for session in sessions:
                 await session.close()
 
+    def _on_list(self) -> None:
+        if self._health.started:
+            self._resync.request()
+
     async def _run_kopf(self, namespaces: tuple[str, ...], sessions: list[aiohttp.ClientSession]) -> None:
         def log_in() -> kopf.AiohttpSession:
-            sessions.append(open_session(self._connection, self._health))
+            sessions.append(open_session(self._connection, self._health, self._on_list))
             return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=sessions[-1])
 
         # At its end, kopf cancels every task that was created after it, so that the other tasks must exist before.
