@@ -20,9 +20,15 @@ def core(cluster: Cluster) -> CoreV1Api:
     return CoreV1Api(cluster.client())
 
 
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def evict_by_taint(core: CoreV1Api, pod: Any) -> None:
     """Deletes a pod as the taint manager does; no kubelet ends its containers."""
     target = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+    # The disruption controller resets a condition that is old, or that has no time.
+    target["lastTransitionTime"] = now()
     where = pod.metadata.name, pod.metadata.namespace
     core.patch_namespaced_pod_status(*where, {"status": {"conditions": [target]}})
     core.delete_namespaced_pod(*where)
@@ -30,8 +36,7 @@ def evict_by_taint(core: CoreV1Api, pod: Any) -> None:
 
 def set_node(core: CoreV1Api, node: str, *, ready: str, taints: list[dict[str, str]]) -> None:
     """Makes a node ready or not, and taints it."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    condition = {"type": "Ready", "status": ready, "reason": "Simulated", "lastTransitionTime": now}
+    condition = {"type": "Ready", "status": ready, "reason": "Simulated", "lastTransitionTime": now()}
     core.patch_node_status(node, {"status": {"conditions": [condition]}})
     core.patch_node(node, {"spec": {"taints": taints}})
 
@@ -68,7 +73,8 @@ def test_a_dead_node_is_reported_and_no_job_starts_until_its_pods_are_gone(
     jobs.wait_phase("Suspended", name="suspended")
     jobs.wait(lambda status: condition(status, "Succeeded")[1] == "Unschedulable", name="evicted")
     set_node(core, node, ready="True", taints=[])
-    assert jobs.succeed(jobs.running("evicted"))["attempt"] == 1
+    status = jobs.succeed(jobs.running("evicted"))
+    assert (status["attempt"], status["failures"]) == (1, 0)
     jobs.succeed(jobs.running("deadline", run=2))
 
 
@@ -112,12 +118,12 @@ def test_no_second_trainer_starts_while_an_orphaned_pod_runs(
 
 def end_trainer(core: CoreV1Api, pod: Any, exit_code: int, message: str) -> None:
     """Ends the trainer's container of a pod, while another container keeps running."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ended = {"exitCode": exit_code, "reason": "Completed", "message": message, "startedAt": now, "finishedAt": now}
+    times = {"startedAt": now(), "finishedAt": now()}
+    ended = {"exitCode": exit_code, "reason": "Completed", "message": message, **times}
     common = {"image": "any", "imageID": "", "restartCount": 0}
     containers = [
         {"name": "trainer", "ready": False, "state": {"terminated": ended}, **common},
-        {"name": "sidecar", "ready": True, "state": {"running": {"startedAt": now}}, **common},
+        {"name": "sidecar", "ready": True, "state": {"running": {"startedAt": now()}}, **common},
     ]
     body = {"status": {"containerStatuses": containers}}
     core.patch_namespaced_pod_status(pod.metadata.name, pod.metadata.namespace, body)
