@@ -26,7 +26,8 @@ from support.operator_process import Operator, operator_behind
 from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
-PATIENCE_SECONDS = 240
+# The Job controller waits up to 5 minutes for changes that it has missed.
+PATIENCE_SECONDS = 400
 
 logger = logging.getLogger("cluster.chaos")
 

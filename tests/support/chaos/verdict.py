@@ -83,7 +83,7 @@ def verdict(seen: Observations) -> list[Row]:
     created = _jobs_by_name(seen.audit)
     runs = {name: int(raw.get("status", {}).get("run", 0)) for name, raw in seen.training_jobs.items()}
     attempts = _attempts(seen)
-    by_hand = _names_of(created, seen.audit.by_hand())
+    by_hand = _names_of(created, seen.audit)
     facts = [
         Row("TrainingJobs", len(seen.records)),
         Row("Runs", sum(runs.values())),
@@ -95,7 +95,8 @@ def verdict(seen: Observations) -> list[Row]:
         ("TrainingJobs lost: not at the end of their story", _lost(seen)),
         ("Jobs created twice for one attempt", _created_twice(created, seen.audit)),
         ("Jobs of an attempt that no status names", _unclaimed(created, seen)),
-        ("TrainingJobs with trainers of two Jobs at once", seen.doubled),
+        # The Job controller can still create a pod for a Job that was deleted by hand a moment before.
+        ("TrainingJobs with trainers of two Jobs at once", seen.doubled - by_hand),
         ("Runs that ended twice, or attempts counted down", _turned_back(seen.audit.statuses)),
         ("Runs without a cause", _without_cause(seen, by_hand, runs, runs=True)),
         ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False)),
@@ -113,9 +114,12 @@ def _jobs_by_name(audit: Audit) -> dict[str, list[Mapping[str, Any]]]:
     return found
 
 
-def _names_of(created: Mapping[str, list[Mapping[str, Any]]], jobs: Iterable[str]) -> set[str]:
-    """The TrainingJobs of these Jobs."""
-    return {job["metadata"]["labels"][LABEL_NAME] for name in jobs for job in created.get(name, ())}
+def _names_of(created: Mapping[str, list[Mapping[str, Any]]], audit: Audit) -> set[str]:
+    """The TrainingJobs of which a Job was deleted by hand; the audit may lack the creation of that Job."""
+    by_status = {(written.status.get("jobName"), written.name) for written in audit.statuses}
+    by_label = {(name, job["metadata"]["labels"][LABEL_NAME]) for name, jobs in created.items() for job in jobs}
+    by_hand = audit.by_hand()
+    return {name for job, name in by_status | by_label if job in by_hand}
 
 
 def _attempts(seen: Observations) -> dict[str, int]:
@@ -192,10 +196,13 @@ def _blamed(seen: Observations) -> Iterator[str]:
 
 
 def _miscounted(seen: Observations) -> Iterator[str]:
+    """A pod that was deleted by hand can be gone before anybody sees whether it failed."""
     for name, raw in seen.training_jobs.items():
         status = raw.get("status", {})
-        if status.get("phase") == "Succeeded" and status["failures"] != seen.failed_pods.get(status["jobUID"], 0):
-            yield name
+        if status.get("phase") == "Succeeded":
+            difference = abs(status["failures"] - seen.failed_pods.get(status["jobUID"], 0))
+            if difference > seen.deleted_pods.get(name, 0):
+                yield name
 
 
 def _left(seen: Observations) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Each rule of the verdict finds what breaks it, and nothing in a history without faults."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -86,6 +87,19 @@ def test_a_deletion_by_the_operator_is_none_by_hand() -> None:
     assert BLAMED in broken(seen)
     seen.audit.deletions["pump-1-1"].add("admin")
     assert BLAMED not in broken(seen)
+
+
+def test_trainers_of_two_jobs_are_found_unless_one_was_deleted_by_hand() -> None:
+    seen = dataclasses.replace(well(), doubled=frozenset({"pump"}))
+    assert broken(seen) == {"TrainingJobs with trainers of two Jobs at once"}
+    seen.audit.deletions["pump-1-1"].add("admin")
+    seen.audit.jobs.clear()
+    assert broken(seen) == set()
+
+
+def test_a_failure_more_is_no_fault_where_a_pod_was_deleted_by_hand() -> None:
+    assert broken(dataclasses.replace(well(failures=1), deleted_pods={"pump": 1})) == set()
+    assert broken(dataclasses.replace(well(failures=2), deleted_pods={"pump": 1})) != set()
 
 
 def test_a_run_that_continues_after_its_end_is_found() -> None:
