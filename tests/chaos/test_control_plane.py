@@ -26,8 +26,7 @@ from support.operator_process import Operator, operator_behind
 from support.training_jobs import TrainingJobs
 
 pytestmark = pytest.mark.needs("controllers")
-# The Job controller waits up to 5 minutes for changes that it has missed.
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 150
 
 logger = logging.getLogger("cluster.chaos")
 
@@ -135,6 +134,7 @@ def observe(control_plane: ControlPlane, user: User, kubelet: Kubelet, faults: C
         failed_pods((pod.job, pod.failed) for pod in kubelet.ended.values()),
         faults.deleted_pods,
         frozenset(kubelet.doubled),
+        kubelet.with_pods(),
     )
 
 

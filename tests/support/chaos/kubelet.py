@@ -67,9 +67,17 @@ class Kubelet:
             with api_server_may_be_away():
                 self._look()
 
-    def _look(self) -> None:
+    def with_pods(self) -> frozenset[str]:
+        """The names of the TrainingJobs that have a pod now."""
+        return frozenset(raw["metadata"]["labels"][LABEL_NAME] for raw in self._pods())
+
+    def _pods(self) -> list[dict[str, Any]]:
         listed = self._core.list_namespaced_pod(self._jobs.namespace, _preload_content=False)
-        pods = json.loads(listed.data)["items"]
+        pods: list[dict[str, Any]] = json.loads(listed.data)["items"]
+        return pods
+
+    def _look(self) -> None:
+        pods = self._pods()
         active: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for raw in pods:
             labels = raw["metadata"]["labels"]

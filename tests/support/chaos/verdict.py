@@ -41,6 +41,7 @@ class Observations:
         failed_pods: how many failed pods each Job had, by its uid, without disruptions.
         deleted_pods: how many pods of each TrainingJob were deleted by hand.
         doubled: TrainingJobs of which trainers of two Jobs may have run at once.
+        with_pods: TrainingJobs that have a pod at the end.
     """
 
     records: Mapping[str, UserRecord]
@@ -50,6 +51,7 @@ class Observations:
     failed_pods: Mapping[str, int]
     deleted_pods: Mapping[str, int]
     doubled: frozenset[str]
+    with_pods: frozenset[str]
 
 
 def is_settled(raw: Mapping[str, Any] | None, record: UserRecord) -> bool:
@@ -83,26 +85,27 @@ def verdict(seen: Observations) -> list[Row]:
     created = _jobs_by_name(seen.audit)
     runs = {name: int(raw.get("status", {}).get("run", 0)) for name, raw in seen.training_jobs.items()}
     attempts = _attempts(seen)
-    by_hand = _names_of(created, seen.audit)
+    by_hand, forgotten = _names_of(created, seen.audit), _forgotten(seen)
     facts = [
         Row("TrainingJobs", len(seen.records)),
         Row("Runs", sum(runs.values())),
         Row("Attempts", sum(attempts.values())),
         Row("Jobs created", sum(map(len, created.values()))),
         Row("Jobs deleted by hand", len(seen.audit.by_hand())),
+        Row("TrainingJobs whose Job the Job controller has forgotten", len(forgotten)),
     ]
     rules: list[tuple[str, Iterable[str]]] = [
-        ("TrainingJobs lost: not at the end of their story", _lost(seen)),
+        ("TrainingJobs lost: not at the end of their story", _lost(seen) - forgotten),
         ("Jobs created twice for one attempt", _created_twice(created, seen.audit)),
         ("Jobs of an attempt that no status names", _unclaimed(created, seen)),
         # The Job controller can still create a pod for a Job that was deleted by hand a moment before.
         ("TrainingJobs with trainers of two Jobs at once", seen.doubled - by_hand),
         ("Runs that ended twice, or attempts counted down", _turned_back(seen.audit.statuses)),
-        ("Runs without a cause", _without_cause(seen, by_hand, runs, runs=True)),
-        ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False)),
+        ("Runs without a cause", _without_cause(seen, by_hand, runs, runs=True) - forgotten),
+        ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False) - forgotten),
         ("Runs failed as JobDeleted although nobody deleted the Job", _blamed(seen)),
         ("Failures counted that are none, or not counted", _miscounted(seen)),
-        ("Unfinished Jobs of a TrainingJob that has ended", _left(seen)),
+        ("Unfinished Jobs of a TrainingJob that has ended", _left(seen, forgotten)),
     ]
     return facts + [Row(what, len(found), found) for what, found in ((w, tuple(sorted(set(f)))) for w, f in rules)]
 
@@ -134,8 +137,21 @@ def _attempts(seen: Observations) -> dict[str, int]:
     return {name: sum(last[name].values()) for name in seen.training_jobs}
 
 
-def _lost(seen: Observations) -> Iterator[str]:
-    return (name for name, record in seen.records.items() if not is_settled(seen.training_jobs.get(name), record))
+def _lost(seen: Observations) -> set[str]:
+    return {name for name, record in seen.records.items() if not is_settled(seen.training_jobs.get(name), record)}
+
+
+def _forgotten(seen: Observations) -> set[str]:
+    """Those whose Job gets no pod, which the status says too.
+
+    When the API server was killed, the Job controller of Kubernetes 1.36 can believe for good that a pod is there.
+    """
+    waiting = {
+        name
+        for name, raw in seen.training_jobs.items()
+        if condition(raw.get("status", {}), "Succeeded") == ("Unknown", "PodNotCreated")
+    }
+    return waiting - seen.with_pods
 
 
 def _created_twice(created: Mapping[str, list[Mapping[str, Any]]], audit: Audit) -> Iterator[str]:
@@ -170,18 +186,20 @@ def _position(written: Written) -> tuple[int, int]:
     return written.status["run"], written.status["attempt"]
 
 
-def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> Iterator[str]:
+def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> set[str]:
     """Exactly those of the story, with two exceptions.
 
     Where a Job was deleted by hand, there may be as many more as users requested. An attempt more is allowed for each
     pod that was deleted by hand: if its report is deleted with it, another trainer has to find the model.
     """
+    found = set()
     for name, record in seen.records.items():
         expected = _expected(EXPECTATIONS[record.story], runs=runs)
         most = 1 + record.edits + len(record.requests) if name in by_hand else expected
         most += 0 if runs else seen.deleted_pods.get(name, 0)
         if not (1 if name in by_hand else expected) <= counted.get(name, 0) <= most:
-            yield name
+            found.add(name)
+    return found
 
 
 def _expected(expectation: Expectation, *, runs: bool) -> int:
@@ -205,7 +223,7 @@ def _miscounted(seen: Observations) -> Iterator[str]:
                 yield name
 
 
-def _left(seen: Observations) -> Iterator[str]:
+def _left(seen: Observations, forgotten: set[str]) -> Iterator[str]:
     """Jobs that are being deleted, or of a deleted TrainingJob, are left to the garbage collector."""
     parents = {raw["metadata"]["uid"] for raw in seen.training_jobs.values()}
     for job in seen.jobs:
@@ -213,7 +231,8 @@ def _left(seen: Observations) -> Iterator[str]:
             each["type"] in {"Complete", "Failed"} and each["status"] == "True"
             for each in job["status"].get("conditions", ())
         )
-        if not ended and "deletionTimestamp" not in job["metadata"] and _parent(job) in parents:
+        is_forgotten = job["metadata"]["labels"][LABEL_NAME] in forgotten
+        if not ended and not is_forgotten and "deletionTimestamp" not in job["metadata"] and _parent(job) in parents:
             yield job["metadata"]["name"]
 
 

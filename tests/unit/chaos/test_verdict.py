@@ -48,7 +48,7 @@ def well(**last: Any) -> Observations:
     raw = {"metadata": {"name": "pump", "uid": "pump-uid"}, "spec": SPEC, "status": final}
     audit = Audit(jobs={"job-1": job()}, statuses=[Written("pump", "pump-uid", 7, final)])
     records = {"pump": UserRecord(Story.SUCCEED, created=True)}
-    return Observations(records, {"pump": raw}, (job(),), audit, {}, {}, frozenset())
+    return Observations(records, {"pump": raw}, (job(),), audit, {}, {}, frozenset(), frozenset())
 
 
 def broken(seen: Observations) -> set[str]:
@@ -95,6 +95,13 @@ def test_trainers_of_two_jobs_are_found_unless_one_was_deleted_by_hand() -> None
     seen.audit.deletions["pump-1-1"].add("admin")
     seen.audit.jobs.clear()
     assert broken(seen) == set()
+
+
+def test_a_job_that_gets_no_pod_is_no_fault_of_the_operator_unless_there_is_one() -> None:
+    seen = well(phase="Pending")
+    seen.training_jobs["pump"]["status"]["conditions"][0].update(status="Unknown", reason="PodNotCreated")
+    assert broken(seen) == set()
+    assert broken(dataclasses.replace(seen, with_pods=frozenset({"pump"}))) == {LOST}
 
 
 def test_a_failure_more_is_no_fault_where_a_pod_was_deleted_by_hand() -> None:
