@@ -83,6 +83,13 @@ class _Middleware:
             if authorization is not None:
                 request.headers["Authorization"] = authorization
             response = await handler(request)
+            if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                # The API server is busy, or prepares to serve a CRD that was just applied. Kopf would log an error.
+                response.close()
+                self._health.record_response(path, "the API server answers 429: it asks to wait")
+                await asyncio.sleep(random.uniform(delay / 2, delay))
+                delay = min(2 * delay, MAX_DELAY_SECONDS)
+                continue
             if response.status != HTTPStatus.UNAUTHORIZED:
                 return response
             response.close()
