@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from support.chaos.audit import Audit, Written
@@ -94,18 +94,19 @@ def verdict(seen: Observations) -> list[Row]:
         Row("Jobs deleted by hand", len(seen.audit.by_hand())),
         Row("TrainingJobs whose Job the Job controller has forgotten", len(forgotten)),
     ]
+    rest = _without(seen, forgotten)
     rules: list[tuple[str, Iterable[str]]] = [
-        ("TrainingJobs lost: not at the end of their story", _lost(seen) - forgotten),
+        ("TrainingJobs lost: not at the end of their story", _lost(rest)),
         ("Jobs created twice for one attempt", _created_twice(created, seen.audit)),
         ("Jobs of an attempt that no status names", _unclaimed(created, seen)),
         # The Job controller can still create a pod for a Job that was deleted by hand a moment before.
         ("TrainingJobs with trainers of two Jobs at once", seen.doubled - by_hand),
         ("Runs that ended twice, or attempts counted down", _turned_back(seen.audit.statuses)),
-        ("Runs without a cause", _without_cause(seen, by_hand, runs, runs=True) - forgotten),
-        ("Attempts without a cause", _without_cause(seen, by_hand, attempts, runs=False) - forgotten),
+        ("Runs without a cause", _without_cause(rest, by_hand, runs, runs=True)),
+        ("Attempts without a cause", _without_cause(rest, by_hand, attempts, runs=False)),
         ("Runs failed as JobDeleted although nobody deleted the Job", _blamed(seen)),
         ("Failures counted that are none, or not counted", _miscounted(seen)),
-        ("Unfinished Jobs of a TrainingJob that has ended", _left(seen, forgotten)),
+        ("Unfinished Jobs of a TrainingJob that has ended", _left(rest)),
     ]
     return facts + [Row(what, len(found), found) for what, found in ((w, tuple(sorted(set(f)))) for w, f in rules)]
 
@@ -137,8 +138,8 @@ def _attempts(seen: Observations) -> dict[str, int]:
     return {name: sum(last[name].values()) for name in seen.training_jobs}
 
 
-def _lost(seen: Observations) -> set[str]:
-    return {name for name, record in seen.records.items() if not is_settled(seen.training_jobs.get(name), record)}
+def _lost(seen: Observations) -> Iterator[str]:
+    return (name for name, record in seen.records.items() if not is_settled(seen.training_jobs.get(name), record))
 
 
 def _forgotten(seen: Observations) -> set[str]:
@@ -152,6 +153,12 @@ def _forgotten(seen: Observations) -> set[str]:
         if condition(raw.get("status", {}), "Succeeded") == ("Unknown", "PodNotCreated")
     }
     return waiting - seen.with_pods
+
+
+def _without(seen: Observations, names: set[str]) -> Observations:
+    records = {name: record for name, record in seen.records.items() if name not in names}
+    training_jobs = {name: raw for name, raw in seen.training_jobs.items() if name not in names}
+    return replace(seen, records=records, training_jobs=training_jobs)
 
 
 def _created_twice(created: Mapping[str, list[Mapping[str, Any]]], audit: Audit) -> Iterator[str]:
@@ -186,20 +193,18 @@ def _position(written: Written) -> tuple[int, int]:
     return written.status["run"], written.status["attempt"]
 
 
-def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> set[str]:
+def _without_cause(seen: Observations, by_hand: set[str], counted: Mapping[str, int], *, runs: bool) -> Iterator[str]:
     """Exactly those of the story, with two exceptions.
 
     Where a Job was deleted by hand, there may be as many more as users requested. An attempt more is allowed for each
     pod that was deleted by hand: if its report is deleted with it, another trainer has to find the model.
     """
-    found = set()
     for name, record in seen.records.items():
         expected = _expected(EXPECTATIONS[record.story], runs=runs)
         most = 1 + record.edits + len(record.requests) if name in by_hand else expected
         most += 0 if runs else seen.deleted_pods.get(name, 0)
         if not (1 if name in by_hand else expected) <= counted.get(name, 0) <= most:
-            found.add(name)
-    return found
+            yield name
 
 
 def _expected(expectation: Expectation, *, runs: bool) -> int:
@@ -223,7 +228,7 @@ def _miscounted(seen: Observations) -> Iterator[str]:
                 yield name
 
 
-def _left(seen: Observations, forgotten: set[str]) -> Iterator[str]:
+def _left(seen: Observations) -> Iterator[str]:
     """Jobs that are being deleted, or of a deleted TrainingJob, are left to the garbage collector."""
     parents = {raw["metadata"]["uid"] for raw in seen.training_jobs.values()}
     for job in seen.jobs:
@@ -231,8 +236,7 @@ def _left(seen: Observations, forgotten: set[str]) -> Iterator[str]:
             each["type"] in {"Complete", "Failed"} and each["status"] == "True"
             for each in job["status"].get("conditions", ())
         )
-        is_forgotten = job["metadata"]["labels"][LABEL_NAME] in forgotten
-        if not ended and not is_forgotten and "deletionTimestamp" not in job["metadata"] and _parent(job) in parents:
+        if not ended and "deletionTimestamp" not in job["metadata"] and _parent(job) in parents:
             yield job["metadata"]["name"]
 
 
