@@ -83,21 +83,19 @@ class _Middleware:
             if authorization is not None:
                 request.headers["Authorization"] = authorization
             response = await handler(request)
-            if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-                # The API server is busy, or prepares to serve a CRD that was just applied. Kopf would log an error.
-                response.close()
-                self._health.record_response(path, "the API server answers 429: it asks to wait")
-                await asyncio.sleep(random.uniform(delay / 2, delay))
-                delay = min(2 * delay, MAX_DELAY_SECONDS)
-                continue
-            if response.status != HTTPStatus.UNAUTHORIZED:
+            if response.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}:
                 return response
             response.close()
-            self._health.record_response(path, "the API server answers 401: it rejects the token")
-            if not await asyncio.to_thread(self._connection.renew, authorization):
+            if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                # The API server is busy, or prepares to serve a CRD that was just applied. Kopf would log an error.
+                self._health.record_response(path, "the API server answers 429: it asks to wait")
+            else:
+                self._health.record_response(path, "the API server answers 401: it rejects the token")
+                if await asyncio.to_thread(self._connection.renew, authorization):
+                    continue
                 logger.warning("%s: the API server answers 401 and there is no new token yet; retrying", path)
-                await asyncio.sleep(random.uniform(delay / 2, delay))
-                delay = min(2 * delay, MAX_DELAY_SECONDS)
+            await asyncio.sleep(random.uniform(delay / 2, delay))
+            delay = min(2 * delay, MAX_DELAY_SECONDS)
 
 
 class _MonitoredContent:
