@@ -9,6 +9,7 @@ from kubernetes.client import BatchV1Api, CoreV1Api
 from cluster.clusters import Cluster
 from support.operator_process import Operator
 from support.training_jobs import TrainingJobs, condition, message
+from trainingjob_api.text import timestamp
 
 pytestmark = pytest.mark.needs("controllers")
 GRACE = {"TERMINATION_GRACE_PERIOD_SECONDS": "1"}
@@ -21,7 +22,7 @@ def core(cluster: Cluster) -> CoreV1Api:
 
 
 def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(datetime.now(UTC))
 
 
 def evict_by_taint(core: CoreV1Api, pod: Any) -> None:
